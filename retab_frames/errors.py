@@ -1,0 +1,205 @@
+"""Every error that this library raises on purpose; wrong arguments are TypeError or ValueError.
+
+RetabFramesError
+├── ConfigError                  no key, or a key or base URL that cannot be used
+├── MissingExtraError            an optional package is not installed (also an ImportError)
+├── RequestError                 an HTTP exchange that gave no usable answer
+│   ├── TransportError           no response, or not the whole of one
+│   │   └── DeadlineError        it took longer than the time allowed
+│   ├── ApiStatusError           the API answered with an error status
+│   │   ├── AuthError            401, 403
+│   │   ├── NotFoundError        404: no such workflow, experiment or run
+│   │   └── RateLimitError       429, and the wait asked for is too long
+│   ├── ResponseTooLargeError    the body is larger than the cap
+│   └── PaginationError          the pages do not end, or do not add up
+├── MalformedResponseError       the payload contradicts the contract of the API
+├── SchemaError                  a frame does not fit its schema
+└── SnapshotError
+    ├── SnapshotNotFoundError    no such run or revision in the store
+    ├── SnapshotConflictError    someone else wrote the same revision first
+    ├── SnapshotWriteError       the file system refused
+    └── SnapshotCorruptError     a file is missing, cut or altered
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ApiStatusError",
+    "AuthError",
+    "ConfigError",
+    "DeadlineError",
+    "MalformedResponseError",
+    "MissingExtraError",
+    "NotFoundError",
+    "PaginationError",
+    "RateLimitError",
+    "RequestError",
+    "ResponseTooLargeError",
+    "RetabFramesError",
+    "SchemaError",
+    "SnapshotConflictError",
+    "SnapshotCorruptError",
+    "SnapshotError",
+    "SnapshotNotFoundError",
+    "SnapshotWriteError",
+    "TransportError",
+    "shown",
+]
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """Return the value as text for a message: printable, on one line, at most `limit` long."""
+    text = value if isinstance(value, str) else repr(value)
+    # unicode_escape also defuses terminal escapes and bidirectional controls
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return safe if len(safe) <= limit else f"{safe[: limit - 1]}…"
+
+
+class RetabFramesError(Exception):
+    """The base of every error that this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by state, because the subclasses take keyword arguments."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[RetabFramesError], args: tuple[object, ...], state: dict[str, object]
+) -> RetabFramesError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(RetabFramesError):
+    """The client cannot be set up: no key, or a key or base URL that cannot be used."""
+
+
+class MissingExtraError(RetabFramesError, ImportError):
+    """An optional package is not installed; the message has the command that installs it."""
+
+
+class RequestError(RetabFramesError):
+    """An HTTP exchange that gave no usable answer.
+
+    Attributes:
+        path: The path asked for, without host and query.
+        attempts: How many times it was tried.
+        request_id: The server's `x-request-id`, where it sent one.
+    """
+
+    def __init__(
+        self, message: str, *, path: str, attempts: int = 1, request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.attempts = attempts
+        self.request_id = request_id
+
+
+class TransportError(RequestError):
+    """No response came, or not the whole of one."""
+
+
+class DeadlineError(TransportError):
+    """The exchange took longer than the time allowed."""
+
+
+class ApiStatusError(RequestError):
+    """The API answered with an error status.
+
+    Attributes:
+        status_code: The HTTP status.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        status_code: int,
+        attempts: int = 1,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, path=path, attempts=attempts, request_id=request_id)
+        self.status_code = status_code
+
+
+class AuthError(ApiStatusError):
+    """The key was refused (401) or may not read this (403)."""
+
+
+class NotFoundError(ApiStatusError):
+    """The API has no such workflow, experiment or run (404)."""
+
+
+class RateLimitError(ApiStatusError):
+    """The API asks to slow down (429), and its wait is longer than this library waits."""
+
+
+class ResponseTooLargeError(RequestError):
+    """The body is larger than the cap."""
+
+
+class PaginationError(RequestError):
+    """The pages of a listing do not end, or do not add up to what the run record says."""
+
+
+class MalformedResponseError(RetabFramesError):
+    """A payload contradicts the contract of the API, or is not JSON at all.
+
+    Attributes:
+        where: The JSON path or the row that is wrong, where one is known.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None) -> None:
+        super().__init__(message)
+        self.where = where
+
+
+class SchemaError(RetabFramesError):
+    """A frame does not fit its schema.
+
+    Attributes:
+        schema_name: The schema, e.g. "JobsSchema".
+        failures: One row per failing cell: `column, check, value, key`, key being the job id
+            (or the run, experiment or handle) of the row, so that it can be found again.
+    """
+
+    def __init__(self, message: str, *, schema_name: str, failures: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.schema_name = schema_name
+        self.failures = failures
+
+
+class SnapshotError(RetabFramesError):
+    """A snapshot could not be written or read."""
+
+
+class SnapshotNotFoundError(SnapshotError):
+    """The store has no such run or revision."""
+
+
+class SnapshotConflictError(SnapshotError):
+    """Someone else wrote the same revision of the run first."""
+
+
+class SnapshotWriteError(SnapshotError):
+    """The file system refused; what was there before is untouched."""
+
+
+class SnapshotCorruptError(SnapshotError):
+    """A file of the store is missing, cut or altered.
+
+    Attributes:
+        file: Its name below the root of the store.
+    """
+
+    def __init__(self, message: str, *, file: str) -> None:
+        super().__init__(message)
+        self.file = file

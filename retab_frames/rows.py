@@ -1,0 +1,265 @@
+"""Rows of the API, decoded: strictly where they fit, cell by cell where they do not.
+
+Rows are decoded strictly, at full speed. An unknown field is learned: the structs grow by it, so
+that something new on every row sends no row the slow way, and nothing is dropped unseen. Only a row
+with a value that does not fit its field is read again cell by cell; that cell becomes null, the
+rest of the row stays, and an `Oddity` tells of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from retab_frames.errors import MalformedResponseError, shown
+from retab_frames.wire import (
+    NOTHING,
+    Artifact,
+    Document,
+    Handle,
+    Lifecycle,
+    Row,
+    Timing,
+    as_json,
+    raw_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Oddity", "RowReader"]
+
+_MOST_LEARNED = 64
+"""A payload that makes up a new field on every row is not worth a struct for each."""
+
+_STRUCTS: dict[str, type[Struct]] = {
+    "": Row,
+    "timing": Timing,
+    "lifecycle": Lifecycle,
+    "artifact": Artifact,
+    "handle": Handle,
+    "document": Document,
+}
+_UNKNOWN_FIELD = re.compile(
+    r"^Object contains unknown field `(.*)` - at `\$\[\d+\](.*)`$", re.DOTALL
+)
+
+Learned = tuple[tuple[str, str], ...]
+"""The unknown fields, each as (level, name), in the order they were met."""
+
+
+class Oddity(NamedTuple):
+    """Something that does not fit, and what was done about it; without a job it is of the run."""
+
+    job_id: str | None
+    field: str | None
+    problem: str
+    value: str | None
+    action: str
+
+
+@lru_cache(maxsize=64)
+def _grown_row(learned: Learned) -> type[Row]:
+    """Return the row struct with the learned fields added; the n-th is attribute `learned_n`."""
+
+    def grow(level: str, **nested: object) -> Any:
+        added = {f"learned_{n}": name for n, (at, name) in enumerate(learned) if at == level}
+        fields: list[Any] = [(attribute, Raw, NOTHING) for attribute in added]
+        fields += [(attribute, kind, None) for attribute, kind in nested.items()]
+        struct = _STRUCTS[level]
+        return msgspec.defstruct(
+            struct.__name__,
+            fields,
+            bases=(struct,),
+            rename=added,
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+
+    handles = dict[str, grow("handle", document=grow("document") | None)] | None  # type: ignore[misc]
+    row = grow(
+        "",
+        timing=grow("timing") | None,
+        lifecycle=grow("lifecycle") | None,
+        artifact=grow("artifact") | None,
+        handle_inputs=handles,
+        handle_outputs=handles,
+    )
+    return cast("type[Row]", row)
+
+
+@dataclass
+class RowReader:
+    """Decodes rows, and remembers the fields that it had to learn.
+
+    Attributes:
+        learned: The unknown fields met so far.
+        oddities: The cells that did not fit, in the order they were met.
+    """
+
+    learned: Learned = ()
+    oddities: list[Oddity] = field(default_factory=list)
+
+    def read(self, rows: bytes) -> list[Row]:
+        """Return the rows of a payload.
+
+        Raises:
+            MalformedResponseError: If a row is not an object, or has no id or document id.
+        """
+        try:
+            return self._decode(rows)
+        except msgspec.ValidationError:
+            return [self._read_row(n, bytes(row)) for n, row in enumerate(raw_rows(rows))]
+
+    def beyond(self, struct: Struct | None, level: str) -> dict[str, Raw]:
+        """Return the learned fields that a struct of that level has, by their names on the wire."""
+        values = (
+            (name, getattr(struct, f"learned_{n}", NOTHING))
+            for n, (at, name) in enumerate(self.learned)
+            if at == level
+        )
+        return {name: value for name, value in values if value is not NOTHING}
+
+    def unknown(self, rows: list[Row]) -> list[Oddity]:
+        """Return one oddity for each unknown field, with how many times the rows have it."""
+        found: list[Oddity] = []
+        for n, (level, name) in enumerate(self.learned):
+            attribute = f"learned_{n}"
+            count = sum(
+                getattr(struct, attribute, NOTHING) is not NOTHING
+                for struct in _structs(rows, level)
+            )
+            dotted = f"{level}.{name}".lstrip(".")
+            found.append(Oddity(None, dotted, "unknown field", f"{count} times", "kept in raw"))
+        return found
+
+    def _decode(self, rows: bytes) -> list[Row]:
+        """Decode strictly, learning one field at a time; msgspec names only the first."""
+        while True:
+            try:
+                return msgspec.json.decode(rows, type=list[_grown_row(self.learned)])  # type: ignore[misc,no-any-return]
+            except msgspec.ValidationError as error:
+                match = _UNKNOWN_FIELD.match(str(error))
+                if match is None or not self._learn(_level(match[2]), match[1]):
+                    raise
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                as_json(rows, list[Raw], "the rows")
+                raise
+
+    def _learn(self, level: str, name: str) -> bool:
+        if (level, name) in self.learned or len(self.learned) >= _MOST_LEARNED:
+            return False
+        self.learned += ((level, name),)
+        return True
+
+    def _read_row(self, n: int, text: bytes) -> Row:
+        try:
+            return self._decode(b"[" + text + b"]")[0]
+        except msgspec.ValidationError:
+            self._survey(as_json(text, dict[str, Any], f"row {n}"))
+        return self._mend(n, text)
+
+    def _survey(self, row: dict[str, Any]) -> None:
+        """Learn all the unknown fields of a row that is going to be mended."""
+        for level, value in _objects(row):
+            known = {f.encode_name for f in msgspec.structs.fields(_STRUCTS[level])}
+            for name in value:
+                if name not in known and not self._learn(level, name):
+                    dotted = f"{level}.{name}".lstrip(".")
+                    self.oddities.append(
+                        Oddity(None, dotted, "one unknown field too many", None, "kept in raw only")
+                    )
+
+    def _mend(self, n: int, text: bytes) -> Row:
+        cells = as_json(text, dict[str, Raw], f"row {n}")
+        for key in ("id", "document_id"):
+            came = bytes(cells.get(key, NOTHING)) or b"nothing"
+            if came[:1] != b'"':
+                raise MalformedResponseError(
+                    f"row {n} has no `{key}`: expected text, got {shown(came.decode())}",
+                    where=f"$[{n}].{key}",
+                )
+        job_id = msgspec.json.decode(cells["id"], type=str)
+        return cast("Row", self._fit(text, _grown_row(self.learned), job_id, ""))
+
+    def _fit(self, text: bytes, struct: type[Struct], job_id: str, where: str) -> Struct:
+        """Decode an object field by field; one that does not fit keeps its default."""
+        cells = as_json(text, dict[str, Raw], where)
+        values: dict[str, Any] = {}
+        for item in msgspec.structs.fields(struct):
+            if item.encode_name not in cells:
+                continue
+            cell = bytes(cells[item.encode_name])
+            path = f"{where}.{item.encode_name}".lstrip(".")
+            try:
+                values[item.name] = msgspec.json.decode(cell, type=item.type)
+            except msgspec.ValidationError as error:
+                nested = _nested(item.type)
+                if nested is None or cell[:1] != b"{":
+                    self._odd(job_id, path, str(error), cell, "null, kept in raw")
+                elif item.name.startswith("handle_"):
+                    values[item.name] = self._fit_handles(cell, nested, job_id, path)
+                else:
+                    values[item.name] = self._fit(cell, nested, job_id, path)
+        return struct(**values)
+
+    def _fit_handles(
+        self, text: bytes, struct: type[Struct], job_id: str, where: str
+    ) -> dict[str, Struct]:
+        handles: dict[str, Struct] = {}
+        for name, cell in as_json(text, dict[str, Raw], where).items():
+            value, path = bytes(cell), f"{where}.{name}"
+            if value[:1] == b"{":
+                handles[name] = self._fit(value, struct, job_id, path)
+            else:
+                self._odd(job_id, path, "a handle that is not an object", value, "kept as data")
+                handles[name] = struct(data=Raw(value))
+        return handles
+
+    def _odd(self, job_id: str, field: str, problem: str, value: bytes, action: str) -> None:
+        problem = problem.partition(" - at `")[0]
+        came = shown(value.decode(errors="backslashreplace"), 200)
+        self.oddities.append(Oddity(job_id, field, problem, came, action))
+
+
+def _level(path: str) -> str:
+    """Return the level of a JSON path below a row: `.handle_inputs[...].document` -> document."""
+    last = path.rpartition(".")[2]
+    return "handle" if last.startswith("handle_") else last
+
+
+def _nested(kind: Any) -> type[Struct] | None:
+    """Return the struct in `Struct | None` or `dict[str, Struct] | None`, if there is one."""
+    for option in getattr(kind, "__args__", ()):
+        inner = option.__args__[1] if hasattr(option, "__args__") else option
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            return inner
+    return None
+
+
+def _structs(rows: list[Row], level: str) -> Iterator[Struct | None]:
+    """Yield the structs of one level in all the rows."""
+    if level in ("handle", "document"):
+        sides = ((row.handle_inputs, row.handle_outputs) for row in rows)
+        handles = (handle for pair in sides for side in pair if side for handle in side.values())
+        yield from handles if level == "handle" else (handle.document for handle in handles)
+    else:
+        yield from rows if level == "" else (getattr(row, level) for row in rows)
+
+
+def _objects(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a row that is not known to fit, with their levels."""
+    yield "", row
+    nested = [(level, row.get(level)) for level in ("timing", "lifecycle", "artifact")]
+    for side in ("handle_inputs", "handle_outputs"):
+        handles = row.get(side)
+        for handle in handles.values() if isinstance(handles, dict) else ():
+            nested.append(("handle", handle))
+            if isinstance(handle, dict):
+                nested.append(("document", handle.get("document")))
+    yield from ((level, value) for level, value in nested if isinstance(value, dict))

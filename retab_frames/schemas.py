@@ -1,0 +1,309 @@
+"""The pandera models of every frame: the published contract, and its data dictionary.
+
+Each field has its dtype, whether it may be null, its unit and its meaning. The Arrow schemas are
+derived from the models, never written a second time. Columns a model does not know are allowed,
+so that a frame with a column of the user's own still validates.
+"""
+
+# No `from __future__ import annotations` here: pandera reads the annotations.
+from functools import cache
+from typing import Annotated, Optional
+
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+from pandera.errors import SchemaErrors
+from pandera.typing import Series
+
+from retab_frames.errors import SchemaError, shown
+
+__all__ = [
+    "ExperimentsSchema",
+    "HandlesSchema",
+    "IssuesSchema",
+    "JobsSchema",
+    "RawSchema",
+    "RunsSchema",
+    "arrow_schema",
+    "empty_table",
+    "to_frame",
+    "validate",
+]
+
+Text = Series[Annotated[pd.ArrowDtype, pa.string()]]
+Whole = Series[Annotated[pd.ArrowDtype, pa.int64()]]
+Real = Series[Annotated[pd.ArrowDtype, pa.float64()]]
+Flag = Series[Annotated[pd.ArrowDtype, pa.bool_()]]
+Time = Series[Annotated[pd.ArrowDtype, pa.timestamp("us", tz="UTC")]]
+
+
+def _key(meaning: str) -> object:
+    return pandera.Field(description=meaning)
+
+
+def _cell(meaning: str) -> object:
+    return pandera.Field(nullable=True, description=meaning)
+
+
+def _measure(meaning: str, unit: str) -> object:
+    return pandera.Field(nullable=True, ge=0, description=meaning, metadata={"unit": unit})
+
+
+def _handle(side: str, field: str, meaning: str) -> object:
+    return pandera.Field(
+        alias=rf"^{side}\..*\.{field}$", regex=True, nullable=True, description=meaning
+    )
+
+
+class JobsSchema(pandera.DataFrameModel):
+    """One row per job; the key is `run_id, job_id`."""
+
+    workflow_id: Text = _cell("the workflow, from the call or the run record")
+    experiment_id: Text = _key("the experiment")
+    run_id: Text = _cell("the run; null only for placeholders of an experiment never run")
+    job_id: Text = _key("the job; `placeholder:<document_id>` where a placeholder has no id")
+    document_id: Text = _key("the document: what pairs the jobs of two runs")
+    filename: Text = _cell("the name of the first file among the handle inputs")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or one newer than this library")
+    status: Text = _cell("pending, queued, running, completed, error, cancelled, skipped, or newer")
+    attempt: Whole = _measure("how often the job was tried again, from 0", "tries")
+    is_placeholder: Flag = _key("true where no job was ever run for the document")
+    artifact_operation: Text = _cell("what made the artifact, e.g. extraction")
+    artifact_id: Text = _cell("the id of what the block produced")
+    duration_ms: Whole = _measure("how long the job took, as the API reports it", "ms")
+    created_at: Time = _cell("when the job was made (UTC)")
+    started_at: Time = _cell("when work on it began (UTC)")
+    completed_at: Time = _cell("when it ended (UTC)")
+    error_message: Text = _cell("why it failed or was cancelled, in words")
+    error_details: Text = _cell("the details of the failure (JSON)")
+    fetched_at: Time = _cell("when the response arrived (UTC); null for a source in hand")
+    input_type: Optional[Text] = _handle("handle_inputs", "type", "file, json, text, or newer")
+    input_filename: Optional[Text] = _handle("handle_inputs", "filename", "name of the file")
+    input_file_id: Optional[Text] = _handle("handle_inputs", "file_id", "id of the file")
+    input_mime_type: Optional[Text] = _handle("handle_inputs", "mime_type", "MIME type of the file")
+    input_data: Optional[Text] = _handle("handle_inputs", "data", "the value (JSON)")
+    output_type: Optional[Text] = _handle("handle_outputs", "type", "file, json, text, or newer")
+    output_filename: Optional[Text] = _handle("handle_outputs", "filename", "name of the file")
+    output_file_id: Optional[Text] = _handle("handle_outputs", "file_id", "id of the file")
+    output_mime_type: Optional[Text] = _handle("handle_outputs", "mime_type", "MIME type")
+    output_data: Optional[Text] = _handle("handle_outputs", "data", "the value (JSON)")
+
+    class Config:
+        """The key of the frame."""
+
+        name = "JobsSchema"
+        unique = ("run_id", "job_id")
+
+
+class HandlesSchema(pandera.DataFrameModel):
+    """One row per job and handle; the key is `run_id, job_id, handle`."""
+
+    experiment_id: Text = _key("the experiment")
+    run_id: Text = _cell("the run; null only for placeholders of an experiment never run")
+    job_id: Text = _key("the job")
+    document_id: Text = _key("the document")
+    handle: Text = _key("the name of the input or output, e.g. input-file-document")
+    position: Whole = pandera.Field(ge=0, description="its place among the handles of its job")
+    type: Text = _cell("file, json, text, or newer")
+    filename: Text = _cell("the name of the file")
+    file_id: Text = _cell("the id of the file")
+    mime_type: Text = _cell("the MIME type of the file")
+    size_bytes: Whole = _measure("the size of the file", "bytes")
+    content_fingerprint: Text = _cell("the fingerprint of the file's content")
+    data: Text = _cell("the JSON or text, exactly as received (JSON)")
+    extra: Text = _cell("every key that has no column here (JSON)")
+
+    class Config:
+        """The key of the frame."""
+
+        name = "HandlesSchema"
+        unique = ("run_id", "job_id", "handle")
+
+
+class RunsSchema(pandera.DataFrameModel):
+    """One row per run; the key is `run_id`."""
+
+    workflow_id: Text = _cell("the workflow, from the record or the call")
+    experiment_id: Text = _cell("the experiment, from the record or the call")
+    run_id: Text = pandera.Field(unique=True, description="the run")
+    parent_run_id: Text = _cell("the run that this one continues")
+    block_id: Text = _cell("the block that was run")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
+    status: Text = _cell("pending, queued, running, completed, error, cancelled, or newer")
+    error_message: Text = _cell("why it failed or was cancelled, in words")
+    trigger_type: Text = _cell("what started the run")
+    n_consensus: Whole = _measure("how many votes were taken for each document", "votes")
+    document_count: Whole = _measure("documents of the run", "documents")
+    total_document_count: Whole = _measure("documents of the run, where told apart", "documents")
+    completed_document_count: Whole = _measure("documents completed", "documents")
+    error_count: Whole = _measure("documents that failed", "documents")
+    score: Real = _cell("consensus score of the run, null until there are metrics")
+    duration_ms: Whole = _measure("wall clock of the run, not the sum of its jobs", "ms")
+    created_at: Time = _cell("when the run was made (UTC)")
+    started_at: Time = _cell("when work on it began (UTC)")
+    completed_at: Time = _cell("when it ended (UTC)")
+    definition_fingerprint: Text = _cell("fingerprint of the block as it was run")
+    documents_fingerprint: Text = _cell("fingerprint of the set of documents")
+    metrics_validity_fingerprint: Text = _cell("fingerprint under which its metrics hold")
+    metrics_validity_fingerprint_version: Whole = _cell("version of that fingerprint")
+    workflow_version_id: Text = _cell("the version of the workflow")
+    requested_version: Text = _cell("the version that was asked for, e.g. production")
+    workflow_name: Text = _cell("the name of the workflow at run time")
+    block_version_id: Text = _cell("the version of the block")
+    block_config: Text = _cell("the configuration of the block (JSON)")
+    server_job_id: Text = _cell("the id of the server's own background job")
+    fetched_at: Time = _cell("when the response arrived (UTC)")
+
+    class Config:
+        """The name that errors show."""
+
+        name = "RunsSchema"
+
+
+class ExperimentsSchema(pandera.DataFrameModel):
+    """One row per experiment; the key is `experiment_id`."""
+
+    workflow_id: Text = _cell("the workflow, from the record or the call")
+    experiment_id: Text = pandera.Field(unique=True, description="the experiment")
+    name: Text = _cell("the name people gave it")
+    block_id: Text = _cell("the block it runs")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
+    status: Text = _cell("draft, processing, completed, failed, cancelled, or newer")
+    n_consensus: Whole = _measure("how many votes are taken for each document", "votes")
+    document_count: Whole = _measure("documents of the experiment", "documents")
+    rerunnable_document_count: Whole = _measure("documents a new run would redo", "documents")
+    last_run_id: Text = _cell("the latest run; null if never run")
+    score: Real = _cell("consensus score of the latest run with metrics")
+    created_at: Time = _cell("when it was made (UTC)")
+    updated_at: Time = _cell("when it was last changed (UTC)")
+    is_stale: Flag = _cell("true where the latest run no longer fits the draft")
+    schema_drift: Text = _cell("none, partial, drifted or unknown")
+    schema_drift_detail: Text = _cell("what drifted, in words")
+    drift_status: Text = _cell("none, drifted, broken or unknown")
+    drift_detail: Text = _cell("what drifted, in words")
+    drift_targets: Text = _cell("the targets that drifted (JSON)")
+    freshness_status: Text = _cell("fresh, stale or unknown")
+    freshness_reasons: Text = _cell("why it is stale (JSON)")
+    freshness_baseline_run_id: Text = _cell("the run that freshness is measured from")
+    validity_fingerprint: Text = _cell("fingerprint that freshness compares")
+    input_fingerprint: Text = _cell("fingerprint of the inputs that freshness compares")
+    run_plan_mode: Text = _cell("what a new run would do: run, noop, conflict or unknown")
+    server_job_id: Text = _cell("the id of the server's own background job")
+    fetched_at: Time = _cell("when the response arrived (UTC)")
+
+    class Config:
+        """The name that errors show."""
+
+        name = "ExperimentsSchema"
+
+
+class IssuesSchema(pandera.DataFrameModel):
+    """One row per odd thing: what came, and what was done about it."""
+
+    run_id: Text = _cell("the run, where known")
+    job_id: Text = _cell("the job; null for what concerns the whole run")
+    field: Text = _cell("the field as the API names it, e.g. timing.duration_ms")
+    problem: Text = _key("what is odd")
+    value: Text = _cell("what came, cut short (JSON)")
+    action: Text = _key("what was done about it")
+
+    class Config:
+        """The name that errors show."""
+
+        name = "IssuesSchema"
+
+
+class RawSchema(pandera.DataFrameModel):
+    """One row per row of the API, as it came; the key is `job_id`."""
+
+    job_id: Text = _key("the job")
+    position: Whole = pandera.Field(ge=0, description="the place of the row in the response")
+    body: Text = _key("the row as received, byte for byte (JSON)")
+
+    class Config:
+        """The name that errors show."""
+
+        name = "RawSchema"
+
+
+Model = type[pandera.DataFrameModel]
+
+
+@cache
+def arrow_schema(model: Model) -> pa.Schema:
+    """Return the Arrow schema of a model: its columns in order, without the regex columns."""
+    return pa.schema(
+        pa.field(name, column.dtype.type.pyarrow_dtype, nullable=column.nullable)
+        for name, column in model.to_schema().columns.items()
+        if not column.regex
+    )
+
+
+def empty_table(model: Model) -> pa.Table:
+    """Return a table of zero rows that has every column of the model."""
+    return arrow_schema(model).empty_table()
+
+
+def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
+    """Return the table as a validated frame of Arrow-backed columns.
+
+    Raises:
+        SchemaError: If it does not fit the model.
+    """
+    columns = {
+        name: pd.arrays.ArrowExtensionArray(table.column(name))  # type: ignore[attr-defined]
+        for name in table.column_names
+    }
+    return validate(pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows)), model)
+
+
+def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
+    """Return the frame if it fits the schema; `schema.validate` raises pandera's own error.
+
+    Args:
+        frame: Any frame; it is not changed. Columns that the schema does not know are allowed.
+        schema: One of the models of this module, e.g. `JobsSchema`.
+
+    Raises:
+        SchemaError: If it does not fit. All failures are collected, and told by job id (or the
+            key of that frame) instead of row number; `.failures` has them as a frame.
+    """
+    try:
+        return schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        failures = _failures(error.failure_cases, frame)
+        message = _failure_message(schema, failures, len(frame))
+    raise SchemaError(message, schema_name=schema.__name__, failures=failures)
+
+
+def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    key = next((k for k in ("job_id", "run_id", "experiment_id") if k in frame.columns), None)
+    by_index = frame[key] if key and frame.index.is_unique else None
+
+    def name_of(index: object) -> str | None:
+        if by_index is None or index is None or pd.isna(index):
+            return None
+        return shown(by_index.get(index)) if not pd.isna(by_index.get(index)) else f"row {index}"
+
+    failing = pd.DataFrame(
+        {
+            "column": cases["column"].fillna(cases["failure_case"]).map(str),
+            "check": cases["check"].map(str),
+            "value": cases["failure_case"].map(shown),
+            "key": cases["index"].map(name_of),
+        }
+    )
+    return failing.drop_duplicates(ignore_index=True)
+
+
+def _failure_message(schema: Model, failures: pd.DataFrame, rows: int) -> str:
+    lines = [f"{rows} rows do not fit {schema.__name__}:"]
+    for (column, check), group in failures.groupby(["column", "check"], sort=False):
+        examples = [
+            f"{key} has {value}" if key else value
+            for key, value in zip(group["key"], group["value"], strict=True)
+        ]
+        more = f" and {len(examples) - 3} more" if len(examples) > 3 else ""
+        lines.append(f"  {column}: {check} fails for {'; '.join(examples[:3])}{more}")
+    lines.append("  `.failures` of this error lists every failing cell.")
+    return "\n".join(lines)

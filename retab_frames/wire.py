@@ -1,0 +1,245 @@
+"""What the API sends: its records as msgspec structs, recognised by their shape.
+
+The API has had three wire generations, and a server may mix them: jobs under `/content` (A), then
+results with `lifecycle` and `timing` objects beside flat copies (B), then flat routes with other
+names for the same things (C). One set of structs, the union of the three, reads them all; which of
+two names a value has is settled per column in `flatten`.
+
+The structs refuse unknown fields: `rows` learns those, so that none is dropped unseen.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from retab_frames.errors import MalformedResponseError, shown
+
+__all__ = [
+    "NOTHING",
+    "Artifact",
+    "Document",
+    "Handle",
+    "Lifecycle",
+    "Listing",
+    "Payload",
+    "Row",
+    "Timing",
+    "as_json",
+    "listing",
+    "payload",
+    "raw_rows",
+]
+
+T = TypeVar("T")
+
+NOTHING = Raw()
+"""The value of a Raw field that was not sent; `null` is Raw(b"null")."""
+
+
+class Timing(Struct, forbid_unknown_fields=True, gc=False):
+    """When a job ran (B, C)."""
+
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    duration_ms: int | float | None = None
+
+
+class Lifecycle(Struct, forbid_unknown_fields=True, gc=False):
+    """How a job stands (B, C)."""
+
+    status: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    details: Raw = NOTHING
+
+
+class Artifact(Struct, forbid_unknown_fields=True, gc=False):
+    """A reference to what the block produced."""
+
+    operation: str | None = None
+    id: str | None = None
+
+
+class Document(Struct, forbid_unknown_fields=True, gc=False):
+    """The file of a handle; `original_id` is the older name of `id`."""
+
+    id: str | None = None
+    original_id: str | None = None
+    filename: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    content_fingerprint: str | None = None
+
+
+class Handle(Struct, forbid_unknown_fields=True, gc=False):
+    """A named input or output: a file, JSON or text, or a type newer than this library."""
+
+    type: str | None = None
+    filename: str | None = None
+    document: Document | None = None
+    data: Raw = NOTHING
+    text: Raw = NOTHING
+
+
+class Row(Struct, forbid_unknown_fields=True, gc=False):
+    """One job, under the names of every generation."""
+
+    id: str
+    document_id: str
+    experiment_id: str | None = None
+    run_id: str | None = None
+    experiment_run_id: str | None = None
+    status: str | None = None
+    lifecycle: Lifecycle | None = None
+    block_kind: str | None = None
+    block_type: str | None = None
+    handle_inputs: dict[str, Handle] | None = None
+    handle_outputs: dict[str, Handle] | None = None
+    artifact: Artifact | None = None
+    error: Raw = NOTHING
+    attempt: int | None = None
+    is_placeholder: bool | None = None
+    timing: Timing | None = None
+    duration_ms: int | float | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+
+
+class Payload(NamedTuple):
+    """One response that holds jobs.
+
+    Attributes:
+        experiment_id: From the envelope of `/content`; None for pages.
+        run_id: From the envelope of `/content`, "" if the experiment was never run; None for pages.
+        rows: The JSON text of the array of rows.
+        after: The cursor of the next page; None on the last one and for `/content`.
+        enveloped: True for `/content`, whose envelope names the run of every row.
+    """
+
+    experiment_id: str | None
+    run_id: str | None
+    rows: bytes
+    after: str | None
+    enveloped: bool
+
+
+class Listing(NamedTuple):
+    """One page of run or experiment records, as plain dicts, and the cursor of the next."""
+
+    records: list[dict[str, Any]]
+    after: str | None
+
+
+class _Jobs(Struct):
+    jobs: Raw = NOTHING
+
+
+class _ListMetadata(Struct):
+    after: str | None = None
+
+
+class _Envelope(Struct):
+    """The keys that tell one shape of response from another."""
+
+    content: _Jobs | None = None
+    data: Raw = NOTHING
+    list_metadata: _ListMetadata | None = None
+    runs: Raw = NOTHING
+    experiment_id: str | None = None
+    run_id: str | None = None
+    id: Raw = NOTHING
+    document_id: Raw = NOTHING
+
+
+def as_json(body: bytes, kind: type[T], what: str) -> T:
+    """Decode JSON text, or raise the one error that says what came instead.
+
+    Raises:
+        MalformedResponseError: If it is not UTF-8, not JSON, nested too deep, or not of the kind.
+    """
+    try:
+        # msgspec does not look inside text that it skips, so the whole is checked first
+        body.decode()
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        message, where = _located(str(error))
+        problem = f"{what} does not fit at {where}: {message}"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        where, problem = None, f"{what} is not JSON: {error}; it begins {shown(_head(body))!r}"
+    except RecursionError:
+        where, problem = None, f"{what} is nested too deep to decode"
+    raise MalformedResponseError(problem, where=where)
+
+
+def payload(body: bytes) -> Payload:
+    """Recognise a response that holds jobs, by its shape.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, or holds no jobs.
+    """
+    if body.lstrip()[:1] == b"[":
+        as_json(body, list[Raw], "the response")
+        return Payload(None, None, body, None, enveloped=False)
+    envelope = as_json(body, _Envelope, "the response")
+    if envelope.content is not None:
+        rows = _array(envelope.content.jobs, "$.content.jobs")
+        return Payload(envelope.experiment_id, envelope.run_id, rows, None, enveloped=True)
+    if bytes(envelope.data):
+        after = envelope.list_metadata.after if envelope.list_metadata else None
+        return Payload(None, None, _array(envelope.data, "$.data"), after, enveloped=False)
+    if bytes(envelope.id) and bytes(envelope.document_id):
+        return Payload(None, None, b"[" + body + b"]", None, enveloped=False)
+    hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
+    raise MalformedResponseError(
+        "the response holds no jobs: it has neither `content.jobs` nor `data`, "
+        f"and is not a job itself{hint}; it begins {shown(_head(body))!r}"
+    )
+
+
+def listing(body: bytes) -> Listing:
+    """Recognise a page of run or experiment records: a bare array, `runs`, `data`, or one record.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, or holds no records.
+    """
+    if body.lstrip()[:1] == b"[":
+        return Listing(as_json(body, list[dict[str, Any]], "the listing"), None)
+    envelope = as_json(body, _Envelope, "the listing")
+    for name, records in (("data", envelope.data), ("runs", envelope.runs)):
+        if bytes(records):
+            after = envelope.list_metadata.after if envelope.list_metadata else None
+            text = _array(records, f"$.{name}")
+            return Listing(as_json(text, list[dict[str, Any]], f"the listing's {name}"), after)
+    if bytes(envelope.id):
+        return Listing([as_json(body, dict[str, Any], "the record")], None)
+    raise MalformedResponseError(
+        f"the response holds no records; it begins {shown(_head(body))!r}"
+    )
+
+
+def raw_rows(rows: bytes) -> list[Raw]:
+    """Return the rows of a payload as their JSON texts."""
+    return as_json(rows, list[Raw], "the rows")
+
+
+def _array(text: Raw, where: str) -> bytes:
+    value = bytes(text)
+    if value[:1] != b"[":
+        came = shown(_head(value)) if value else "nothing"
+        raise MalformedResponseError(f"expected an array at {where}, got {came}", where=where)
+    return value
+
+
+def _head(body: bytes) -> str:
+    return body[:60].decode(errors="backslashreplace")
+
+
+def _located(message: str) -> tuple[str, str]:
+    """Split msgspec's message into what is wrong and the JSON path."""
+    what, _, where = message.rpartition(" - at `")
+    return (what, where[:-1]) if what else (message, "$")
