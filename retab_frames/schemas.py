@@ -24,6 +24,7 @@ __all__ = [
     "JobsSchema",
     "RawSchema",
     "RunsSchema",
+    "SnapshotsSchema",
     "arrow_schema",
     "empty_table",
     "to_frame",
@@ -224,6 +225,29 @@ class RawSchema(pandera.DataFrameModel):
         """The name that errors show."""
 
         name = "RawSchema"
+
+
+class SnapshotsSchema(pandera.DataFrameModel):
+    """One row per run in a store: its newest revision; the key is `run_id`."""
+
+    workflow_id: Text = _cell("the workflow")
+    experiment_id: Text = _cell("the experiment")
+    run_id: Text = pandera.Field(unique=True, description="the run")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
+    revision: Whole = pandera.Field(ge=1, description="its newest revision, from 1")
+    complete: Flag = _key("true where every job had ended and nothing was missing")
+    jobs: Whole = pandera.Field(ge=0, description="how many jobs it has")
+    completed: Whole = pandera.Field(ge=0, description="jobs that were completed")
+    error: Whole = pandera.Field(ge=0, description="jobs that failed")
+    run_created_at: Time = _cell("when the run was made (UTC)")
+    fetched_at: Time = _cell("when the response arrived (UTC)")
+    written_at: Time = _cell("when the revision was written (UTC)")
+    size_bytes: Whole = _measure("the size of its files", "bytes")
+
+    class Config:
+        """The name that errors show."""
+
+        name = "SnapshotsSchema"
 
 
 Model = type[pandera.DataFrameModel]

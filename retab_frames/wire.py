@@ -127,12 +127,22 @@ class Payload(NamedTuple):
     after: str | None
     enveloped: bool
 
+    @property
+    def is_empty(self) -> bool:
+        """True if there are no rows."""
+        return self.rows[1:-1].isspace() or len(self.rows) == len(b"[]")
+
 
 class Listing(NamedTuple):
     """One page of run or experiment records, as plain dicts, and the cursor of the next."""
 
     records: list[dict[str, Any]]
     after: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there are no records."""
+        return not self.records
 
 
 class _Jobs(Struct):

@@ -1,0 +1,332 @@
+"""What users call to load: from the API, or from responses in hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from retab_frames.client import Client
+from retab_frames.content import RunContent, content_of, failed_content
+from retab_frames.errors import RetabFramesError
+from retab_frames.flatten import RunPayloads, flatten
+from retab_frames.records import Record, experiments_table, runs_table
+from retab_frames.schemas import (
+    ExperimentsSchema,
+    HandlesSchema,
+    JobsSchema,
+    RunsSchema,
+    to_frame,
+)
+from retab_frames.sources import grouped_by_run, payloads_of, saved_responses
+from retab_frames.workers import in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from collections.abc import Sequence
+
+    from retab_frames.flatten import Tables
+    from retab_frames.wire import Payload
+
+__all__ = [
+    "iter_content",
+    "load_content",
+    "load_experiments",
+    "load_handle_inputs",
+    "load_jobs",
+    "load_runs",
+    "read_content",
+    "read_contents",
+]
+
+T = TypeVar("T")
+RunIds = str | Iterable[str] | None
+"""One run id, any sequence or Series of them, or None for the latest run."""
+
+
+def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.DataFrame:
+    """Return one row per experiment of a workflow; fits ExperimentsSchema.
+
+    Args:
+        workflow_id: The workflow.
+        client: None makes one from the environment (RETAB_API_KEY, RETAB_API_BASE_URL).
+
+    Raises:
+        RequestError: If the API gives no usable answer; NotFoundError if there is no such workflow.
+    """
+    with _client(client) as api:
+        records, fetched_at = api.experiments(workflow_id)
+    table, _ = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
+    return to_frame(table, ExperimentsSchema)
+
+
+def load_runs(
+    workflow_id: str, experiment_id: str, *, client: Client | None = None
+) -> pd.DataFrame:
+    """Return one row per run of an experiment, newest first; fits RunsSchema.
+
+    Args:
+        workflow_id: The workflow of the experiment.
+        experiment_id: The experiment; one never run gives zero rows.
+        client: None makes one from the environment.
+
+    Raises:
+        RequestError: If the API gives no usable answer; NotFoundError if there is no such
+            experiment.
+    """
+    with _client(client) as api:
+        records, fetched_at = api.runs(workflow_id, experiment_id)
+    table, _ = runs_table(
+        records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
+    )
+    return to_frame(table, RunsSchema)
+
+
+def load_jobs(
+    workflow_id: str,
+    experiment_id: str,
+    *,
+    run_id: RunIds = None,
+    client: Client | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Return one row per job, with the handle inputs as columns; fits JobsSchema.
+
+    Args:
+        workflow_id: The workflow of the experiment.
+        experiment_id: The experiment.
+        run_id: One run id, any sequence or Series of them, or None for the latest run. Runs come
+            in the order asked for, and are fetched concurrently.
+        client: None makes one from the environment.
+        progress: True shows a progress bar, False none; None shows one for several runs in a
+            terminal or a notebook.
+
+    Returns:
+        A frame with a RangeIndex; the jobs of a run in the order of the API. Columns are Arrow-
+        backed. An experiment never run gives placeholders or zero rows, with `run_id` null.
+
+    Raises:
+        RequestError: If the API gives no usable answer; NotFoundError if there is no such
+            experiment or run.
+        MalformedResponseError: If a response contradicts the contract of the API.
+    """
+    tables = _load(workflow_id, experiment_id, run_id, client, progress)
+    return to_frame(tables.jobs, JobsSchema)
+
+
+def load_handle_inputs(
+    workflow_id: str,
+    experiment_id: str,
+    *,
+    run_id: RunIds = None,
+    client: Client | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Return one row per job and handle input; fits HandlesSchema.
+
+    The arguments and errors are those of `load_jobs`.
+    """
+    tables = _load(workflow_id, experiment_id, run_id, client, progress)
+    return to_frame(tables.handle_inputs, HandlesSchema)
+
+
+def load_content(
+    workflow_id: str,
+    experiment_id: str,
+    *,
+    run_id: str | None = None,
+    client: Client | None = None,
+) -> RunContent:
+    """Return all the frames of one run.
+
+    Args:
+        workflow_id: The workflow of the experiment.
+        experiment_id: The experiment.
+        run_id: None for the latest run.
+        client: None makes one from the environment.
+
+    Raises:
+        RequestError, MalformedResponseError: As `load_jobs`.
+    """
+    if run_id is not None and not isinstance(run_id, str):
+        raise TypeError("load_content takes one run id; for several use iter_content")
+    return next(iter_content(workflow_id, experiment_id, run_id=run_id, client=client))
+
+
+def iter_content(
+    workflow_id: str,
+    experiment_id: str,
+    *,
+    run_id: RunIds = None,
+    client: Client | None = None,
+    progress: bool | None = None,
+    errors: Literal["raise", "collect"] = "raise",
+) -> Iterator[RunContent]:
+    """Yield the content of each run in the order asked for, fetched concurrently.
+
+    Args:
+        workflow_id: The workflow of the experiment.
+        experiment_id: The experiment.
+        run_id: As in `load_jobs`.
+        client: None makes one from the environment.
+        progress: As in `load_jobs`.
+        errors: "raise" stops at the first run that cannot be loaded; "collect" yields for it a
+            content without jobs, not complete, whose `issues` say why.
+
+    Raises:
+        RequestError, MalformedResponseError: As `load_jobs`.
+        ValueError: If `errors` is neither, or a run is asked for twice.
+    """
+    if errors not in ("raise", "collect"):
+        raise ValueError(f"errors must be 'raise' or 'collect', not {errors!r}")
+    return _contents(
+        workflow_id, experiment_id, _run_ids(run_id), client, progress, collect=errors == "collect"
+    )
+
+
+def read_content(source: object, *, workflow_id: str | None = None) -> RunContent:
+    """Return all the frames of one run from a response in hand.
+
+    Args:
+        source: A dict, JSON text or bytes, a `pathlib.Path` of a file that holds it, what an
+            official SDK returned, or the pages of a run's results as an iterable of such things.
+        workflow_id: Responses do not name the workflow; this fills the column.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, holds no jobs, or contradicts the contract.
+        TypeError: If the source is none of these.
+    """
+    return _content_in_hand(payloads_of(source), workflow_id)
+
+
+def read_contents(
+    sources: PathLike[str] | Iterable[object], *, workflow_id: str | None = None
+) -> Iterator[RunContent]:
+    """Yield the content of each run of many responses in hand.
+
+    Args:
+        sources: A folder of saved responses (its `.json` files, by name), or an iterable of what
+            `read_content` takes. Pages of one run may stand apart; they are put together.
+        workflow_id: As in `read_content`.
+
+    Raises:
+        MalformedResponseError, TypeError: As `read_content`.
+        FileNotFoundError: If the folder holds no `.json` file.
+    """
+    if isinstance(sources, PathLike):
+        sources = saved_responses(Path(sources))
+    payloads = (payload for source in sources for payload in payloads_of(source))
+    for group in grouped_by_run(payloads):
+        yield _content_in_hand(group, workflow_id)
+
+
+def _contents(
+    workflow_id: str,
+    experiment_id: str,
+    ids: list[str | None],
+    client: Client | None,
+    progress: bool | None,
+    *,
+    collect: bool,
+) -> Iterator[RunContent]:
+    with _client(client) as api:
+        records, fetched_at = api.runs(workflow_id, experiment_id)
+        record_of = {record.get("id"): record for record in records}
+
+        def load(one: str | None) -> RunContent:
+            try:
+                source = api.content(
+                    workflow_id, experiment_id, one, record=record_of.get(one) if one else None
+                )
+                record = record_of.get(source.run_id)
+                table, issues = runs_table(
+                    [record] if record else [],
+                    workflow_id=workflow_id,
+                    experiment_id=experiment_id,
+                    fetched_at=fetched_at,
+                )
+                return content_of(source, run_table=table, run_issues=issues)
+            except RetabFramesError as error:
+                if not collect:
+                    raise
+                return failed_content(workflow_id, experiment_id, one, error)
+
+        yield from _progress(in_order(load, ids, workers=api.max_connections), len(ids), progress)
+
+
+def _content_in_hand(payloads: Sequence[Payload], workflow_id: str | None) -> RunContent:
+    first = payloads[0] if payloads else None
+    return content_of(
+        RunPayloads(
+            workflow_id,
+            first.experiment_id if first else None,
+            (first.run_id or None) if first else None,
+            tuple(payloads),
+            None,
+        )
+    )
+
+
+def _load(
+    workflow_id: str,
+    experiment_id: str,
+    run_id: RunIds,
+    client: Client | None,
+    progress: bool | None,
+) -> Tables:
+    ids = _run_ids(run_id)
+    with _client(client) as api:
+        record_of: dict[object, Record] = {}
+        if len(ids) > 1:
+            # one listing instead of a request for the record of each run
+            records, _ = api.runs(workflow_id, experiment_id)
+            record_of = {record.get("id"): record for record in records}
+
+        def fetch(one: str | None) -> RunPayloads:
+            record = record_of.get(one) if one else None
+            return api.content(workflow_id, experiment_id, one, record=record)
+
+        sources = in_order(fetch, ids, workers=api.max_connections)
+        return flatten(list(_progress(sources, len(ids), progress)))
+
+
+def _run_ids(run_id: RunIds) -> list[str | None]:
+    if run_id is None or isinstance(run_id, str):
+        ids: list[str | None] = [run_id]
+    else:
+        ids = list(run_id)
+        odd = next((one for one in ids if not isinstance(one, str)), None)
+        if any(not isinstance(one, str) for one in ids):
+            raise TypeError(f"run_id must hold run ids as text, found {odd!r}")
+    if "" in ids:
+        raise ValueError("a run id is empty; None asks for the latest run")
+    if len(set(ids)) != len(ids):
+        twice = next(one for n, one in enumerate(ids) if one in ids[:n])
+        raise ValueError(f"run {twice!r} is asked for twice; drop the duplicates first")
+    return ids
+
+
+@contextmanager
+def _client(client: Client | None) -> Iterator[Client]:
+    """Lend the client, or one from the environment that is closed at the end."""
+    if client is not None:
+        yield client
+        return
+    with Client() as own:
+        yield own
+
+
+def _progress(results: Iterator[T], total: int, progress: bool | None) -> Iterator[T]:
+    """Show a bar while the results come: by default for several, where someone may look."""
+    if progress is None:
+        progress = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    if not progress:
+        yield from results
+        return
+    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
+
+    yield from tqdm(results, total=total, unit="run", desc="Loading runs")

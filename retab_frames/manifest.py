@@ -1,0 +1,139 @@
+"""The manifest of one revision of a run: what it holds, and the proof that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FileEntry", "Manifest", "content_digest", "folder_name", "sha256"]
+
+FORMAT = "retab-frames-snapshot"
+VERSION = 1
+_SLUG = re.compile(r"[^a-z0-9_-]+")
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of a revision: its name within the folder of its table, and what it must be."""
+
+    name: str
+    size: int
+    sha256: str
+    rows: int
+    schema_version: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What one revision of a run holds; `sealed` adds the hash that proves it."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    workflow_id: str | None
+    experiment_id: str
+    run_id: str
+    revision: int
+    block_kind: str | None
+    complete: bool
+    jobs: int
+    statuses: dict[str, int]
+    run_created_at: str | None
+    fetched_at: str | None
+    written_at: str
+    digest: str
+    previous: str | None
+    files: dict[str, FileEntry]
+    library: str
+    seal: str = ""
+
+    def sealed(self) -> bytes:
+        """Return the manifest as JSON text that holds the hash of itself."""
+        return _canonical(msgspec.structs.replace(self, seal=sha256(self._unsealed())))
+
+    def _unsealed(self) -> bytes:
+        return _canonical(msgspec.structs.replace(self, seal=""))
+
+    @classmethod
+    def opened(cls, text: bytes, file: str) -> Manifest:
+        """Return the manifest of a JSON text.
+
+        Raises:
+            SnapshotError: If a newer version of this library wrote it.
+            SnapshotCorruptError: If it is cut or altered.
+        """
+        try:
+            version = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("version", b"")
+            if bytes(version).isdigit() and int(bytes(version)) > VERSION:
+                raise SnapshotError(
+                    f"{shown(file)} has format version {int(bytes(version))}, this library reads "
+                    f"up to {VERSION}: upgrade retab-frames"
+                )
+            manifest = msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problem = shown(error, 200)
+        else:
+            if manifest.format == FORMAT and manifest.seal == sha256(manifest._unsealed()):
+                return manifest
+            problem = "its content does not match its own hash"
+        raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}", file=file)
+
+
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def folder_name(identifier: str) -> str:
+    """Return a name for an id that is safe on every file system, and different for each id.
+
+    It begins with a letter or digit, because readers skip names that begin with `_` or `.`; the
+    hash keeps ids apart that differ in case or in Unicode form only.
+    """
+    slug = _SLUG.sub("-", identifier.lower()).strip("-_")[:40].rstrip("-_") or "id"
+    return f"{slug}-{sha256(identifier.encode())[:16]}"
+
+
+def content_digest(tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str, ...]]) -> str:
+    """Return a hash of what the tables say, whatever the order of their rows.
+
+    It leaves out `fetched_at` and the `position` of raw rows, which differ between two responses
+    that say the same, and does not depend on codec, library version or chunks.
+
+    Args:
+        tables: The tables by name.
+        keys: The columns that order the rows of each table.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(keys):
+        table = tables[name]
+        told = set(table.column_names) - {"fetched_at"} - ({"position"} if name == "raw" else set())
+        table = table.select(sorted(told)).sort_by([(key, "ascending") for key in keys[name]]).combine_chunks()
+        for column in table.column_names:
+            _add_column(digest, f"{name}.{column}", table.column(column))
+    return digest.hexdigest()
+
+
+def _add_column(digest: hashlib._Hash, name: str, column: pa.ChunkedArray) -> None:
+    """Add the name, which values are null, the length of each value, and the values' text."""
+    plain = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+    text = plain.cast(pa.large_string()).combine_chunks()
+    lengths = pc.fill_null(pc.binary_length(text), -1).cast(pa.int64())
+    for part in (
+        f"{name}:{column.type}:{len(column)}".encode(),
+        lengths.to_numpy(zero_copy_only=False).tobytes(),
+        "".join(text.drop_null().to_pylist()).encode(),
+    ):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+
+
+def _canonical(value: object) -> bytes:
+    return msgspec.json.encode(value, order="sorted")

@@ -1,0 +1,81 @@
+"""Arrow tables as Parquet bytes, and back, with checksums on every page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retab_frames.errors import SnapshotCorruptError, shown
+
+if TYPE_CHECKING:
+    from retab_frames.schemas import Model
+
+__all__ = ["SCHEMA_VERSION", "decoded", "encoded"]
+
+SCHEMA_VERSION = 1
+"""Goes up with every change to the columns of a table."""
+
+_REPEATING = frozenset(
+    (
+        "workflow_id",
+        "experiment_id",
+        "run_id",
+        "block_kind",
+        "status",
+        "artifact_operation",
+        "handle",
+        "type",
+        "mime_type",
+        "problem",
+        "action",
+        "field",
+    )
+)
+"""Columns with few different values; a dictionary of any other only costs space."""
+
+
+def encoded(table: pa.Table, model: Model) -> bytes:
+    """Return a table as a Parquet file.
+
+    The file is made in memory: a writer that is given a path destroys what is there when it fails.
+    """
+    sink = pa.BufferOutputStream()
+    columns = [name for name in table.column_names if name.rpartition(".")[2] in _REPEATING]
+    pq.write_table(
+        _described(table, model),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=columns,
+        write_page_checksum=True,
+    )
+    return bytes(sink.getvalue())
+
+
+def decoded(data: bytes, file: str) -> pa.Table:
+    """Return the table of a Parquet file, every page checked.
+
+    Raises:
+        SnapshotCorruptError: If it is cut or altered.
+    """
+    try:
+        table = pq.read_table(
+            pa.BufferReader(data), partitioning=None, page_checksum_verification=True
+        )
+        return table.replace_schema_metadata(None)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = shown(error, 200)
+    raise SnapshotCorruptError(f"{shown(file)} is damaged: {reason}", file=file)
+
+
+def _described(table: pa.Table, model: Model) -> pa.Table:
+    """Add what lets pandas read the columns back as Arrow-backed ones, and what they are."""
+    frame = table.slice(0, 0).to_pandas(types_mapper=pd.ArrowDtype)
+    metadata = pa.Schema.from_pandas(frame).metadata | {
+        b"retab_frames.schema": model.__name__.encode(),
+        b"retab_frames.schema_version": str(SCHEMA_VERSION).encode(),
+    }
+    return table.replace_schema_metadata(metadata)

@@ -1,0 +1,411 @@
+"""The store: one Parquet file per table and run, and a manifest that says what is true.
+
+    <root>/retab-frames.json                            format and version
+    <root>/manifests/<run>/000001.json                  the commit point of revision 1 of a run
+    <root>/<table>/<experiment>/<run>-<hash>.parquet    named by content, never changed
+    <root>/archive/<table>/...                          files of superseded revisions
+
+Data files are written first and the manifest last, so a revision is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+
+from retab_frames import __version__
+from retab_frames.content import RunContent
+from retab_frames.errors import (
+    SnapshotConflictError,
+    SnapshotCorruptError,
+    SnapshotError,
+    SnapshotNotFoundError,
+    shown,
+)
+from retab_frames.flatten import Tables
+from retab_frames.loaders import iter_content, load_runs
+from retab_frames.manifest import FileEntry, Manifest, content_digest, folder_name, sha256
+from retab_frames.parquet import SCHEMA_VERSION, decoded, encoded
+from retab_frames.schemas import (
+    HandlesSchema,
+    IssuesSchema,
+    JobsSchema,
+    RawSchema,
+    RunsSchema,
+    SnapshotsSchema,
+    arrow_schema,
+    to_frame,
+)
+from retab_frames.storage import LocalStorage
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from retab_frames.client import Client
+    from retab_frames.loaders import RunIds
+    from retab_frames.schemas import Model
+
+__all__ = ["Snapshot", "SnapshotStore"]
+
+MARKER = "retab-frames.json"
+MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
+
+TABLES: dict[str, Model] = {
+    "jobs": JobsSchema,
+    "handle_inputs": HandlesSchema,
+    "handle_outputs": HandlesSchema,
+    "issues": IssuesSchema,
+    "raw": RawSchema,
+    "runs": RunsSchema,
+}
+DIGEST_KEYS = {
+    "jobs": ("job_id",),
+    "handle_inputs": ("job_id", "position"),
+    "handle_outputs": ("job_id", "position"),
+    "raw": ("job_id",),
+    "runs": ("run_id",),
+}
+"""What the digest covers, and in which order; issues follow from the rest."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a write did.
+
+    Attributes:
+        run_id: The run.
+        experiment_id: Its experiment.
+        revision: The revision that now is the newest, from 1.
+        action: "created" the first one, "revised" one that differs, or found it "unchanged".
+        complete: Whether every job had ended and nothing was missing.
+        jobs: How many jobs it has.
+    """
+
+    run_id: str
+    experiment_id: str
+    revision: int
+    action: Literal["created", "revised", "unchanged"]
+    complete: bool
+    jobs: int
+
+
+class SnapshotStore:
+    """A folder of snapshots: plain Parquet that any tool reads, and manifests that prove it whole.
+
+    Args:
+        root: The folder; it is made when the first snapshot is written.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> store = rf.SnapshotStore("snapshots")
+        >>> store
+        SnapshotStore('snapshots')
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._files = LocalStorage(root)
+
+    def __repr__(self) -> str:
+        return f"SnapshotStore({str(self._files)!r})"
+
+    def pull(
+        self,
+        workflow_id: str,
+        experiment_id: str,
+        *,
+        run_id: RunIds = None,
+        client: Client | None = None,
+        progress: bool | None = None,
+    ) -> list[Snapshot]:
+        """Load runs and write a snapshot of each.
+
+        Args:
+            workflow_id: The workflow of the experiment.
+            experiment_id: The experiment; one never run writes nothing, with a warning.
+            run_id: One id, any sequence of ids, "all", or None for the latest run.
+            client: None makes one from the environment.
+            progress: As in `load_jobs`.
+
+        Returns:
+            One Snapshot per run, in the order asked for; "all" gives the newest first.
+
+        Raises:
+            RequestError, MalformedResponseError: If a run cannot be loaded; the ones before it
+                are written.
+            SnapshotError: If one cannot be written.
+        """
+        if isinstance(run_id, str) and run_id == "all":
+            run_id = load_runs(workflow_id, experiment_id, client=client)["run_id"].tolist()
+        written = []
+        for content in iter_content(
+            workflow_id, experiment_id, run_id=run_id, client=client, progress=progress
+        ):
+            if content.run_id is None:
+                break
+            written.append(self.write(content))
+        if not written:
+            text = f"experiment {experiment_id} was never run: no snapshot was written"
+            warnings.warn(text, stacklevel=2)
+        return written
+
+    def write(self, content: RunContent) -> Snapshot:
+        """Write the content of a run as its next revision, unless the newest one says the same.
+
+        Raises:
+            ValueError: If the experiment was never run, so that there is no run to write.
+            SnapshotConflictError: If someone else wrote a different revision at the same time.
+            SnapshotWriteError: If the file system refuses; what was there is untouched.
+        """
+        if content.run_id is None or content.experiment_id is None:
+            raise ValueError("there is no run in this content: an experiment never run has none")
+        tables = _tables(content)
+        digest = content_digest(tables, DIGEST_KEYS)
+        newest = self._newest(content.run_id)
+        if newest is not None and newest.digest == digest:
+            return _snapshot(newest, "unchanged")
+        self._mark()
+        run, experiment = folder_name(content.run_id), folder_name(content.experiment_id)
+        files = {name: self._write_table(name, experiment, run, tables[name]) for name in TABLES}
+        manifest = _manifest(content, digest, files, newest)
+        text = manifest.sealed()
+        name = _manifest_name(content.run_id, manifest.revision)
+        if not self._files.create(name, text):
+            return self._lost_race(content.run_id, name, digest)
+        if self._files.read(name) != text:
+            raise SnapshotCorruptError(f"{name} reads back differently", file=name)
+        if newest is not None:
+            self._archive(newest, manifest)
+        return _snapshot(manifest, "created" if newest is None else "revised")
+
+    def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
+        """Return the content of a run, every file checked against its hash.
+
+        Args:
+            run_id: The run.
+            revision: None for the newest.
+
+        Raises:
+            SnapshotNotFoundError: If the store has no such run or revision.
+            SnapshotCorruptError: If a file is missing, cut or altered.
+        """
+        manifest = self._newest(run_id) if revision is None else self._manifest(run_id, revision)
+        if manifest is None:
+            raise SnapshotNotFoundError(
+                f"there is no snapshot of run {shown(run_id)}"
+                + (f", revision {revision}," if revision is not None else "")
+                + f" in {shown(str(self._files))}; list() shows what there is"
+            )
+        tables = {
+            name: self._read_table(name, manifest)
+            for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")
+        }
+        fetched_at = manifest.fetched_at
+        return RunContent(
+            experiment_id=manifest.experiment_id,
+            run_id=manifest.run_id,
+            complete=manifest.complete,
+            fetched_at=None if fetched_at is None else datetime.fromisoformat(fetched_at),
+            tables=Tables(*(tables[name] for name in Tables._fields)),
+            run_table=tables["runs"],
+            raw_source=lambda: self._read_table("raw", manifest),
+        )
+
+    def list(self) -> pd.DataFrame:
+        """Return one row per run, its newest revision; fits SnapshotsSchema.
+
+        Rows are ordered by experiment, then by when the run was made.
+
+        Raises:
+            SnapshotCorruptError: If a manifest is damaged.
+        """
+        rows = [_catalog_row(manifest) for manifest in self._manifests()]
+        rows.sort(key=lambda row: (row["experiment_id"], row["run_created_at"] or "", row["run_id"]))
+        schema = arrow_schema(SnapshotsSchema)
+        columns = [
+            pa.array([row[f.name] for row in rows], pa.string()).cast(f.type)
+            if pa.types.is_timestamp(f.type)
+            else pa.array([row[f.name] for row in rows], f.type)
+            for f in schema
+        ]
+        return to_frame(pa.table(columns, schema=schema), SnapshotsSchema)
+
+    def _manifests(self) -> Iterator[Manifest]:
+        for folder in self._files.names("manifests"):
+            manifest = self._newest_in(folder)
+            if manifest is not None:
+                yield manifest
+
+    def _newest(self, run_id: str) -> Manifest | None:
+        self._check_marker()
+        return self._newest_in(folder_name(run_id))
+
+    def _newest_in(self, folder: str) -> Manifest | None:
+        names = [name for name in self._files.names(f"manifests/{folder}") if _is_manifest(name)]
+        if not names:
+            return None
+        file = f"manifests/{folder}/{names[-1]}"
+        return Manifest.opened(self._files.read(file), file)
+
+    def _manifest(self, run_id: str, revision: int) -> Manifest | None:
+        self._check_marker()
+        file = _manifest_name(run_id, revision)
+        try:
+            return Manifest.opened(self._files.read(file), file)
+        except FileNotFoundError:
+            return None
+
+    def _mark(self) -> None:
+        if not self._files.create(MARKER, MARKER_TEXT):
+            self._check_marker()
+
+    def _check_marker(self) -> None:
+        try:
+            marker = json.loads(self._files.read(MARKER))
+            version = marker["version"] if marker["format"] == "retab-frames-store" else None
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):
+            version = None
+        if version != 1:
+            raise SnapshotError(
+                f"{shown(str(self._files))} is no store that this library reads: {MARKER} should "
+                f"say version 1, and says {shown(version)}"
+            )
+
+    def _write_table(self, table: str, experiment: str, run: str, data: pa.Table) -> FileEntry:
+        body = encoded(data, TABLES[table])
+        digest = sha256(body)
+        name = f"{experiment}/{run}-{digest[:16]}.parquet"
+        if not self._files.create(f"{table}/{name}", body) and (
+            sha256(self._files.read(f"{table}/{name}")) != digest
+        ):
+            raise SnapshotCorruptError(f"{table}/{name} is damaged", file=f"{table}/{name}")
+        return FileEntry(name, len(body), digest, data.num_rows, SCHEMA_VERSION)
+
+    def _read_table(self, table: str, manifest: Manifest) -> pa.Table:
+        entry = manifest.files[table]
+        file = f"{table}/{entry.name}"
+        try:
+            data = self._files.read(file)
+        except FileNotFoundError:
+            data = self._read_archived(f"archive/{file}", manifest)
+        if sha256(data) != entry.sha256:
+            raise SnapshotCorruptError(
+                f"{file} of run {shown(manifest.run_id)} is damaged: its hash is not the one in "
+                "the manifest; pull the run again, or restore the file",
+                file=file,
+            )
+        return decoded(data, file)
+
+    def _read_archived(self, file: str, manifest: Manifest) -> bytes:
+        try:
+            return self._files.read(file)
+        except FileNotFoundError:
+            name = file.removeprefix("archive/")
+        raise SnapshotCorruptError(
+            f"{name} of run {shown(manifest.run_id)} is missing; pull the run again, or restore "
+            "the file",
+            file=name,
+        )
+
+    def _archive(self, old: Manifest, new: Manifest) -> None:
+        """Move the files that only the old revision has out of the sight of plain readers."""
+        for table, entry in old.files.items():
+            if entry.name != new.files[table].name:
+                self._files.move(f"{table}/{entry.name}", f"archive/{table}/{entry.name}")
+
+    def _lost_race(self, run_id: str, name: str, digest: str) -> Snapshot:
+        other = Manifest.opened(self._files.read(name), name)
+        if other.digest == digest:
+            return _snapshot(other, "unchanged")
+        raise SnapshotConflictError(
+            f"someone else wrote revision {other.revision} of run {shown(run_id)} first, with "
+            f"different content ({other.digest[:12]}, ours {digest[:12]}); read it, or write again "
+            "to make a revision after it"
+        )
+
+
+def _tables(content: RunContent) -> dict[str, pa.Table]:
+    """Return the tables of a content, once the frames that hold them have been validated."""
+    for frame in ("jobs", "handle_inputs", "handle_outputs", "run", "issues"):
+        getattr(content, frame)
+    return {
+        **content.tables._asdict(),
+        "raw": content.raw_rows,
+        "runs": content.run_table,
+    }
+
+
+def _manifest(
+    content: RunContent, digest: str, files: dict[str, FileEntry], newest: Manifest | None
+) -> Manifest:
+    jobs, run = content.tables.jobs, content.run_table
+    created = run.column("created_at")[0].as_py() if run.num_rows else None
+    return Manifest(
+        workflow_id=jobs.column("workflow_id")[0].as_py() if jobs.num_rows else None,
+        experiment_id=str(content.experiment_id),
+        run_id=str(content.run_id),
+        revision=1 if newest is None else newest.revision + 1,
+        block_kind=jobs.column("block_kind")[0].as_py() if jobs.num_rows else None,
+        complete=content.complete,
+        jobs=jobs.num_rows,
+        statuses=content.statuses,
+        run_created_at=_iso(created),
+        fetched_at=_iso(content.fetched_at),
+        written_at=datetime.now(UTC).isoformat(),
+        digest=digest,
+        previous=None if newest is None else newest.seal,
+        files=files,
+        library=f"retab-frames {__version__}, pyarrow {pa.__version__}",
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _snapshot(
+    manifest: Manifest, action: Literal["created", "revised", "unchanged"]
+) -> Snapshot:
+    return Snapshot(
+        manifest.run_id,
+        manifest.experiment_id,
+        manifest.revision,
+        action,
+        manifest.complete,
+        manifest.jobs,
+    )
+
+
+def _catalog_row(manifest: Manifest) -> dict[str, object]:
+    return {
+        "workflow_id": manifest.workflow_id,
+        "experiment_id": manifest.experiment_id,
+        "run_id": manifest.run_id,
+        "block_kind": manifest.block_kind,
+        "revision": manifest.revision,
+        "complete": manifest.complete,
+        "jobs": manifest.jobs,
+        "completed": manifest.statuses.get("completed", 0),
+        "error": manifest.statuses.get("error", 0),
+        "run_created_at": manifest.run_created_at,
+        "fetched_at": manifest.fetched_at,
+        "written_at": manifest.written_at,
+        "size_bytes": sum(entry.size for entry in manifest.files.values()),
+    }
+
+
+def _manifest_name(run_id: str, revision: int) -> str:
+    return f"manifests/{folder_name(run_id)}/{revision:06}.json"
+
+
+def _is_manifest(name: str) -> bool:
+    return name.endswith(".json") and name[:-5].isdigit()

@@ -1,0 +1,116 @@
+"""Responses that the user has in hand, whatever they are kept in -> payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from retab_frames import wire
+from retab_frames.errors import MalformedResponseError, shown
+
+__all__ = ["grouped_by_run", "payloads_of", "saved_responses"]
+
+
+def payloads_of(source: object) -> list[wire.Payload]:
+    """Return the payloads of one run: one for `/content`, one per page otherwise.
+
+    Args:
+        source: JSON as bytes or text, a path of a file that holds it, decoded JSON, what an
+            official SDK returned, or an iterable of such things, each a page.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, or holds no jobs.
+        TypeError: If it is none of these.
+        OSError: If the file cannot be read.
+    """
+    source = _plain(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return [wire.payload(bytes(source))]
+    if isinstance(source, PathLike):
+        return [wire.payload(Path(source).read_bytes())]
+    if isinstance(source, str):
+        return [wire.payload(_json_text(source))]
+    if isinstance(source, Mapping):
+        return [wire.payload(_encode(source))]
+    if isinstance(source, Iterable):
+        items = [_plain(item) for item in source]
+        if all(isinstance(item, Mapping) and "document_id" in item for item in items):
+            return [wire.payload(_encode(items))]
+        return [payload for item in items for payload in payloads_of(item)]
+    raise TypeError(
+        "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
+        f"got {type(source).__name__}"
+    )
+
+
+def saved_responses(folder: Path) -> Iterator[Path]:
+    """Yield the JSON files of a folder in the order of their names.
+
+    Raises:
+        FileNotFoundError: If there is no JSON file in it.
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    if not files:
+        raise FileNotFoundError(f"there is no .json file in {folder}")
+    yield from files
+
+
+def grouped_by_run(payloads: Iterable[wire.Payload]) -> list[list[wire.Payload]]:
+    """Return the payloads of each run together, runs in order of first appearance.
+
+    A response of `/content` is a run of its own; pages belong together if their rows are of one
+    run.
+    """
+    groups: dict[object, list[wire.Payload]] = {}
+    for number, payload in enumerate(payloads):
+        key: object = number if payload.enveloped else _run_of(payload)
+        groups.setdefault(key, []).append(payload)
+    return list(groups.values())
+
+
+def _run_of(payload: wire.Payload) -> str | None:
+    rows = wire.as_json(payload.rows, list[dict[str, Any]], "the rows")
+    ids = (row.get("run_id") or row.get("experiment_run_id") for row in rows)
+    return next((run_id for run_id in ids if isinstance(run_id, str)), None)
+
+
+def _plain(source: object) -> object:
+    """Return what a pydantic model of an SDK holds; anything else as it is."""
+    dump = getattr(source, "model_dump", None)
+    return dump(mode="json") if callable(dump) and not isinstance(source, type) else source
+
+
+def _json_text(text: str) -> bytes:
+    if text.lstrip()[:1] not in ("{", "["):
+        raise MalformedResponseError(
+            f"text is read as JSON, and {shown(text, 40)!r} is none; "
+            "for a file give a pathlib.Path"
+        )
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        problem = str(error)
+    raise MalformedResponseError(f"the text is not valid Unicode: {shown(problem)}")
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_jsonable).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = str(error)
+    raise MalformedResponseError(f"the source is not JSON: {shown(problem, 200)}")
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    plain = _plain(value)
+    if plain is value:
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return plain
