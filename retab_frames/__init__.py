@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retab_frames.client import Client
     from retab_frames.content import RunContent
+    from retab_frames.durations import duration_stats
     from retab_frames.errors import (
         ApiStatusError,
         AuthError,
@@ -50,12 +51,15 @@ if TYPE_CHECKING:
         JobsSchema,
         RawSchema,
         RunsSchema,
+        SnapshotsSchema,
         validate,
     )
+    from retab_frames.snapshots import Snapshot, SnapshotStore
 
 _ROOMS = {
     "client": ("Client",),
     "content": ("RunContent",),
+    "durations": ("duration_stats",),
     "errors": (
         "ApiStatusError",
         "AuthError",
@@ -95,8 +99,10 @@ _ROOMS = {
         "JobsSchema",
         "RawSchema",
         "RunsSchema",
+        "SnapshotsSchema",
         "validate",
     ),
+    "snapshots": ("Snapshot", "SnapshotStore"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

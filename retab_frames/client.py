@@ -234,7 +234,9 @@ class Client:
             NotFoundError: If there is no such experiment.
         """
         flat = ("workflows", "experiments", experiment_id)
-        self._get(flat if api == "results" else _nested(workflow_id, experiment_id), {}, wire.listing)
+        self._get(
+            flat if api == "results" else _nested(workflow_id, experiment_id), {}, wire.listing
+        )
 
     def _find_by_runs(self, workflow_id: str, experiment_id: str) -> Api:
         """Find the generation by the route of the runs, which only `content` has nested."""

@@ -39,6 +39,7 @@ JOB_PATHS: dict[str, tuple[str, ...]] = {
 }
 """Where each column of the jobs stands on the wire; the first that is present counts."""
 
+
 class RunPayloads(NamedTuple):
     """All the responses of one run.
 
@@ -161,7 +162,9 @@ def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | No
         reader.oddities.append(
             Oddity(rows[n].id, "run_id", "row of an earlier run", own[n], "kept in this run")
         )
-    homeless = next((n for n, row in enumerate(rows) if not run_id and not row.is_placeholder), None)
+    homeless = next(
+        (n for n, row in enumerate(rows) if not run_id and not row.is_placeholder), None
+    )
     if homeless is not None:
         raise MalformedResponseError(
             f"row {homeless} ({shown(rows[homeless].id)}) names no run, and neither does the "
@@ -202,7 +205,9 @@ def _jobs(rows: list[Row], runs: list[_Run]) -> tuple[pa.Table, list[tuple[str, 
         "document_id": texts([row.document_id for row in rows]).array,
         "filename": pa.nulls(len(rows), pa.string()),
         "is_placeholder": pa.array([bool(row.is_placeholder) for row in rows], pa.bool_()),
-        "fetched_at": _per_run(runs, [r.source.fetched_at for r in runs], pa.timestamp("us", "UTC")),
+        "fetched_at": _per_run(
+            runs, [r.source.fetched_at for r in runs], pa.timestamp("us", "UTC")
+        ),
     }
     columns["error_message"], columns["error_details"] = _errors(rows)
     parents: dict[str, list[Any]] = {}
@@ -226,9 +231,7 @@ def _values(rows: list[Row], path: str, parents: dict[str, list[Any]]) -> list[A
     return [None if value is None else get(value) for value in parents[parent]]
 
 
-def _per_run(
-    runs: list[_Run], values: Sequence[Any], kind: pa.DataType = pa.string()
-) -> pa.Array:
+def _per_run(runs: list[_Run], values: Sequence[Any], kind: pa.DataType = pa.string()) -> pa.Array:
     parts = [
         pa.repeat(pa.scalar(value, kind), len(run.rows))
         for run, value in zip(runs, values, strict=True)

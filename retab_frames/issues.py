@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,9 +9,6 @@ from retab_frames.columns import Misfit
 from retab_frames.errors import shown
 from retab_frames.handles import MOST_WIDE, LongHandles
 from retab_frames.rows import Oddity
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["Issue", "of_cells", "of_handles", "of_run", "of_values"]
 
@@ -51,9 +46,7 @@ def of_run(run_id: str | None, oddities: list[Oddity]) -> list[Issue]:
     return [{"run_id": run_id, **oddity._asdict()} for oddity in oddities]
 
 
-def of_cells(
-    table: pa.Table, misfits: list[tuple[str, Misfit]]
-) -> list[Issue]:
+def of_cells(table: pa.Table, misfits: list[tuple[str, Misfit]]) -> list[Issue]:
     return [
         {
             "run_id": table.column("run_id")[misfit.index].as_py(),
@@ -71,9 +64,7 @@ def of_handles(side: str, long: LongHandles) -> list[Issue]:
     """Tell of misfits, of handles without a type, of unknown types, of more than become columns."""
     table = long.table
     handle = table.column("handle")
-    issues = of_cells(
-        table, [(f"{side}.{handle[m.index]}.{name}", m) for name, m in long.misfits]
-    )
+    issues = of_cells(table, [(f"{side}.{handle[m.index]}.{name}", m) for name, m in long.misfits])
     untyped = pc.indices_nonzero(table.column("type").is_null()).to_pylist()
     nameless = Misfit(0, "a handle without a type", "", "kept")
     issues += of_cells(
@@ -94,12 +85,12 @@ def of_values(jobs: pa.Table) -> list[Issue]:
     ]
 
 
-def _beyond(
-    table: pa.Table, name: str, known: frozenset[str], field: str
-) -> list[Issue]:
+def _beyond(table: pa.Table, name: str, known: frozenset[str], field: str) -> list[Issue]:
     """Tell of each value that is not among the known ones: once per run, with how many."""
     column = table.column(name)
-    new = [value for value in column.unique().to_pylist() if value is not None and value not in known]
+    new = [
+        value for value in column.unique().to_pylist() if value is not None and value not in known
+    ]
     if not new:
         return []
     rows = table.select(["run_id", name]).filter(pc.is_in(column, pa.array(new)))

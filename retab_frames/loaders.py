@@ -25,9 +25,9 @@ from retab_frames.sources import grouped_by_run, payloads_of, saved_responses
 from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from retab_frames.flatten import Tables
     from retab_frames.wire import Payload

@@ -115,7 +115,11 @@ def content_digest(tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str,
     for name in sorted(keys):
         table = tables[name]
         told = set(table.column_names) - {"fetched_at"} - ({"position"} if name == "raw" else set())
-        table = table.select(sorted(told)).sort_by([(key, "ascending") for key in keys[name]]).combine_chunks()
+        table = (
+            table.select(sorted(told))
+            .sort_by([(key, "ascending") for key in keys[name]])
+            .combine_chunks()
+        )
         for column in table.column_names:
             _add_column(digest, f"{name}.{column}", table.column(column))
     return digest.hexdigest()

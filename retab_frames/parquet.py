@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,14 +42,21 @@ def encoded(table: pa.Table, model: Model) -> bytes:
     The file is made in memory: a writer that is given a path destroys what is there when it fails.
     """
     sink = pa.BufferOutputStream()
-    columns = [name for name in table.column_names if name.rpartition(".")[2] in _REPEATING]
+    names = table.column_names
+    metadata = {
+        "retab_frames.schema": model.__name__,
+        "retab_frames.schema_version": str(SCHEMA_VERSION),
+    }
     pq.write_table(
-        _described(table, model),
+        table.replace_schema_metadata(metadata),
         sink,
         compression="zstd",
         compression_level=1,
-        use_dictionary=columns,
+        use_dictionary=[name for name in names if name.rpartition(".")[2] in _REPEATING],
+        write_statistics=[name for name in names if not name.startswith(("handle_", "error_"))],
         write_page_checksum=True,
+        # every type here is one of Parquet's own; Arrow's copy of the schema would double the size
+        store_schema=False,
     )
     return bytes(sink.getvalue())
 
@@ -69,13 +75,3 @@ def decoded(data: bytes, file: str) -> pa.Table:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = shown(error, 200)
     raise SnapshotCorruptError(f"{shown(file)} is damaged: {reason}", file=file)
-
-
-def _described(table: pa.Table, model: Model) -> pa.Table:
-    """Add what lets pandas read the columns back as Arrow-backed ones, and what they are."""
-    frame = table.slice(0, 0).to_pandas(types_mapper=pd.ArrowDtype)
-    metadata = pa.Schema.from_pandas(frame).metadata | {
-        b"retab_frames.schema": model.__name__.encode(),
-        b"retab_frames.schema_version": str(SCHEMA_VERSION).encode(),
-    }
-    return table.replace_schema_metadata(metadata)

@@ -134,7 +134,10 @@ def _table(
         values, origins = _values(records, field.name, paths.get(field.name, ()))
         least = None if field.name in _MAY_BE_NEGATIVE else 0
         if field.name == "fetched_at":
-            column, misfits = pa.repeat(pa.scalar(known["fetched_at"], field.type), len(records)), []
+            column, misfits = (
+                pa.repeat(pa.scalar(known["fetched_at"], field.type), len(records)),
+                [],
+            )
         else:
             filled = [known.get(field.name) if value is None else value for value in values]
             column, misfits = fit(filled, field.type, least=least)

@@ -7,7 +7,7 @@ so that a frame with a column of the user's own still validates.
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
 from functools import cache
-from typing import Annotated, Optional
+from typing import Annotated
 
 import pandas as pd
 import pandera.pandas as pandera
@@ -78,16 +78,16 @@ class JobsSchema(pandera.DataFrameModel):
     error_message: Text = _cell("why it failed or was cancelled, in words")
     error_details: Text = _cell("the details of the failure (JSON)")
     fetched_at: Time = _cell("when the response arrived (UTC); null for a source in hand")
-    input_type: Optional[Text] = _handle("handle_inputs", "type", "file, json, text, or newer")
-    input_filename: Optional[Text] = _handle("handle_inputs", "filename", "name of the file")
-    input_file_id: Optional[Text] = _handle("handle_inputs", "file_id", "id of the file")
-    input_mime_type: Optional[Text] = _handle("handle_inputs", "mime_type", "MIME type of the file")
-    input_data: Optional[Text] = _handle("handle_inputs", "data", "the value (JSON)")
-    output_type: Optional[Text] = _handle("handle_outputs", "type", "file, json, text, or newer")
-    output_filename: Optional[Text] = _handle("handle_outputs", "filename", "name of the file")
-    output_file_id: Optional[Text] = _handle("handle_outputs", "file_id", "id of the file")
-    output_mime_type: Optional[Text] = _handle("handle_outputs", "mime_type", "MIME type")
-    output_data: Optional[Text] = _handle("handle_outputs", "data", "the value (JSON)")
+    input_type: Text | None = _handle("handle_inputs", "type", "file, json, text, or newer")
+    input_filename: Text | None = _handle("handle_inputs", "filename", "name of the file")
+    input_file_id: Text | None = _handle("handle_inputs", "file_id", "id of the file")
+    input_mime_type: Text | None = _handle("handle_inputs", "mime_type", "MIME type of the file")
+    input_data: Text | None = _handle("handle_inputs", "data", "the value (JSON)")
+    output_type: Text | None = _handle("handle_outputs", "type", "file, json, text, or newer")
+    output_filename: Text | None = _handle("handle_outputs", "filename", "name of the file")
+    output_file_id: Text | None = _handle("handle_outputs", "file_id", "id of the file")
+    output_mime_type: Text | None = _handle("handle_outputs", "mime_type", "MIME type")
+    output_data: Text | None = _handle("handle_outputs", "data", "the value (JSON)")
 
     class Config:
         """The key of the frame."""

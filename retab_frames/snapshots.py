@@ -227,7 +227,9 @@ class SnapshotStore:
             SnapshotCorruptError: If a manifest is damaged.
         """
         rows = [_catalog_row(manifest) for manifest in self._manifests()]
-        rows.sort(key=lambda row: (row["experiment_id"], row["run_created_at"] or "", row["run_id"]))
+        rows.sort(
+            key=lambda row: (row["experiment_id"], row["run_created_at"] or "", row["run_id"])
+        )
         schema = arrow_schema(SnapshotsSchema)
         columns = [
             pa.array([row[f.name] for row in rows], pa.string()).cast(f.type)
@@ -372,9 +374,7 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _snapshot(
-    manifest: Manifest, action: Literal["created", "revised", "unchanged"]
-) -> Snapshot:
+def _snapshot(manifest: Manifest, action: Literal["created", "revised", "unchanged"]) -> Snapshot:
     return Snapshot(
         manifest.run_id,
         manifest.experiment_id,

@@ -87,8 +87,7 @@ def _plain(source: object) -> object:
 def _json_text(text: str) -> bytes:
     if text.lstrip()[:1] not in ("{", "["):
         raise MalformedResponseError(
-            f"text is read as JSON, and {shown(text, 40)!r} is none; "
-            "for a file give a pathlib.Path"
+            f"text is read as JSON, and {shown(text, 40)!r} is none; for a file give a pathlib.Path"
         )
     try:
         return text.encode()

@@ -56,7 +56,9 @@ class Answer(NamedTuple):
 class _FailedError(Exception):
     """One attempt failed; carries the error to raise, and whether and when to try again."""
 
-    def __init__(self, error: RetabFramesError, *, retry: bool, wait_s: float | None = None) -> None:
+    def __init__(
+        self, error: RetabFramesError, *, retry: bool, wait_s: float | None = None
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry = retry
@@ -201,7 +203,9 @@ class Transport:
     def _read_body(self, response: httpx.Response, path: str, deadline: float) -> bytes:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
-            message = f"GET {path}: refused Content-Encoding {shown(encoding)!r}; gzip was asked for"
+            message = (
+                f"GET {path}: refused Content-Encoding {shown(encoding)!r}; gzip was asked for"
+            )
             raise _FailedError(TransportError(message, path=path), retry=False)
         announced = response.headers.get("content-length", "")
         received = int(announced) if announced.isdecimal() else 0

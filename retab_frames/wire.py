@@ -227,9 +227,7 @@ def listing(body: bytes) -> Listing:
             return Listing(as_json(text, list[dict[str, Any]], f"the listing's {name}"), after)
     if bytes(envelope.id):
         return Listing([as_json(body, dict[str, Any], "the record")], None)
-    raise MalformedResponseError(
-        f"the response holds no records; it begins {shown(_head(body))!r}"
-    )
+    raise MalformedResponseError(f"the response holds no records; it begins {shown(_head(body))!r}")
 
 
 def raw_rows(rows: bytes) -> list[Raw]:
