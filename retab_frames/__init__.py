@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from retab_frames.client import Client
+    from retab_frames.comparison import RunComparison, compare_runs
     from retab_frames.content import RunContent
     from retab_frames.durations import duration_stats
     from retab_frames.errors import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "client": ("Client",),
+    "comparison": ("RunComparison", "compare_runs"),
     "content": ("RunContent",),
     "durations": ("duration_stats",),
     "errors": (

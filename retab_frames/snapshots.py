@@ -114,7 +114,16 @@ class SnapshotStore:
         self._files = LocalStorage(root)
 
     def __repr__(self) -> str:
-        return f"SnapshotStore({str(self._files)!r})"
+        return f"SnapshotStore({self.root!r})"
+
+    @property
+    def root(self) -> str:
+        """Where the store is."""
+        return str(self._files)
+
+    def exists(self) -> bool:
+        """Return whether anything was ever written there."""
+        return MARKER in self._files.names("")
 
     def pull(
         self,
@@ -201,7 +210,7 @@ class SnapshotStore:
             raise SnapshotNotFoundError(
                 f"there is no snapshot of run {shown(run_id)}"
                 + (f", revision {revision}," if revision is not None else "")
-                + f" in {shown(str(self._files))}; list() shows what there is"
+                + f" in {shown(self.root)}; list() shows what there is"
             )
         tables = {
             name: self._read_table(name, manifest)
@@ -278,7 +287,7 @@ class SnapshotStore:
             version = None
         if version != 1:
             raise SnapshotError(
-                f"{shown(str(self._files))} is no store that this library reads: {MARKER} should "
+                f"{shown(self.root)} is no store that this library reads: {MARKER} should "
                 f"say version 1, and says {shown(version)}"
             )
 

@@ -101,7 +101,7 @@ class LocalStorage:
         raise SnapshotWriteError(f"cannot move {shown(name)} to {shown(to)}: {reason}")
 
     def _path(self, name: str) -> Path:
-        return self.root.joinpath(*name.split("/"))
+        return self.root.joinpath(*filter(None, name.split("/")))
 
     def _make_folders(self, folder: Path) -> None:
         if folder.is_dir():
