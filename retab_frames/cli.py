@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retab_frames import __version__
 from retab_frames.errors import RetabFramesError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-@click.version_option(__version__, prog_name="retab-frames")
+@click.version_option(package_name="retab-frames")
 def main() -> None:
     """Retab workflow experiments as dataframes, snapshots and statistics.
 
@@ -74,19 +73,22 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 @main.command()
 @click.argument("workflow_id")
 @click.argument("experiment_id")
-@click.option("--run", "run_ids", multiple=True, metavar="RUN_ID", help="Only this run; repeatable.")
+@click.option(
+    "--run", "run_ids", multiple=True, metavar="RUN_ID", help="Only this run; repeatable."
+)
 @click.option("--latest", is_flag=True, help="Only the latest run.")
 @click.option("--base-url", help="Instead of RETAB_API_BASE_URL or https://api.retab.com.")
 @_store
 @_json
-def pull(  # noqa: PLR0913 - one parameter per option
+def pull(
+    *,
     workflow_id: str,
     experiment_id: str,
     run_ids: tuple[str, ...],
-    latest: bool,  # noqa: FBT001 - click gives flags as booleans
+    latest: bool,
     base_url: str | None,
     root: str,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """Load all runs of an experiment and write a snapshot of each.
 
@@ -105,13 +107,15 @@ def pull(  # noqa: PLR0913 - one parameter per option
 @main.command("ls")
 @_store
 @_json
-def list_snapshots(root: str, as_json: bool) -> None:  # noqa: FBT001
+def list_snapshots(*, root: str, as_json: bool) -> None:
     """List the runs in a store.
 
     Example: retab-frames ls --store snapshots
     """
     found = _open(root).list()
-    brief = found[["run_id", "revision", "complete", "jobs", "completed", "error", "run_created_at"]]
+    brief = found[
+        ["run_id", "revision", "complete", "jobs", "completed", "error", "run_created_at"]
+    ]
     _show(
         found if as_json else brief.rename(columns={"run_created_at": "created"}), as_json=as_json
     )
@@ -119,7 +123,9 @@ def list_snapshots(root: str, as_json: bool) -> None:  # noqa: FBT001
 
 @main.command()
 @click.option("--experiment", "experiment_id", help="Only the runs of this experiment.")
-@click.option("--by", multiple=True, metavar="COLUMN", help="Group by; default: run_id. Repeatable.")
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Group by; default: run_id. Repeatable."
+)
 @click.option(
     "--measure",
     type=click.Choice(["duration", "queue", "elapsed", "turnaround"]),
@@ -129,11 +135,12 @@ def list_snapshots(root: str, as_json: bool) -> None:  # noqa: FBT001
 @_store
 @_json
 def stats(
+    *,
     experiment_id: str | None,
     by: tuple[str, ...],
     measure: Any,
     root: str,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """Show how long the completed jobs of each run took.
 
@@ -151,7 +158,7 @@ def stats(
 @click.argument("candidate")
 @_store
 @_json
-def compare(baseline: str, candidate: str, root: str, as_json: bool) -> None:  # noqa: FBT001
+def compare(*, baseline: str, candidate: str, root: str, as_json: bool) -> None:
     """Compare two runs of a store, document by document.
 
     Example: retab-frames compare exprun_1 exprun_2
@@ -209,16 +216,12 @@ def demo(root: str) -> None:
         click.echo(f"1. A synthetic Retab workspace answers at {server.url}.\n")
         _demo_pull(store, server, client)
     _demo_measure(store, server.experiment_ids[0])
-    _demo_compare(store, *(server.run_ids(server.experiment_ids[0])[n] for n in (1, 3)))
-    click.echo(
-        f"""
-The same in Python, from the files alone:
-
-  import retab_frames as rf
-  store = rf.SnapshotStore({root!r})
-  print(rf.compare_runs(store.read({server.run_ids(server.experiment_ids[0])[1]!r}), \
-store.read({server.run_ids(server.experiment_ids[0])[3]!r})).summary())"""
-    )
+    _, baseline, _, candidate, _ = server.run_ids(server.experiment_ids[0])
+    _demo_compare(store, baseline, candidate)
+    click.echo("\nThe same in Python, from the files alone:\n")
+    click.echo("  import retab_frames as rf")
+    click.echo(f"  read = rf.SnapshotStore({root!r}).read")
+    click.echo(f"  rf.compare_runs(read({baseline!r}), read({candidate!r})).documents")
 
 
 def _demo_pull(store: SnapshotStore, server: Sandbox, client: Client) -> None:
@@ -235,7 +238,8 @@ def _demo_measure(store: SnapshotStore, experiment_id: str) -> None:
     from retab_frames.durations import duration_stats  # noqa: PLC0415
 
     click.echo(f"\n3. How long the completed jobs of {experiment_id} took:\n")
-    _show(_brief_stats(duration_stats(_jobs(store, experiment_id), "run_id"), ["run_id"]), as_json=False)
+    table = duration_stats(_jobs(store, experiment_id), "run_id")
+    _show(_brief_stats(table, ["run_id"]), as_json=False)
     click.echo("\n   (low and high: 95 % interval of the median; - where there are too few jobs)")
 
 
@@ -302,4 +306,3 @@ def _show(frame: pd.DataFrame, *, as_json: bool) -> None:
         click.echo(frame.to_json(orient="records", date_format="iso", date_unit="us", indent=2))
         return
     click.echo(terminal(frame, width=shutil.get_terminal_size().columns))
-

@@ -1,4 +1,4 @@
-"""Python values -> Arrow columns; a value that does not fit becomes null and a `Misfit` tells of it.
+"""Python values -> Arrow columns; a value that does not fit is null, and a `Misfit` tells of it.
 
 Every function takes one value per row, None where there is none, and returns a column of the same
 length. The quick way is tried on the whole column; only where Arrow refuses it is each value looked
@@ -32,7 +32,7 @@ _RFC3339 = re.compile(
 class Misfit(NamedTuple):
     """A value that could not be kept as it came."""
 
-    index: int
+    row: int
     problem: str
     value: str
     action: str

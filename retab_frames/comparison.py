@@ -58,10 +58,8 @@ class RunComparison:
         """Return the comparison in plain words."""
         changes = self.changes
         parts = [f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n]
-        lines = [
-            f"{shown(self.candidate_run_id)} against {shown(self.baseline_run_id)}: "
-            f"{len(self.documents)} documents, {', '.join(parts) or 'none'}."
-        ]
+        names = f"{shown(self.candidate_run_id)} against {shown(self.baseline_run_id)}"
+        lines = [f"{names}: {len(self.documents)} documents, {', '.join(parts) or 'none'}."]
         both = self.documents[self.documents["change"] == "unchanged"]
         ratios = both["ratio"].dropna()
         if len(ratios):
@@ -100,7 +98,9 @@ def compare_runs(
         ValueError: If a side holds several runs, or is no frame of jobs.
     """
     sides = [_side(side, name) for side, name in ((baseline, "baseline"), (candidate, "candidate"))]
-    ids = [_only_run(side, name) for side, name in zip(sides, ("baseline", "candidate"), strict=True)]
+    ids = [
+        _only_run(side, name) for side, name in zip(sides, ("baseline", "candidate"), strict=True)
+    ]
     before, after = (_final_jobs(side) for side in sides)
     documents = before.index.append(after.index.difference(before.index, sort=False))
     before, after = before.reindex(documents), after.reindex(documents)
@@ -111,7 +111,9 @@ def compare_runs(
 def _side(side: RunContent | pd.DataFrame, name: str) -> pd.DataFrame:
     jobs = side.jobs if isinstance(side, RunContent) else side
     if not isinstance(jobs, pd.DataFrame):
-        raise TypeError(f"{name} must be a RunContent or a frame of jobs, not {type(side).__name__}")
+        raise TypeError(
+            f"{name} must be a RunContent or a frame of jobs, not {type(side).__name__}"
+        )
     missing = [column for column in _NEEDED if column not in jobs.columns]
     if missing:
         raise ValueError(f"{name} is no frame of jobs: it has no column {', '.join(missing)}")
@@ -171,8 +173,8 @@ def _optional(jobs: pd.DataFrame, name: str) -> pd.Series[Any]:
 
 def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.object_]]:
     def is_in(side: pd.DataFrame, statuses: tuple[str, ...]) -> np.ndarray[Any, Any]:
-        real = ~side["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-        return side["status"].isin(statuses).to_numpy(dtype=bool) & real
+        placeholder = side["is_placeholder"].to_numpy(dtype=bool, na_value=True)
+        return np.asarray(side["status"].isin(statuses), dtype=bool) & ~placeholder
 
     missing_before, missing_after = (side["job_id"].isna().to_numpy() for side in (before, after))
     ended = is_in(before, _ENDED) & is_in(after, _ENDED)
@@ -193,14 +195,16 @@ def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dty
 
 def _transitions(documents: pd.DataFrame) -> pd.DataFrame:
     keys = ["baseline_status", "candidate_status"]
-    counts = documents.groupby(keys, dropna=False, sort=True).size()
-    counts = counts.rename("documents").reset_index()
-    return counts.astype({"documents": pd.ArrowDtype(pa.int64())})
+    sizes = documents.groupby(keys, dropna=False, sort=True).size()
+    counts = sizes.rename("documents").reset_index()
+    counts["documents"] = _column(counts["documents"].to_numpy(), pa.int64())
+    return counts
 
 
 def _artifact_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | None]:
     old, new = (_optional(side, "artifact_id") for side in (before, after))
-    return _differs(old, new).where(old.notna() & new.notna(), None).tolist()
+    known = (old.notna() & new.notna()).tolist()
+    return [d if k else None for d, k in zip(_differs(old, new).tolist(), known, strict=True)]
 
 
 def _inputs_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | None]:
@@ -230,7 +234,7 @@ def _handles(columns: Iterable[str]) -> list[str]:
 
 def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:
     """Tell which values differ; two nulls do not, a null and a value do."""
-    equal = (old == new).fillna(False).astype(bool)
+    equal = (old == new).fillna(value=False).astype(bool)
     return ~(equal | (old.isna() & new.isna()))
 
 

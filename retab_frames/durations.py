@@ -53,7 +53,7 @@ def duration_stats(
 
     Args:
         jobs: A frame with the columns of JobsSchema.
-        by: A column, a list of columns, or a Series of the same length; None takes all as one group.
+        by: A column, a list of columns, or a Series of the same length; None is one group of all.
         measure: "duration" is `duration_ms` as the API reports it, "queue" the time from created to
             started, "elapsed" from started to completed, "turnaround" from created to completed.
             They need not agree. A negative span is not measured.
@@ -176,9 +176,10 @@ def _measured(jobs: pd.DataFrame, measure: str) -> np.ndarray[Any, np.dtype[np.f
     # in whole microseconds: the difference of two doubles would not be exact
     micros = pc.subtract(end, begin).cast(pa.int64())
     micros = pc.if_else(pc.greater_equal(micros, 0), micros, None)
-    return pc.divide(micros.cast(pa.float64()), 1000).to_numpy(zero_copy_only=False)
+    spans = pc.divide(micros.cast(pa.float64()), 1000)
+    return np.asarray(spans.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _column(values: np.ndarray[Any, Any], kind: pa.DataType) -> pd.Series[Any]:
     array = pa.array(values, kind, from_pandas=True)
-    return pd.Series(pd.arrays.ArrowExtensionArray(array))  # type: ignore[attr-defined]
+    return pd.Series(pd.arrays.ArrowExtensionArray(array))

@@ -76,9 +76,9 @@ class Groups:
         tail = (1 - confidence) / 2
         # many groups have the same size
         sizes, which = np.unique(self.sizes, return_inverse=True)
-        low = binom.ppf(tail, sizes, q)[which] - 1
-        high = binom.isf(tail, sizes, q)[which]
-        return self._ranked(low), self._ranked(high)
+        low = np.asarray(binom.ppf(tail, sizes, q)) - 1
+        high = np.asarray(binom.isf(tail, sizes, q))
+        return self._ranked(low[which]), self._ranked(high[which])
 
     def outliers(self) -> Ints:
         """Return how many values of each group are far from the rest.

@@ -231,7 +231,9 @@ def _values(rows: list[Row], path: str, parents: dict[str, list[Any]]) -> list[A
     return [None if value is None else get(value) for value in parents[parent]]
 
 
-def _per_run(runs: list[_Run], values: Sequence[Any], kind: pa.DataType = pa.string()) -> pa.Array:
+def _per_run(runs: list[_Run], values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
+    """Return a column that has one value for all the rows of a run; text unless told."""
+    kind = pa.string() if kind is None else kind
     parts = [
         pa.repeat(pa.scalar(value, kind), len(run.rows))
         for run, value in zip(runs, values, strict=True)

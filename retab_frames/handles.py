@@ -32,7 +32,7 @@ class LongHandles(NamedTuple):
     Attributes:
         table: Fits HandlesSchema, in the order of the jobs and of the handles within each.
         job: The index of the job of each row of the table.
-        misfits: The values that did not fit; their index is that of the table.
+        misfits: The values that did not fit; their row is that of the table.
     """
 
     table: pa.Table

@@ -43,14 +43,16 @@ KNOWN_HANDLE_TYPES = frozenset(("file", "json", "text"))
 
 
 def of_run(run_id: str | None, oddities: list[Oddity]) -> list[Issue]:
+    """Tell of the oddities of a run."""
     return [{"run_id": run_id, **oddity._asdict()} for oddity in oddities]
 
 
 def of_cells(table: pa.Table, misfits: list[tuple[str, Misfit]]) -> list[Issue]:
+    """Tell of cells that did not fit; each comes with its field, and the index of its row."""
     return [
         {
-            "run_id": table.column("run_id")[misfit.index].as_py(),
-            "job_id": table.column("job_id")[misfit.index].as_py(),
+            "run_id": table.column("run_id")[misfit.row].as_py(),
+            "job_id": table.column("job_id")[misfit.row].as_py(),
             "field": field,
             "problem": misfit.problem,
             "value": misfit.value,
@@ -64,11 +66,11 @@ def of_handles(side: str, long: LongHandles) -> list[Issue]:
     """Tell of misfits, of handles without a type, of unknown types, of more than become columns."""
     table = long.table
     handle = table.column("handle")
-    issues = of_cells(table, [(f"{side}.{handle[m.index]}.{name}", m) for name, m in long.misfits])
+    issues = of_cells(table, [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits])
     untyped = pc.indices_nonzero(table.column("type").is_null()).to_pylist()
     nameless = Misfit(0, "a handle without a type", "", "kept")
     issues += of_cells(
-        table, [(f"{side}.{handle[n]}.type", nameless._replace(index=n)) for n in untyped]
+        table, [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in untyped]
     )
     issues += _beyond(table, "type", KNOWN_HANDLE_TYPES, f"{side}.type")
     count = pc.count_distinct(handle).as_py()
@@ -80,6 +82,7 @@ def of_handles(side: str, long: LongHandles) -> list[Issue]:
 
 
 def of_values(jobs: pa.Table) -> list[Issue]:
+    """Tell of statuses, block kinds and operations that this library does not know."""
     return [
         issue for name, known in KNOWN_VALUES.items() for issue in _beyond(jobs, name, known, name)
     ]

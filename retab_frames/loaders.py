@@ -114,7 +114,7 @@ def load_jobs(
             experiment or run.
         MalformedResponseError: If a response contradicts the contract of the API.
     """
-    tables = _load(workflow_id, experiment_id, run_id, client, progress)
+    tables = _load(workflow_id, experiment_id, run_id, client, progress=progress)
     return to_frame(tables.jobs, JobsSchema)
 
 
@@ -130,7 +130,7 @@ def load_handle_inputs(
 
     The arguments and errors are those of `load_jobs`.
     """
-    tables = _load(workflow_id, experiment_id, run_id, client, progress)
+    tables = _load(workflow_id, experiment_id, run_id, client, progress=progress)
     return to_frame(tables.handle_inputs, HandlesSchema)
 
 
@@ -183,9 +183,8 @@ def iter_content(
     """
     if errors not in ("raise", "collect"):
         raise ValueError(f"errors must be 'raise' or 'collect', not {errors!r}")
-    return _contents(
-        workflow_id, experiment_id, _run_ids(run_id), client, progress, collect=errors == "collect"
-    )
+    ids, collect = _run_ids(run_id), errors == "collect"
+    return _contents(workflow_id, experiment_id, ids, client, progress=progress, collect=collect)
 
 
 def read_content(source: object, *, workflow_id: str | None = None) -> RunContent:
@@ -229,8 +228,8 @@ def _contents(
     experiment_id: str,
     ids: list[str | None],
     client: Client | None,
-    progress: bool | None,
     *,
+    progress: bool | None,
     collect: bool,
 ) -> Iterator[RunContent]:
     with _client(client) as api:
@@ -255,7 +254,8 @@ def _contents(
                     raise
                 return failed_content(workflow_id, experiment_id, one, error)
 
-        yield from _progress(in_order(load, ids, workers=api.max_connections), len(ids), progress)
+        contents = in_order(load, ids, workers=api.max_connections)
+        yield from _progress(contents, len(ids), show=progress)
 
 
 def _content_in_hand(payloads: Sequence[Payload], workflow_id: str | None) -> RunContent:
@@ -276,6 +276,7 @@ def _load(
     experiment_id: str,
     run_id: RunIds,
     client: Client | None,
+    *,
     progress: bool | None,
 ) -> Tables:
     ids = _run_ids(run_id)
@@ -291,7 +292,7 @@ def _load(
             return api.content(workflow_id, experiment_id, one, record=record)
 
         sources = in_order(fetch, ids, workers=api.max_connections)
-        return flatten(list(_progress(sources, len(ids), progress)))
+        return flatten(list(_progress(sources, len(ids), show=progress)))
 
 
 def _run_ids(run_id: RunIds) -> list[str | None]:
@@ -320,11 +321,11 @@ def _client(client: Client | None) -> Iterator[Client]:
         yield own
 
 
-def _progress(results: Iterator[T], total: int, progress: bool | None) -> Iterator[T]:
+def _progress(results: Iterator[T], total: int, *, show: bool | None) -> Iterator[T]:
     """Show a bar while the results come: by default for several, where someone may look."""
-    if progress is None:
-        progress = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    if not progress:
+    if show is None:
+        show = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    if not show:
         yield from results
         return
     from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported

@@ -56,10 +56,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     def sealed(self) -> bytes:
         """Return the manifest as JSON text that holds the hash of itself."""
-        return _canonical(msgspec.structs.replace(self, seal=sha256(self._unsealed())))
+        return _canonical(msgspec.structs.replace(self, seal=self.hash()))
 
-    def _unsealed(self) -> bytes:
-        return _canonical(msgspec.structs.replace(self, seal=""))
+    def hash(self) -> str:
+        """Return the hash of everything but the seal."""
+        return sha256(_canonical(msgspec.structs.replace(self, seal="")))
 
     @classmethod
     def opened(cls, text: bytes, file: str) -> Manifest:
@@ -80,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             problem = shown(error, 200)
         else:
-            if manifest.format == FORMAT and manifest.seal == sha256(manifest._unsealed()):
+            if manifest.format == FORMAT and manifest.seal == manifest.hash():
                 return manifest
             problem = "its content does not match its own hash"
         raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}", file=file)

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow as pa
 
-from retab_frames.columns import Misfit, fit
+from retab_frames.columns import Column, fit
 from retab_frames.errors import MalformedResponseError, shown
-from retab_frames.issues import Issue
 from retab_frames.schemas import ExperimentsSchema, RunsSchema, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from retab_frames.columns import Misfit
+    from retab_frames.issues import Issue
     from retab_frames.schemas import Model
 
-__all__ = ["experiments_table", "run_issues", "runs_table"]
+__all__ = ["Record", "experiments_table", "runs_table"]
 
 Record = dict[str, Any]
 Paths = dict[str, tuple[str, ...]]
@@ -118,11 +119,6 @@ def experiments_table(
     return _table(records, ExperimentsSchema, EXPERIMENT_PATHS, known)
 
 
-def run_issues(issues: list[Issue], run_id: str) -> list[Issue]:
-    """Return the issues of one run's record."""
-    return [issue for issue in issues if issue["run_id"] == run_id]
-
-
 def _table(
     records: Sequence[Record], model: Model, paths: Paths, known: Mapping[str, object]
 ) -> tuple[pa.Table, list[Issue]]:
@@ -134,15 +130,13 @@ def _table(
         values, origins = _values(records, field.name, paths.get(field.name, ()))
         least = None if field.name in _MAY_BE_NEGATIVE else 0
         if field.name == "fetched_at":
-            column, misfits = (
-                pa.repeat(pa.scalar(known["fetched_at"], field.type), len(records)),
-                [],
-            )
+            arrived = pa.scalar(known["fetched_at"], field.type)
+            column = Column(pa.repeat(arrived, len(records)), [])
         else:
             filled = [known.get(field.name) if value is None else value for value in values]
-            column, misfits = fit(filled, field.type, least=least)
-        columns.append(column)
-        issues += [_issue(records[m.index], origins[m.index], m) for m in misfits]
+            column = fit(filled, field.type, least=least)
+        columns.append(column.array)
+        issues += [_issue(records[m.row], origins[m.row], m) for m in column.misfits]
     return pa.table(columns, schema=schema), issues
 
 

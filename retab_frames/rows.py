@@ -81,7 +81,8 @@ def _grown_row(learned: Learned) -> type[Row]:
             gc=False,
         )
 
-    handles = dict[str, grow("handle", document=grow("document") | None)] | None  # type: ignore[misc]
+    handle = grow("handle", document=grow("document") | None)
+    handles = dict.__class_getitem__((str, handle)) | None
     row = grow(
         "",
         timing=grow("timing") | None,

@@ -7,7 +7,7 @@ so that a frame with a column of the user's own still validates.
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import pandas as pd
 import pandera.pandas as pandera
@@ -31,26 +31,26 @@ __all__ = [
     "validate",
 ]
 
-Text = Series[Annotated[pd.ArrowDtype, pa.string()]]
-Whole = Series[Annotated[pd.ArrowDtype, pa.int64()]]
-Real = Series[Annotated[pd.ArrowDtype, pa.float64()]]
-Flag = Series[Annotated[pd.ArrowDtype, pa.bool_()]]
-Time = Series[Annotated[pd.ArrowDtype, pa.timestamp("us", tz="UTC")]]
+Text: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.string()]]
+Whole: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.int64()]]
+Real: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.float64()]]
+Flag: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.bool_()]]
+Time: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.timestamp("us", tz="UTC")]]
 
 
-def _key(meaning: str) -> object:
+def _key(meaning: str) -> Any:
     return pandera.Field(description=meaning)
 
 
-def _cell(meaning: str) -> object:
+def _cell(meaning: str) -> Any:
     return pandera.Field(nullable=True, description=meaning)
 
 
-def _measure(meaning: str, unit: str) -> object:
+def _measure(meaning: str, unit: str) -> Any:
     return pandera.Field(nullable=True, ge=0, description=meaning, metadata={"unit": unit})
 
 
-def _handle(side: str, field: str, meaning: str) -> object:
+def _handle(side: str, field: str, meaning: str) -> Any:
     return pandera.Field(
         alias=rf"^{side}\..*\.{field}$", regex=True, nullable=True, description=meaning
     )
@@ -275,8 +275,7 @@ def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
         SchemaError: If it does not fit the model.
     """
     columns = {
-        name: pd.arrays.ArrowExtensionArray(table.column(name))  # type: ignore[attr-defined]
-        for name in table.column_names
+        name: pd.arrays.ArrowExtensionArray(table.column(name)) for name in table.column_names
     }
     return validate(pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows)), model)
 
@@ -293,10 +292,12 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
             key of that frame) instead of row number; `.failures` has them as a frame.
     """
     try:
-        return schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True)
     except SchemaErrors as error:
         failures = _failures(error.failure_cases, frame)
         message = _failure_message(schema, failures, len(frame))
+    else:
+        return frame
     raise SchemaError(message, schema_name=schema.__name__, failures=failures)
 
 
@@ -304,7 +305,7 @@ def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     key = next((k for k in ("job_id", "run_id", "experiment_id") if k in frame.columns), None)
     by_index = frame[key] if key and frame.index.is_unique else None
 
-    def name_of(index: object) -> str | None:
+    def name_of(index: Any) -> str | None:
         if by_index is None or index is None or pd.isna(index):
             return None
         return shown(by_index.get(index)) if not pd.isna(by_index.get(index)) else f"row {index}"
@@ -327,7 +328,8 @@ def _failure_message(schema: Model, failures: pd.DataFrame, rows: int) -> str:
             f"{key} has {value}" if key else value
             for key, value in zip(group["key"], group["value"], strict=True)
         ]
-        more = f" and {len(examples) - 3} more" if len(examples) > 3 else ""
-        lines.append(f"  {column}: {check} fails for {'; '.join(examples[:3])}{more}")
+        few, more = examples[:3], len(examples[3:])
+        rest = f" and {more} more" if more else ""
+        lines.append(f"  {column}: {check} fails for {'; '.join(few)}{rest}")
     lines.append("  `.failures` of this error lists every failing cell.")
     return "\n".join(lines)

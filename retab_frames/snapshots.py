@@ -14,11 +14,11 @@ import json
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from retab_frames import __version__
 from retab_frames.content import RunContent
 from retab_frames.errors import (
     SnapshotConflictError,
@@ -375,7 +375,7 @@ def _manifest(
         digest=digest,
         previous=None if newest is None else newest.seal,
         files=files,
-        library=f"retab-frames {__version__}, pyarrow {pa.__version__}",
+        library=f"retab-frames {version('retab-frames')}, pyarrow {pa.__version__}",
     )
 
 

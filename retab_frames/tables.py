@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -77,11 +77,11 @@ def _fit(widths: list[int], width: int) -> list[int]:
     return widths
 
 
-def _is_number(column: pd.Series) -> bool:  # type: ignore[type-arg]
+def _is_number(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _cells(column: pd.Series, name: str) -> list[str]:  # type: ignore[type-arg]
+def _cells(column: pd.Series[Any], name: str) -> list[str]:
     if name.endswith("_ms"):
         sign = "+" if name.startswith("delta") else ""
         values = [None if pd.isna(value) else float(value) for value in column]

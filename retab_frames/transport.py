@@ -43,6 +43,7 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 2**30
 MAX_RETRY_AFTER_S = 60.0
 RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
+_MANY_DIGITS = 10
 _TIMEOUTS_S = {"connect": 5.0, "read": 30.0, "write": 10.0, "pool": 10.0}
 
 
@@ -325,7 +326,7 @@ def _detail(body: bytes) -> str:
 def _retry_after(response: httpx.Response) -> float | None:
     """Return the seconds to wait; None where the header is missing or makes no sense."""
     text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdecimal() and len(text) < 10:
+    if text.isascii() and text.isdecimal() and len(text) < _MANY_DIGITS:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)

@@ -59,7 +59,7 @@ class Sandbox:
             documents, or the page limit is not from 1 to 100.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the seed by keyword
+    def __init__(
         self,
         seed: int = 0,
         *,
