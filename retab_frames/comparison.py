@@ -174,7 +174,10 @@ def _optional(jobs: pd.DataFrame, name: str) -> pd.Series[Any]:
 def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.object_]]:
     def is_in(side: pd.DataFrame, statuses: tuple[str, ...]) -> np.ndarray[Any, Any]:
         placeholder = side["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-        return np.asarray(side["status"].isin(statuses), dtype=bool) & ~placeholder
+        real: np.ndarray[Any, Any] = ~placeholder & side["status"].isin(statuses).to_numpy(
+            dtype=bool
+        )
+        return real
 
     missing_before, missing_after = (side["job_id"].isna().to_numpy() for side in (before, after))
     ended = is_in(before, _ENDED) & is_in(after, _ENDED)
