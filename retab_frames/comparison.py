@@ -59,15 +59,15 @@ class RunComparison:
         changes = self.changes
         parts = [f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n]
         names = f"{shown(self.candidate_run_id)} against {shown(self.baseline_run_id)}"
-        lines = [f"{names}: {len(self.documents)} documents, {', '.join(parts) or 'none'}."]
+        lines = [names, f"{len(self.documents)} documents: {', '.join(parts) or 'none'}."]
         both = self.documents[self.documents["change"] == "unchanged"]
         ratios = both["ratio"].dropna()
         if len(ratios):
             median = float(ratios.median())
             word = "slower" if median > 1 else "faster"
             lines.append(
-                f"Of the {len(ratios)} completed in both, the middle one took {median:.2f} times "
-                f"as long ({abs(median - 1):.0%} {word})."
+                f"Median ratio of the {len(ratios)} completed in both: {median:.2f} "
+                f"({100 * abs(median - 1):.0f} % {word})."
             )
         return "\n".join(lines)
 
