@@ -67,7 +67,7 @@ def of_handles(side: str, long: LongHandles) -> list[Issue]:
     table = long.table
     handle = table.column("handle")
     issues = of_cells(table, [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits])
-    untyped = pc.indices_nonzero(table.column("type").is_null()).to_pylist()
+    untyped = table.column("type").is_null().to_numpy().nonzero()[0].tolist()
     nameless = Misfit(0, "a handle without a type", "", "kept")
     issues += of_cells(
         table, [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in untyped]
