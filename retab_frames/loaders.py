@@ -192,7 +192,8 @@ def read_content(source: object, *, workflow_id: str | None = None) -> RunConten
 
     Args:
         source: A dict, JSON text or bytes, a `pathlib.Path` of a file that holds it, what an
-            official SDK returned, or the pages of a run's results as an iterable of such things.
+            official SDK returned, or the pages or rows of a run's results as an iterable of such
+            things. An SDK's page is read as the one page that it is; `list(page)` gives all rows.
         workflow_id: Responses do not name the workflow; this fills the column.
 
     Raises:

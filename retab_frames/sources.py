@@ -98,7 +98,14 @@ def _json_text(text: str) -> bytes:
 
 def _encode(value: object) -> bytes:
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=False, default=_jsonable).encode()
+        text = json.dumps(
+            value,
+            allow_nan=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_jsonable,
+        )
+        return text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         problem = str(error)
     raise MalformedResponseError(f"the source is not JSON: {shown(problem, 200)}")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import retab_frames as rf
 from retab_frames.sandbox import Sandbox
 from retab_frames.sandbox.records import FileInput
 
@@ -44,15 +45,17 @@ def sdk_python(config: pytest.Config, release: int) -> str:
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         install = [str(python), "-m", "pip", "install", "--quiet", f"retab==0.0.{release}"]
+        # with this library beside it, to read what the SDK returns
+        install += ["--editable", str(Path(__file__).parents[2])]
         subprocess.run(install, check=True)
         (folder / "ready").touch()
     return str(python)
 
 
-def read_with(python: str, script: str, sandbox: Sandbox) -> dict[str, Any]:
+def read_with(python: str, script: str, sandbox: Sandbox, *before: str) -> dict[str, Any]:
     """Return what a script that uses the SDK says it read."""
     path = Path(__file__).with_name(script)
-    command = [python, str(path), sandbox.url, sandbox.api_key, sandbox.workflow_id]
+    command = [python, str(path), *before, sandbox.url, sandbox.api_key, sandbox.workflow_id]
     done = subprocess.run(command, capture_output=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     read = json.loads(done.stdout)
@@ -254,3 +257,33 @@ def newest_handles(handles: Mapping[str, Handle]) -> dict[str, Any]:
 
 def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(("release", "generation"), [(136, "A1"), (160, "C4")])
+def test_what_the_sdk_returns_makes_the_same_frames(
+    release: int, generation: str, request: pytest.FixtureRequest
+) -> None:
+    python = sdk_python(request.config, release)
+    with Sandbox(generations=(generation,)) as sandbox:
+        made = read_with(python, "sdk_objects.py", sandbox, str(release))
+        with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+            loaded = rf.load_content(
+                "wf_sandbox", "exp_invoices", run_id="exprun_invoices_3", client=client
+            )
+
+    assert len(made) >= 3
+    for frames in made.values():
+        for name in ("jobs", "handle_inputs"):
+            assert by_job(frames[name]) == by_job(records(getattr(loaded, name)))
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    found = json.loads(frame.to_json(orient="records", date_format="iso"))
+    assert isinstance(found, list)
+    return found
+
+
+def by_job(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows in one order, without when they were fetched."""
+    kept = [{k: v for k, v in row.items() if k != "fetched_at"} for row in rows]
+    return sorted(kept, key=lambda row: (row["job_id"], row.get("position", 0)))
