@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from retab_frames import wire
+from retab_frames.content import TERMINAL_RUN
 from retab_frames.credentials import KEY_VARIABLE, api_key, base_url
 from retab_frames.errors import ApiStatusError, NotFoundError, PaginationError, shown
 from retab_frames.flatten import RunPayloads
@@ -34,7 +35,6 @@ DEFAULT_BASE_URL = "https://api.retab.com"
 PAGE = 100
 MOST_PAGES = 100_000
 MOST_EMPTY_PAGES = 3
-TERMINAL_RUN = frozenset(("completed", "error", "cancelled"))
 _NO_ROUTE = (404, 405)
 
 

@@ -252,7 +252,11 @@ def _json_differs(old: pd.Series[Any], new: pd.Series[Any]) -> np.ndarray[Any, n
 
 
 def _canonical(text: str) -> bytes:
-    return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
+    """Return JSON with sorted keys and no blanks; what cannot be decoded stays as it is."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
+    except (msgspec.ValidationError, RecursionError):
+        return text.encode()
 
 
 def _column(values: Any, kind: pa.DataType) -> pd.Series[Any]:

@@ -36,6 +36,9 @@ __all__ = ["TERMINAL", "RunContent", "content_of", "failed_content"]
 TERMINAL = ("completed", "error", "cancelled", "skipped")
 """The statuses of a job that will not change any more."""
 
+TERMINAL_RUN = ("completed", "error", "cancelled")
+"""Those of a run."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunContent:
@@ -127,7 +130,7 @@ def content_of(
     tables = flatten([source])
     jobs = tables.jobs
     record = empty_table(RunsSchema) if run_table is None else run_table
-    missing = _missing(source, jobs.num_rows, record)
+    missing = _missing(source, jobs, record)
     issues = (run_issues or []) + missing
     if issues:
         more = pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
@@ -157,8 +160,8 @@ def failed_content(
     return RunContent(**{**vars(empty), "complete": False})
 
 
-def _missing(source: RunPayloads, jobs: int, record: pa.Table) -> list[Issue]:
-    """Tell of pages that are not there, and of a count that the run record contradicts."""
+def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issue]:
+    """Tell of pages that are not there, and of what the run record contradicts."""
     found = []
     if source.payloads and source.payloads[-1].after:
         problem = "there are more pages"
@@ -166,9 +169,13 @@ def _missing(source: RunPayloads, jobs: int, record: pa.Table) -> list[Issue]:
     if record.num_rows:
         counts = (record.column(f"{name}document_count")[0].as_py() for name in ("total_", ""))
         expected = next((count for count in counts if count), None)
-        if expected is not None and expected != jobs:
-            problem = f"the run record says {expected} documents, {jobs} jobs came"
+        if expected is not None and expected != jobs.num_rows:
+            problem = f"the run record says {expected} documents, {jobs.num_rows} jobs came"
             found.append(Oddity(None, "total_document_count", problem, None, "marked incomplete"))
+        status = record.column("status")[0].as_py()
+        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
+            problem = "every job has ended, but the run had not when its record was read"
+            found.append(Oddity(None, "status", problem, status, "marked incomplete"))
     return of_run(source.run_id, found)
 
 

@@ -263,11 +263,17 @@ def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array]:
             messages[n] = life.message or life.reason
             details[n] = _text(life.details)
         if error is not NOTHING and (text := _text(error)) is not None:
-            value = msgspec.json.decode(text)
-            message = value.get("message") if isinstance(value, dict) else value
-            messages[n] = message if isinstance(message, str) else messages[n]
-            details[n] = details[n] or (None if isinstance(value, str) else text)
+            messages[n] = _message(text) or messages[n]
+            details[n] = details[n] or (None if text.startswith('"') else text)
     return pa.array(messages, pa.string()), pa.array(details, pa.string())
+
+
+def _message(error: str) -> str | None:
+    """Return the words of an error: text, or the `message` of an object."""
+    if error.startswith("{"):
+        message = msgspec.json.decode(error, type=dict[str, msgspec.Raw]).get("message", NOTHING)
+        error = bytes(message).decode()
+    return msgspec.json.decode(error, type=str) if error.startswith('"') else None
 
 
 def _text(raw: msgspec.Raw) -> str | None:

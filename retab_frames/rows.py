@@ -113,9 +113,16 @@ class RowReader:
             MalformedResponseError: If a row is not an object, or has no id or document id.
         """
         try:
-            return self._decode(rows)
-        except msgspec.ValidationError:
-            return [self._read_row(n, bytes(row)) for n, row in enumerate(raw_rows(rows))]
+            try:
+                return self._decode(rows)
+            except msgspec.ValidationError:
+                return [self._read_row(n, bytes(row)) for n, row in enumerate(raw_rows(rows))]
+        except RecursionError:
+            # how deep one can decode depends on how deep the caller's stack is already
+            problem = "a row is nested too deep to decode"
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problem = f"the rows cannot be decoded: {error}"
+        raise MalformedResponseError(problem)
 
     def beyond(self, struct: Struct | None, level: str) -> dict[str, Raw]:
         """Return the learned fields that a struct of that level has, by their names on the wire."""
@@ -148,9 +155,6 @@ class RowReader:
                 match = _UNKNOWN_FIELD.match(str(error))
                 if match is None or not self._learn(_level(match[2]), match[1]):
                     raise
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                as_json(rows, list[Raw], "the rows")
-                raise
 
     def _learn(self, level: str, name: str) -> bool:
         if (level, name) in self.learned or len(self.learned) >= _MOST_LEARNED:

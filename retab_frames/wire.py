@@ -10,6 +10,8 @@ The structs refuse unknown fields: `rows` learns those, so that none is dropped 
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -34,6 +36,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_SAFE_RECURSION_LIMIT = 3_000
+_SAFE_DEPTH = 200
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 NOTHING = Raw()
 """The value of a Raw field that was not sent; `null` is Raw(b"null")."""
@@ -175,6 +181,7 @@ def as_json(body: bytes, kind: type[T], what: str) -> T:
     try:
         # msgspec does not look inside text that it skips, so the whole is checked first
         body.decode()
+        _guard_stack(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         message, where = _located(str(error))
@@ -233,6 +240,25 @@ def listing(body: bytes) -> Listing:
 def raw_rows(rows: bytes) -> list[Raw]:
     """Return the rows of a payload as their JSON texts."""
     return as_json(rows, list[Raw], "the rows")
+
+
+def _guard_stack(body: bytes) -> None:
+    """Refuse deep nesting where Python's own limit would not stop it in time.
+
+    The decoder recurses in C. A recursion limit that someone raised lets it run into the end of
+    the stack, which no exception survives.
+
+    Raises:
+        RecursionError: If the nesting is deeper than the default limit allows.
+    """
+    if sys.getrecursionlimit() <= _SAFE_RECURSION_LIMIT:
+        return
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(body):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        deepest = max(deepest, depth)
+    if deepest > _SAFE_DEPTH:
+        raise RecursionError
 
 
 def _array(text: Raw, where: str) -> bytes:
