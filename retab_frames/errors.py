@@ -19,6 +19,8 @@ RetabFramesError
     ├── SnapshotConflictError    someone else wrote the same revision first
     ├── SnapshotWriteError       the file system refused
     └── SnapshotCorruptError     a file is missing, cut or altered
+
+RetabFramesWarning               something to know that stopped nothing
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ __all__ = [
     "RequestError",
     "ResponseTooLargeError",
     "RetabFramesError",
+    "RetabFramesWarning",
     "SchemaError",
     "SnapshotConflictError",
     "SnapshotCorruptError",
@@ -74,6 +77,10 @@ def _restored(
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
+
+
+class RetabFramesWarning(UserWarning):
+    """Something that the caller should know, and that stopped nothing."""
 
 
 class ConfigError(RetabFramesError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from retab_frames.client import Client
 from retab_frames.content import RunContent, content_of, failed_content
-from retab_frames.errors import RetabFramesError
+from retab_frames.errors import RetabFramesError, RetabFramesWarning
 from retab_frames.flatten import RunPayloads, flatten
 from retab_frames.records import Record, experiments_table, runs_table
 from retab_frames.schemas import (
@@ -60,7 +61,8 @@ def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.Da
     """
     with _client(client) as api:
         records, fetched_at = api.experiments(workflow_id)
-    table, _ = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
+    table, issues = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
+    _tell([issue["action"] for issue in issues], "load_experiments")
     return to_frame(table, ExperimentsSchema)
 
 
@@ -80,9 +82,10 @@ def load_runs(
     """
     with _client(client) as api:
         records, fetched_at = api.runs(workflow_id, experiment_id)
-    table, _ = runs_table(
+    table, issues = runs_table(
         records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
     )
+    _tell([issue["action"] for issue in issues], "load_runs")
     return to_frame(table, RunsSchema)
 
 
@@ -293,7 +296,21 @@ def _load(
             return api.content(workflow_id, experiment_id, one, record=record)
 
         sources = in_order(fetch, ids, workers=api.max_connections)
-        return flatten(list(_progress(sources, len(ids), show=progress)))
+        tables = flatten(list(_progress(sources, len(ids), show=progress)))
+    _tell(tables.issues.column("action").to_pylist(), "load_jobs")
+    return tables
+
+
+def _tell(actions: Sequence[str | None], loader: str) -> None:
+    """Warn of values that are not in the frame as they came; what was kept needs no warning."""
+    changed = sum(not (action or "").startswith("kept") for action in actions)
+    if changed:
+        warnings.warn(
+            f"{loader}: {changed} values did not fit their columns and were changed or left out; "
+            "`load_content(...).issues` lists them, `.raw` has them as they came",
+            RetabFramesWarning,
+            stacklevel=4,
+        )
 
 
 def _run_ids(run_id: RunIds) -> list[str | None]:

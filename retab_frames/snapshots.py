@@ -10,7 +10,6 @@ Data files are written first and the manifest last, so a revision is there whole
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from retab_frames.catalog import Catalog, manifest_name
 from retab_frames.content import RunContent
 from retab_frames.errors import (
+    RetabFramesWarning,
     SnapshotConflictError,
     SnapshotCorruptError,
-    SnapshotError,
     SnapshotNotFoundError,
     shown,
 )
@@ -38,14 +38,12 @@ from retab_frames.schemas import (
     RawSchema,
     RunsSchema,
     SnapshotsSchema,
-    arrow_schema,
     to_frame,
 )
 from retab_frames.storage import LocalStorage
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -54,9 +52,6 @@ if TYPE_CHECKING:
     from retab_frames.schemas import Model
 
 __all__ = ["Snapshot", "SnapshotStore"]
-
-MARKER = "retab-frames.json"
-MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
 
 TABLES: dict[str, Model] = {
     "jobs": JobsSchema,
@@ -112,6 +107,7 @@ class SnapshotStore:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._files = LocalStorage(root)
+        self._catalog = Catalog(self._files)
 
     def __repr__(self) -> str:
         return f"SnapshotStore({self.root!r})"
@@ -123,7 +119,7 @@ class SnapshotStore:
 
     def exists(self) -> bool:
         """Return whether anything was ever written there."""
-        return MARKER in self._files.names("")
+        return self._catalog.exists()
 
     def pull(
         self,
@@ -162,7 +158,7 @@ class SnapshotStore:
             written.append(self.write(content))
         if not written:
             text = f"experiment {experiment_id} was never run: no snapshot was written"
-            warnings.warn(text, stacklevel=2)
+            warnings.warn(text, RetabFramesWarning, stacklevel=2)
         return written
 
     def write(self, content: RunContent) -> Snapshot:
@@ -177,15 +173,15 @@ class SnapshotStore:
             raise ValueError("there is no run in this content: an experiment never run has none")
         tables = _tables(content)
         digest = content_digest(tables, DIGEST_KEYS)
-        newest = self._newest(content.run_id)
+        newest = self._catalog.newest(content.run_id)
         if newest is not None and newest.digest == digest:
             return _snapshot(newest, "unchanged")
-        self._mark()
+        self._catalog.mark()
         run, experiment = folder_name(content.run_id), folder_name(content.experiment_id)
         files = {name: self._write_table(name, experiment, run, tables[name]) for name in TABLES}
         manifest = _manifest(content, digest, files, newest)
         text = manifest.sealed()
-        name = _manifest_name(content.run_id, manifest.revision)
+        name = manifest_name(content.run_id, manifest.revision)
         if not self._files.create(name, text):
             return self._lost_race(content.run_id, name, digest)
         if self._files.read(name) != text:
@@ -205,7 +201,11 @@ class SnapshotStore:
             SnapshotNotFoundError: If the store has no such run or revision.
             SnapshotCorruptError: If a file is missing, cut or altered.
         """
-        manifest = self._newest(run_id) if revision is None else self._manifest(run_id, revision)
+        manifest = (
+            self._catalog.newest(run_id)
+            if revision is None
+            else self._catalog.revision(run_id, revision)
+        )
         if manifest is None:
             raise SnapshotNotFoundError(
                 f"there is no snapshot of run {shown(run_id)}"
@@ -235,61 +235,7 @@ class SnapshotStore:
         Raises:
             SnapshotCorruptError: If a manifest is damaged.
         """
-        rows = [_catalog_row(manifest) for manifest in self._manifests()]
-        rows.sort(
-            key=lambda row: (row["experiment_id"], row["run_created_at"] or "", row["run_id"])
-        )
-        schema = arrow_schema(SnapshotsSchema)
-        columns = [
-            pa.array([row[f.name] for row in rows], pa.string()).cast(f.type)
-            if pa.types.is_timestamp(f.type)
-            else pa.array([row[f.name] for row in rows], f.type)
-            for f in schema
-        ]
-        return to_frame(pa.table(columns, schema=schema), SnapshotsSchema)
-
-    def _manifests(self) -> Iterator[Manifest]:
-        for folder in self._files.names("manifests"):
-            manifest = self._newest_in(folder)
-            if manifest is not None:
-                yield manifest
-
-    def _newest(self, run_id: str) -> Manifest | None:
-        self._check_marker()
-        return self._newest_in(folder_name(run_id))
-
-    def _newest_in(self, folder: str) -> Manifest | None:
-        names = [name for name in self._files.names(f"manifests/{folder}") if _is_manifest(name)]
-        if not names:
-            return None
-        file = f"manifests/{folder}/{names[-1]}"
-        return Manifest.opened(self._files.read(file), file)
-
-    def _manifest(self, run_id: str, revision: int) -> Manifest | None:
-        self._check_marker()
-        file = _manifest_name(run_id, revision)
-        try:
-            return Manifest.opened(self._files.read(file), file)
-        except FileNotFoundError:
-            return None
-
-    def _mark(self) -> None:
-        if not self._files.create(MARKER, MARKER_TEXT):
-            self._check_marker()
-
-    def _check_marker(self) -> None:
-        try:
-            marker = json.loads(self._files.read(MARKER))
-            version = marker["version"] if marker["format"] == "retab-frames-store" else None
-        except FileNotFoundError:
-            return
-        except (ValueError, KeyError, TypeError):
-            version = None
-        if version != 1:
-            raise SnapshotError(
-                f"{shown(self.root)} is no store that this library reads: {MARKER} should "
-                f"say version 1, and says {shown(version)}"
-            )
+        return to_frame(self._catalog.table(), SnapshotsSchema)
 
     def _write_table(self, table: str, experiment: str, run: str, data: pa.Table) -> FileEntry:
         body = encoded(data, TABLES[table])
@@ -392,29 +338,3 @@ def _snapshot(manifest: Manifest, action: Literal["created", "revised", "unchang
         manifest.complete,
         manifest.jobs,
     )
-
-
-def _catalog_row(manifest: Manifest) -> dict[str, object]:
-    return {
-        "workflow_id": manifest.workflow_id,
-        "experiment_id": manifest.experiment_id,
-        "run_id": manifest.run_id,
-        "block_kind": manifest.block_kind,
-        "revision": manifest.revision,
-        "complete": manifest.complete,
-        "jobs": manifest.jobs,
-        "completed": manifest.statuses.get("completed", 0),
-        "error": manifest.statuses.get("error", 0),
-        "run_created_at": manifest.run_created_at,
-        "fetched_at": manifest.fetched_at,
-        "written_at": manifest.written_at,
-        "size_bytes": sum(entry.size for entry in manifest.files.values()),
-    }
-
-
-def _manifest_name(run_id: str, revision: int) -> str:
-    return f"manifests/{folder_name(run_id)}/{revision:06}.json"
-
-
-def _is_manifest(name: str) -> bool:
-    return name.endswith(".json") and name[:-5].isdigit()
