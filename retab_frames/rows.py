@@ -49,6 +49,9 @@ _UNKNOWN_FIELD = re.compile(
     r"^Object contains unknown field `(.*)` - at `\$\[\d+\](.*)`$", re.DOTALL
 )
 
+_UNLEARNABLE = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec does not take in the name of a field."""
+
 Learned = tuple[tuple[str, str], ...]
 """The unknown fields, each as (level, name), in the order they were met."""
 
@@ -157,7 +160,8 @@ class RowReader:
                     raise
 
     def _learn(self, level: str, name: str) -> bool:
-        if (level, name) in self.learned or len(self.learned) >= _MOST_LEARNED:
+        known = level not in _STRUCTS or (level, name) in self.learned
+        if known or len(self.learned) >= _MOST_LEARNED or _UNLEARNABLE.search(name):
             return False
         self.learned += ((level, name),)
         return True
@@ -166,22 +170,27 @@ class RowReader:
         try:
             return self._decode(b"[" + text + b"]")[0]
         except msgspec.ValidationError:
-            self._survey(as_json(text, dict[str, Any], f"row {n}"))
-        return self._mend(n, text)
+            cells = as_json(text, dict[str, Raw], f"row {n}")
+            self._survey(text, "")
+        return self._mend(n, text, cells)
 
-    def _survey(self, row: dict[str, Any]) -> None:
+    def _survey(self, text: bytes, level: str) -> None:
         """Learn all the unknown fields of a row that is going to be mended."""
-        for level, value in _objects(row):
-            known = {f.encode_name for f in msgspec.structs.fields(_STRUCTS[level])}
-            for name in value:
-                if name not in known and not self._learn(level, name):
-                    dotted = f"{level}.{name}".lstrip(".")
-                    self.oddities.append(
-                        Oddity(None, dotted, "one unknown field too many", None, "kept in raw only")
-                    )
+        known = {item.encode_name for item in msgspec.structs.fields(_STRUCTS[level])}
+        for name, raw in as_json(text, dict[str, Raw], "a row").items():
+            cell = bytes(raw)
+            if name not in known:
+                if not self._learn(level, name) and (level, name) not in self.learned:
+                    dotted, what = f"{level}.{name}".lstrip("."), "a field that cannot be learned"
+                    self.oddities.append(Oddity(None, dotted, what, None, "kept in raw only"))
+            elif cell[:1] == b"{" and name in _STRUCTS:
+                self._survey(cell, name)
+            elif cell[:1] == b"{" and name.startswith("handle_"):
+                for handle in as_json(cell, dict[str, Raw], name).values():
+                    if bytes(handle)[:1] == b"{":
+                        self._survey(bytes(handle), "handle")
 
-    def _mend(self, n: int, text: bytes) -> Row:
-        cells = as_json(text, dict[str, Raw], f"row {n}")
+    def _mend(self, n: int, text: bytes, cells: dict[str, Raw]) -> Row:
         for key in ("id", "document_id"):
             came = bytes(cells.get(key, NOTHING)) or b"nothing"
             if came[:1] != b'"':
@@ -234,7 +243,7 @@ class RowReader:
 
 def _level(path: str) -> str:
     """Return the level of a JSON path below a row: `.handle_inputs[...].document` -> document."""
-    last = path.rpartition(".")[2]
+    last = path.replace("[...]", "").rpartition(".")[2]
     return "handle" if last.startswith("handle_") else last
 
 
@@ -255,16 +264,3 @@ def _structs(rows: list[Row], level: str) -> Iterator[Struct | None]:
         yield from handles if level == "handle" else (handle.document for handle in handles)
     else:
         yield from rows if level == "" else (getattr(row, level) for row in rows)
-
-
-def _objects(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a row that is not known to fit, with their levels."""
-    yield "", row
-    nested = [(level, row.get(level)) for level in ("timing", "lifecycle", "artifact")]
-    for side in ("handle_inputs", "handle_outputs"):
-        handles = row.get(side)
-        for handle in handles.values() if isinstance(handles, dict) else ():
-            nested.append(("handle", handle))
-            if isinstance(handle, dict):
-                nested.append(("document", handle.get("document")))
-    yield from ((level, value) for level, value in nested if isinstance(value, dict))

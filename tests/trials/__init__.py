@@ -1,0 +1,1 @@
+"""Long trials, with a command of their own: pytest -m trials."""
