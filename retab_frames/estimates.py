@@ -78,7 +78,12 @@ class Groups:
         sizes, which = np.unique(self.sizes, return_inverse=True)
         low = np.asarray(binom.ppf(tail, sizes, q)) - 1
         high = np.asarray(binom.isf(tail, sizes, q))
-        return self._ranked(low[which]), self._ranked(high[which])
+        estimate = self.quantile(q)
+        # in a tiny group the linear estimate may lie just outside; a wider interval still holds
+        return (
+            np.minimum(self._ranked(low[which]), estimate),
+            np.maximum(self._ranked(high[which]), estimate),
+        )
 
     def outliers(self) -> Ints:
         """Return how many values of each group are far from the rest.
