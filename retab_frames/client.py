@@ -11,11 +11,11 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
-from retab_frames import wire
-from retab_frames.content import TERMINAL_RUN
-from retab_frames.credentials import KEY_VARIABLE, api_key, base_url
+from retab_frames import credentials, wire
+from retab_frames.credentials import KEY_VARIABLE, Secret
 from retab_frames.errors import ApiStatusError, NotFoundError, PaginationError, shown
 from retab_frames.flatten import RunPayloads
+from retab_frames.paging import check_count, follow
 from retab_frames.transport import Transport
 
 if TYPE_CHECKING:
@@ -28,13 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Records"]
 
 T = TypeVar("T")
-Page = TypeVar("Page", wire.Payload, wire.Listing)
 Api = Literal["auto", "content", "nested", "results"]
 
 DEFAULT_BASE_URL = "https://api.retab.com"
 PAGE = 100
-MOST_PAGES = 100_000
-MOST_EMPTY_PAGES = 3
 _NO_ROUTE = (404, 405)
 
 
@@ -85,6 +82,10 @@ class Client:
         retries: int = 3,
         max_connections: int = 16,
     ) -> None:
+        # wrapped before anything can fail: a traceback shows the locals of this frame
+        key = Secret.from_environment(KEY_VARIABLE) if api_key is None else Secret(api_key)
+        token = None if access_token is None else Secret(access_token)
+        api_key = access_token = None
         if api not in ("auto", "content", "nested", "results"):
             raise ValueError(f"api must be auto, content, nested or results, not {api!r}")
         if not timeout > 0 or retries < 0 or max_connections < 1:
@@ -92,12 +93,20 @@ class Client:
         self.api: Api = api
         self.max_connections = max_connections
         self._found: Api | None = None if api == "auto" else api
-        self._http = _transport(api_key, base_url, access_token, timeout, retries)
+        url = base_url or os.environ.get("RETAB_API_BASE_URL") or DEFAULT_BASE_URL
+        self._http = Transport(
+            credentials.base_url(url),
+            credentials.checked(key),
+            token=None if token is None else credentials.checked(token, name="access_token"),
+            timeout=timeout,
+            retries=retries,
+        )
         # a client that nobody closed gives its sockets back when it is forgotten
         weakref.finalize(self, self._http.close)
 
     def __repr__(self) -> str:
-        return f"Client({str(self._http.url)!r}, api={self._found or self.api!r})"
+        http = getattr(self, "_http", None)  # none while it is being made
+        return f"Client({str(http.url) if http else '?'!r}, api={self._found or self.api!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -121,14 +130,29 @@ class Client:
             except ApiStatusError as error:
                 if error.status_code not in _NO_ROUTE or self._found:
                     raise
+                missing = error
         query = {"workflow_id": workflow_id, "limit": str(PAGE)}
-        return self._records(("workflows", "experiments"), query)
+        try:
+            return self._records(("workflows", "experiments"), query)
+        except ApiStatusError as error:
+            if error.status_code not in _NO_ROUTE:
+                raise
+            missing = error
+        raise _not_found(f"workflow {shown(workflow_id)}", "check its id", missing)
 
     def runs(self, workflow_id: str, experiment_id: str) -> Records:
         """Return the records of all runs of an experiment, newest first."""
-        api = self._found or self._find_by_runs(workflow_id, experiment_id)
-        if api == "content":
-            return self._records((*_nested(workflow_id, experiment_id), "runs"), {})
+        if self._found in (None, "content"):
+            try:
+                found = self._records((*_nested(workflow_id, experiment_id), "runs"), {})
+            except ApiStatusError as error:
+                if self._found or error.status_code not in _NO_ROUTE:
+                    raise
+                missing = error
+            else:
+                self._found = "content"
+                return found
+            self._found = self._find(workflow_id, experiment_id, None, missing)
         found = self._records(
             ("workflows", "experiments", "runs"),
             {
@@ -140,7 +164,7 @@ class Client:
             },
         )
         if not found.records:
-            self._experiment(workflow_id, experiment_id, api)
+            self._experiment(workflow_id, experiment_id)
         return found
 
     def content(
@@ -192,9 +216,15 @@ class Client:
             segments = ("workflows", "experiments", "runs", run, "results")
             payload, answer = self._get(segments, {"limit": PAGE}, wire.payload)
             payloads, arrived = [payload], answer.arrived
+            if payload.after:
+                raise PaginationError(
+                    f"run {shown(run)} has more than {PAGE} rows, and the nested routes of this "
+                    "server have no cursor to ask for the rest",
+                    path="/v1/" + "/".join(segments),
+                )
         else:
             payloads, arrived = self.pages(run)
-        _check_count(payloads, record, run)
+        check_count(payloads, record, run)
         return RunPayloads(workflow_id, experiment_id, run, tuple(payloads), arrived)
 
     def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[wire.Payload], datetime]:
@@ -202,8 +232,9 @@ class Client:
 
         The oldest row comes first, so that rows added meanwhile come at the end.
         """
+        segments = ("workflows", "experiments", "results")
         query = {"run_id": run_id, "limit": str(PAGE), "order": order}
-        return self._follow(("workflows", "experiments", "results"), query, wire.payload)
+        return follow(self._get, segments, query, wire.payload)
 
     def _run(self, workflow_id: str, experiment_id: str, run_id: str | None) -> Record | None:
         """Return the record of a run, None if there is no latest run.
@@ -217,39 +248,22 @@ class Client:
         segments = ("workflows", "experiments", "runs", run_id)
         listing, _ = self._get(segments, {}, wire.listing)
         record = listing.records[0]
-        owner = record.get("experiment_id")
-        if owner not in (None, experiment_id):
-            raise NotFoundError(
-                f"run {shown(run_id)} is of experiment {shown(owner)}, not of "
-                f"{shown(experiment_id)}; load_runs lists the runs of an experiment",
-                path="/" + "/".join(("v1", *segments)),
-                status_code=404,
-            )
+        path = "/v1/" + "/".join(segments)
+        _check_owner(f"run {shown(run_id)}", record, "experiment", experiment_id, path)
+        _check_owner(f"run {shown(run_id)}", record, "workflow", workflow_id, path)
         return record
 
-    def _experiment(self, workflow_id: str, experiment_id: str, api: Api) -> None:
+    def _experiment(self, workflow_id: str, experiment_id: str) -> None:
         """Ask for the experiment, only to tell none from one without runs.
 
         Raises:
-            NotFoundError: If there is no such experiment.
+            NotFoundError: If there is no such experiment of the workflow.
         """
         flat = ("workflows", "experiments", experiment_id)
-        self._get(
-            flat if api == "results" else _nested(workflow_id, experiment_id), {}, wire.listing
-        )
-
-    def _find_by_runs(self, workflow_id: str, experiment_id: str) -> Api:
-        """Find the generation by the route of the runs, which only `content` has nested."""
-        try:
-            self._records((*_nested(workflow_id, experiment_id), "runs"), {})
-        except ApiStatusError as error:
-            if error.status_code not in _NO_ROUTE:
-                raise
-            missing = error
-        else:
-            return "content"
-        self._found = self._find(workflow_id, experiment_id, None, missing)
-        return self._found
+        segments = flat if self._found == "results" else _nested(workflow_id, experiment_id)
+        listing, _ = self._get(segments, {}, wire.listing)
+        what, path = f"experiment {shown(experiment_id)}", "/v1/" + "/".join(segments)
+        _check_owner(what, listing.records[0], "workflow", workflow_id, path)
 
     def _find(
         self, workflow_id: str, experiment_id: str, run_id: str | None, missing: ApiStatusError
@@ -269,14 +283,11 @@ class Client:
             return "nested"
         if known and run_id and self._exists("workflows", "experiments", "runs", run_id):
             return "nested"
-        what = f"run {shown(run_id)} in " if known else ""
-        raise NotFoundError(
-            f"there is no {what}experiment {shown(experiment_id)} of workflow "
-            f"{shown(workflow_id)}: load_{'runs' if known else 'experiments'} lists what there is",
-            path=missing.path,
-            status_code=404,
-            request_id=missing.request_id,
-        )
+        experiment = f"experiment {shown(experiment_id)} of workflow {shown(workflow_id)}"
+        if known:
+            what = f"run {shown(run_id)} in {experiment}"
+            raise _not_found(what, "load_runs lists what there is", missing)
+        raise _not_found(experiment, "load_experiments lists what there is", missing)
 
     def _exists(self, *segments: str) -> bool:
         try:
@@ -288,36 +299,8 @@ class Client:
         return True
 
     def _records(self, segments: Sequence[str], query: Mapping[str, str]) -> Records:
-        pages, arrived = self._follow(segments, query, wire.listing)
+        pages, arrived = follow(self._get, segments, query, wire.listing)
         return Records([record for page in pages for record in page.records], arrived)
-
-    def _follow(
-        self, segments: Sequence[str], query: Mapping[str, str], read: Callable[[bytes], Page]
-    ) -> tuple[list[Page], datetime]:
-        """Return all the pages of a listing, and when the first arrived.
-
-        Raises:
-            PaginationError: If the pages do not end.
-        """
-        pages: list[Page] = []
-        cursors: set[str] = set()
-        after, arrived, empty = None, None, 0
-        while True:
-            page, answer = self._get(segments, {**query, "after": after}, read)
-            pages.append(page)
-            arrived = arrived or answer.arrived
-            after = page.after
-            if not after:
-                return pages, arrived
-            empty = empty + 1 if page.is_empty else 0
-            if after in cursors or empty > MOST_EMPTY_PAGES or len(pages) >= MOST_PAGES:
-                raise PaginationError(
-                    f"GET /v1/{'/'.join(segments)}: page {len(pages)} "
-                    + ("repeats a cursor" if after in cursors else "leads to no end of pages")
-                    + "; nothing was kept, try again",
-                    path="/v1/" + "/".join(segments),
-                )
-            cursors.add(after)
 
     def _get(
         self,
@@ -328,39 +311,33 @@ class Client:
         return self._http.get(segments, query, read)
 
 
-def _transport(
-    key: str | None, url: str | None, token: str | None, timeout: float, retries: int
-) -> Transport:
-    # the only place that reads the environment
-    key = key if key is not None else os.environ.get(KEY_VARIABLE)
-    url = url or os.environ.get("RETAB_API_BASE_URL") or DEFAULT_BASE_URL
-    return Transport(
-        base_url(url),
-        api_key(key),
-        token=None if token is None else api_key(token, name="access_token"),
-        timeout=timeout,
-        retries=retries,
-    )
-
-
 def _nested(workflow_id: str, experiment_id: str) -> tuple[str, ...]:
     return ("workflows", workflow_id, "experiments", experiment_id)
 
 
-def _check_count(payloads: Sequence[wire.Payload], record: Record, run_id: str) -> None:
-    """Compare the rows with the record of a run that has ended.
+def _not_found(what: str, next_step: str, missing: ApiStatusError) -> NotFoundError:
+    return NotFoundError(
+        f"there is no {what}: {next_step}",
+        path=missing.path,
+        status_code=404,
+        request_id=missing.request_id,
+    )
+
+
+def _check_owner(what: str, record: Record, kind: str, expected: str, path: str) -> None:
+    """Compare the experiment or workflow that a record names with the one that was asked for.
 
     Raises:
-        PaginationError: If there are fewer rows than documents.
+        NotFoundError: If it is another; a record that names none is taken as it is.
     """
-    status = record.get("status") or (record.get("lifecycle") or {}).get("status")
-    expected = record.get("total_document_count") or record.get("document_count")
-    if status not in TERMINAL_RUN or not isinstance(expected, int):
-        return
-    came = sum(len(wire.raw_rows(payload.rows)) for payload in payloads)
-    if came < expected:
-        raise PaginationError(
-            f"run {shown(run_id)} has {expected} documents, but the API gave {came} rows in "
-            f"{len(payloads)} pages; nothing was kept, try again",
-            path="/v1/workflows/experiments/results",
+    nested = record.get(kind)
+    owner = record.get(f"{kind}_id") or (
+        nested.get(f"{kind}_id") if isinstance(nested, dict) else None
+    )
+    if owner not in (None, expected):
+        raise NotFoundError(
+            f"{what} is of {kind} {shown(owner)}, not of {shown(expected)}: load_experiments and "
+            "load_runs list what there is",
+            path=path,
+            status_code=404,
         )

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from retab_frames.errors import ConfigError, shown
 
-__all__ = ["Secret", "api_key", "base_url"]
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+__all__ = ["KEY_VARIABLE", "Secret", "base_url", "checked"]
 
 KEY_VARIABLE = "RETAB_API_KEY"
 
 
 class Secret:
-    """A value that no repr, pickle or copy shows."""
+    """A value that no repr, pickle or copy shows.
+
+    Args:
+        value: The blanks around it, that copying leaves, are taken off; None is an empty one.
+    """
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    def __init__(self, value: str | None) -> None:
+        self._value = (value or "").strip()
+
+    @classmethod
+    def from_environment(cls, name: str) -> Secret:
+        """Return the value of an environment variable, an empty one if it is not set."""
+        return cls(os.environ.get(name))
 
     def __repr__(self) -> str:
         return "Secret(***)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Refuse to be pickled or copied into anything."""
@@ -32,26 +49,29 @@ class Secret:
         return self._value
 
     def masked(self, text: str) -> str:
-        """Return the text without the value."""
-        return text.replace(self._value, "***")
+        """Return the text without the value, plain or as it stands in a URL."""
+        if self._value:
+            for form in (self._value, quote(self._value, safe=""), quote(self._value)):
+                text = text.replace(form, "***")
+        return text
 
 
-def api_key(value: str | None, *, name: str = "api_key") -> Secret:
-    """Return the key, without the blanks around it that copying leaves.
+def checked(secret: Secret, *, name: str = "api_key") -> Secret:
+    """Return the secret if it can stand in a header.
+
+    It comes wrapped, so that no frame of a traceback from here holds it.
 
     Raises:
-        ConfigError: If there is none, or it cannot stand in a header; the message never shows it.
+        ConfigError: If it is empty or cannot be sent; the message never shows it.
     """
-    key = (value or "").strip()
-    if not key:
+    if not secret:
         raise ConfigError(
             f"no {name}: set the environment variable {KEY_VARIABLE}, or give Client({name}=...)"
         )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigError(
-            f"the {name} holds blanks, control characters or non-ASCII letters: copy it again"
-        )
-    return Secret(key)
+    if not all("!" <= character <= "~" for character in secret.reveal()):
+        problem = "holds blanks, control characters or non-ASCII letters"
+        raise ConfigError(f"the {name} {problem}: copy it again")
+    return secret
 
 
 def base_url(text: str) -> str:
@@ -63,9 +83,10 @@ def base_url(text: str) -> str:
     """
     parts = _split(text.strip())
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
+        # what is no URL may be a key in the wrong place, or hold a password
+        begins = f", and this begins with {parts.scheme}:" if parts and parts.scheme else ""
         raise ConfigError(
-            "the base URL is not one: expected something like https://api.retab.com, got "
-            f"{_without_secrets(text)!r}"
+            f"the base URL is not one: expected something like https://api.retab.com{begins}"
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
@@ -78,20 +99,17 @@ def base_url(text: str) -> str:
             "(http is for loopback only)"
         )
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{parts.scheme}://{parts.netloc}{quote(path, safe='/%')}"
 
 
 def _split(text: str) -> SplitResult | None:
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises on a port that is none
-    except ValueError:
+        if parts.port == 0 or not (parts.hostname or "").encode("idna"):
+            return None
+    except ValueError:  # a port or a host that is none
         return None
     return parts if text.isprintable() and " " not in text and "\\" not in text else None
-
-
-def _without_secrets(text: str) -> str:
-    return shown(text.partition("?")[0].rpartition("@")[2])
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,44 +7,46 @@ no traceback leads to a frame of httpx that holds a header.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+import zlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
-import msgspec
 import stamina
 
-from retab_frames.credentials import KEY_VARIABLE, Secret
 from retab_frames.errors import (
-    ApiStatusError,
-    AuthError,
+    ConfigError,
     DeadlineError,
     MalformedResponseError,
-    NotFoundError,
-    RateLimitError,
     RequestError,
     ResponseTooLargeError,
-    RetabFramesError,
     TransportError,
     shown,
 )
+from retab_frames.failures import FailedError, status_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from retab_frames.credentials import Secret
 
 __all__ = ["Answer", "Transport"]
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 2**30
-MAX_RETRY_AFTER_S = 60.0
-RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
-_MANY_DIGITS = 10
+_GZIP = 16 + zlib.MAX_WBITS
 _TIMEOUTS_S = {"connect": 5.0, "read": 30.0, "write": 10.0, "pool": 10.0}
+_CHECK_ADDRESS = "check base_url and RETAB_API_BASE_URL"
+
+_log = logging.getLogger(__name__)
+# without a handler Python would print stamina's bare event names to stderr
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 class Answer(NamedTuple):
@@ -54,23 +56,19 @@ class Answer(NamedTuple):
     arrived: datetime
 
 
-class _FailedError(Exception):
-    """One attempt failed; carries the error to raise, and whether and when to try again."""
+@dataclass
+class _Exchange:
+    """One request, over all its tries."""
 
-    def __init__(
-        self, error: RetabFramesError, *, retry: bool, wait_s: float | None = None
-    ) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry = retry
-        self.wait_s = wait_s
+    path: str
+    query: dict[str, str]
+    deadline: float
+    tries: int = 1
+    malformed: int = 0
 
-
-def _pause(error: Exception) -> bool | float:
-    """Tell stamina whether to try again, and after how many seconds where the server says so."""
-    if not isinstance(error, _FailedError) or not error.retry:
-        return False
-    return True if error.wait_s is None else error.wait_s
+    @property
+    def left_s(self) -> float:
+        return self.deadline - time.monotonic()
 
 
 class _KeyedTransport(httpx.HTTPTransport):
@@ -88,7 +86,7 @@ class _KeyedTransport(httpx.HTTPTransport):
         self._token = token
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request with the key."""
+        """Send the request with the key; hide where a redirect leads from httpx."""
         url = request.url
         if (url.scheme, url.host, url.port) != self._origin:
             raise httpx.UnsupportedProtocol("the key is for another origin")
@@ -97,27 +95,36 @@ class _KeyedTransport(httpx.HTTPTransport):
         keyed = httpx.Request("GET", url, headers=request.headers, extensions=request.extensions)
         keyed.headers["Api-Key"] = self._key.reveal()
         keyed.headers["Authorization"] = f"Bearer {self._key.reveal()}"
-        return super().handle_request(keyed)
+        response = super().handle_request(keyed)
+        # httpx parses the target of a redirect even if it does not follow, and fails on a bad one
+        response.extensions["location"] = response.headers.pop("location", "")
+        return response
 
 
 class Transport:
     """GETs from one origin, from any number of threads.
 
-    Each thread has a connection of its own: one shared pool scans all its connections at every
-    event, and slows down beyond about 16 of them.
+    Each request that runs has a connection of its own, taken from the idle ones or new: one shared
+    pool of httpx scans all its connections at every event, and slows down beyond about 16 of them.
+
+    Args:
+        url: The base URL.
+        key: Sent as `Api-Key` and as bearer token, to that origin only.
+        token: Sent as the query parameter `access_token`, if there is one.
+        timeout: Seconds that one request may take, tries and waits included.
+        retries: How many times it is tried again.
     """
 
     def __init__(
         self, url: str, key: Secret, *, token: Secret | None, timeout: float, retries: int
     ) -> None:
-        self.url = httpx.URL(url)
+        self.url = _parsed(url)
         self._key = key
         self._token = token
         self._timeout = timeout
         self._attempts = retries + 1
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._clients: list[httpx.Client] = []
+        self._idle: list[httpx.Client] = []
         self._verify: Any = None
         self._closed = False
 
@@ -139,10 +146,8 @@ class Transport:
             RequestError: If no usable answer came; the subclass tells what to do about it.
             MalformedResponseError: If what came twice is not what `read` takes.
         """
-        path = _path(segments)
         query = {name: str(value) for name, value in params.items() if value is not None}
-        deadline = time.monotonic() + self._timeout
-        number = 1
+        asked = _Exchange(_path(segments), query, time.monotonic() + self._timeout)
         try:
             for attempt in stamina.retry_context(
                 on=_pause,
@@ -153,144 +158,179 @@ class Transport:
                 wait_jitter=0.5,
             ):
                 with attempt:
-                    number = attempt.num
-                    return self._attempt(path, query, read, deadline, number)
-        except _FailedError as failed:
+                    asked.tries = attempt.num
+                    return self._attempt(asked, read)
+        except FailedError as failed:
             error = failed.error
         if isinstance(error, RequestError):
-            error.attempts = number
+            error.attempts = asked.tries
         raise error
 
     def close(self) -> None:
         """Close every connection; a request after this raises RuntimeError."""
         with self._lock:
             self._closed = True
-            clients, self._clients = self._clients, []
+            clients, self._idle = self._idle, []
         for client in clients:
             client.close()
 
-    def _attempt(
-        self,
-        path: str,
-        query: dict[str, str],
-        read: Callable[[bytes], T],
-        deadline: float,
-        number: int,
-    ) -> tuple[T, Answer]:
+    def _attempt(self, asked: _Exchange, read: Callable[[bytes], T]) -> tuple[T, Answer]:
+        failed: BaseException
         try:
-            answer = self._send(path, query, deadline)
+            answer = self._send(asked)
             return read(answer.body), answer
-        except _FailedError as error:
+        except FailedError as error:
             failed = error
-        except MalformedResponseError as error:
-            message = f"GET {path}: {self._masked(str(error))}"
-            malformed = MalformedResponseError(message, where=error.where)
-            failed = _FailedError(malformed, retry=number == 1)
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            failed = self._transport_failure(path, error, deadline)
+        except MalformedResponseError:
+            failed = self._malformed(asked, answer.body, read)
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            failed = self._unreachable(asked, error)
+        except KeyboardInterrupt:
+            # a new one, without the frames of httpx
+            failed = KeyboardInterrupt()
         raise failed
 
-    def _send(self, path: str, query: dict[str, str], deadline: float) -> Answer:
-        left = deadline - time.monotonic()
-        timeout = httpx.Timeout(**{k: max(0.001, min(s, left)) for k, s in _TIMEOUTS_S.items()})
-        url = self.url.copy_with(raw_path=(self.url.path.rstrip("/") + path).encode())
-        with self._client().stream("GET", url, params=query or None, timeout=timeout) as response:
-            body = self._read_body(response, path, deadline)
+    def _send(self, asked: _Exchange) -> Answer:
+        timeouts = {phase: max(0.001, min(s, asked.left_s)) for phase, s in _TIMEOUTS_S.items()}
+        path = self.url.raw_path.rstrip(b"/") + asked.path.encode()
+        client = self._borrow()
+        try:
+            with client.stream(
+                "GET",
+                self.url.copy_with(raw_path=path),
+                params=asked.query or None,
+                timeout=httpx.Timeout(**timeouts),
+            ) as response:
+                body = self._body(response, asked)
+        finally:
+            self._give_back(client)
         arrived = datetime.now(UTC)
         if response.status_code != httpx.codes.OK:
-            raise self._status_failure(response, body, path)
+            headers = {**response.headers, "location": response.extensions["location"]}
+            status = (response.status_code, response.reason_phrase)
+            text = body.decode(errors="backslashreplace")
+            raise status_failure(
+                asked.path, status, headers, text, masked=self._masked, left_s=asked.left_s
+            )
         return Answer(body, arrived)
 
-    def _read_body(self, response: httpx.Response, path: str, deadline: float) -> bytes:
+    def _body(self, response: httpx.Response, asked: _Exchange) -> bytes:
+        """Read the body piece by piece, with an eye on the clock and the size.
+
+        The inflating is ours: httpx makes of a small body a piece of any size before it hands it
+        over, hands over nothing while a slow one inflates to nothing, and takes a cut one as whole.
+        """
+        fine = response.status_code == httpx.codes.OK
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
-            message = (
-                f"GET {path}: refused Content-Encoding {shown(encoding)!r}; gzip was asked for"
-            )
-            raise _FailedError(TransportError(message, path=path), retry=False)
+            if not fine:
+                return b""
+            message = f"GET {asked.path}: refused Content-Encoding {shown(encoding)!r}"
+            error = TransportError(f"{message}; gzip was asked for", path=asked.path)
+            raise FailedError(error, retry=False)
         announced = response.headers.get("content-length", "")
-        received = int(announced) if announced.isdecimal() else 0
-        if received > MAX_BODY_BYTES:
-            raise self._too_large(path)
-        received, chunks = 0, []
-        for chunk in response.iter_bytes():
-            chunks.append(chunk)
-            received += len(chunk)
-            if received > MAX_BODY_BYTES:
-                raise self._too_large(path)
-            if time.monotonic() > deadline:
-                raise self._late(path)
-        return b"".join(chunks)
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+            raise self._too_large(asked)
+        inflater = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        body = bytearray()
+        for raw in response.iter_raw():
+            room = MAX_BODY_BYTES + 1 - len(body)
+            body += raw if inflater is None else self._inflated(inflater, raw, room, asked)
+            if len(body) > MAX_BODY_BYTES:
+                raise self._too_large(asked)
+            if asked.left_s < 0:
+                raise self._late(asked)
+        if fine and inflater is not None and (not inflater.eof or inflater.unused_data):
+            raise self._broken(asked, "its gzip does not end where the body ends", retry=True)
+        return bytes(body)
 
-    def _client(self) -> httpx.Client:
-        client: httpx.Client | None = getattr(self._local, "client", None)
-        if client is not None and not client.is_closed:
-            return client
+    def _inflated(self, inflater: Any, raw: bytes, room: int, asked: _Exchange) -> bytes:
+        try:
+            piece: bytes = inflater.decompress(raw, room)
+        except zlib.error as error:
+            problem = str(error)
+        else:
+            return piece
+        raise self._broken(asked, f"its gzip is damaged: {problem}", retry=True)
+
+    def _borrow(self) -> httpx.Client:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Client is closed; make a new one")
+            if self._idle:
+                return self._idle.pop()
             if self._verify is None:
                 # reading the certificates takes longer than a request, and http needs none
                 self._verify = httpx.create_ssl_context() if self.url.scheme == "https" else False
-            client = httpx.Client(
+            return httpx.Client(
                 transport=_KeyedTransport(self.url, self._key, self._token, self._verify),
                 headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
                 follow_redirects=False,
             )
-            self._clients.append(client)
-        self._local.client = client
-        return client
+
+    def _give_back(self, client: httpx.Client) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(client)
+                return
+        client.close()
 
     def _masked(self, text: str) -> str:
         text = self._key.masked(text)
         return self._token.masked(text) if self._token is not None else text
 
-    def _late(self, path: str) -> _FailedError:
-        message = f"GET {path}: not done within {self._timeout:g} s; give Client a longer timeout"
-        return _FailedError(DeadlineError(message, path=path), retry=False)
+    def _late(self, asked: _Exchange) -> FailedError:
+        message = f"GET {asked.path}: not done within {self._timeout:g} s"
+        error = DeadlineError(f"{message}; give Client a longer timeout", path=asked.path)
+        return FailedError(error, retry=False)
 
-    def _too_large(self, path: str) -> _FailedError:
-        message = f"GET {path}: the body is larger than {MAX_BODY_BYTES:,} bytes"
-        return _FailedError(ResponseTooLargeError(message, path=path), retry=False)
+    def _too_large(self, asked: _Exchange) -> FailedError:
+        message = f"GET {asked.path}: the body is larger than {MAX_BODY_BYTES:,} bytes"
+        return FailedError(ResponseTooLargeError(message, path=asked.path), retry=False)
 
-    def _transport_failure(self, path: str, error: Exception, deadline: float) -> _FailedError:
-        if isinstance(error, httpx.TimeoutException) and time.monotonic() >= deadline:
-            return self._late(path)
-        text = shown(self._masked(str(error)) or type(error).__name__, 200)
+    def _broken(self, asked: _Exchange, problem: str, *, retry: bool) -> FailedError:
         where = f"{self.url.host}:{self.url.port}" if self.url.port else self.url.host
-        message = f"GET {path}: no whole response from {where}: {text}"
-        # a certificate that is refused now is refused a second later, too
-        retry = "CERTIFICATE" not in text.upper() and not isinstance(error, httpx.InvalidURL)
-        return _FailedError(TransportError(message, path=path), retry=retry)
+        message = f"GET {asked.path}: no whole response from {where}: {problem}; {_CHECK_ADDRESS}"
+        return FailedError(TransportError(message, path=asked.path), retry=retry)
 
-    def _status_failure(self, response: httpx.Response, body: bytes, path: str) -> _FailedError:
-        code = response.status_code
-        said = shown(self._masked(_detail(body)), 200)
-        message = f"GET {path}: {code} {response.reason_phrase}".rstrip()
-        message += f": {said}" if said else ""
-        facts: dict[str, Any] = {
-            "path": path,
-            "status_code": code,
-            "request_id": response.headers.get("x-request-id"),
-        }
-        kind: type[ApiStatusError] = {
-            401: AuthError,
-            403: AuthError,
-            404: NotFoundError,
-            429: RateLimitError,
-        }.get(code, ApiStatusError)
-        if kind is AuthError:
-            message += f"; check the key in {KEY_VARIABLE} or Client(api_key=...)"
-        if kind is NotFoundError:
-            message += "; load_experiments and load_runs list what there is"
-        if response.is_redirect:
-            target = httpx.URL(response.headers.get("location", "")).host or "itself"
-            message += f"; redirects (here to {shown(target)}) are not followed: mend base_url"
-        wait = _retry_after(response) if code in RETRIED_STATUSES else None
-        if wait is not None and wait > MAX_RETRY_AFTER_S:
-            message += f"; the server asks to wait {wait:.0f} s: try again then"
-            return _FailedError(kind(message, **facts), retry=False)
-        return _FailedError(kind(message, **facts), retry=code in RETRIED_STATUSES, wait_s=wait)
+    def _unreachable(self, asked: _Exchange, error: Exception) -> FailedError:
+        if isinstance(error, httpx.TimeoutException) and asked.left_s <= 0:
+            return self._late(asked)
+        text = shown(self._masked(str(error)) or type(error).__name__, 200)
+        # a certificate that is refused now is refused a second later, too
+        return self._broken(asked, text, retry="CERTIFICATE" not in text.upper())
+
+    def _malformed(
+        self, asked: _Exchange, body: bytes, read: Callable[[bytes], object]
+    ) -> FailedError:
+        """Tell what is wrong with a body, as told of one without the secrets it may echo."""
+        message, where = "the body is not what was asked for", None
+        try:
+            read(
+                self._masked(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+            )
+        except MalformedResponseError as error:
+            message, where = str(error), error.where
+        hint = f"; {_CHECK_ADDRESS}" if body.lstrip()[:1] == b"<" else ""
+        asked.malformed += 1
+        told = MalformedResponseError(f"GET {asked.path}: {message}{hint}", where=where)
+        return FailedError(told, retry=asked.malformed == 1)
+
+
+def _pause(error: Exception) -> bool | float:
+    """Tell stamina whether to try again, and after how many seconds where the server says so."""
+    if not isinstance(error, FailedError) or not error.retry:
+        return False
+    _log.info("%s; trying again", error)
+    return True if error.wait_s is None else error.wait_s
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        problem = str(error)
+    raise ConfigError(f"the base URL cannot be used: {shown(problem)}")
 
 
 def _path(segments: Sequence[str]) -> str:
@@ -303,35 +343,3 @@ def _path(segments: Sequence[str]) -> str:
         if segment in ("", ".", ".."):
             raise ValueError(f"{segment!r} is not an id")
     return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
-
-
-def _detail(body: bytes) -> str:
-    """Return what an error body says, in the forms that the API uses; "" if it is none of them."""
-    try:
-        error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return " ".join(body[:200].decode(errors="backslashreplace").split())
-    detail = error.get("detail", error) if isinstance(error, dict) else error
-    if isinstance(detail, list):
-        detail = "; ".join(
-            f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}"
-            for item in detail
-            if isinstance(item, dict)
-        )
-    if isinstance(detail, dict):
-        detail = detail.get("message") or detail.get("code")
-    return detail if isinstance(detail, str) else ""
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds to wait; None where the header is missing or makes no sense."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdecimal() and len(text) < _MANY_DIGITS:
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

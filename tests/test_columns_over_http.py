@@ -424,7 +424,7 @@ def client(sandbox: rf.Sandbox, request: pytest.FixtureRequest) -> Iterator[rf.C
     """Return a client of each generation; the routes that two share answer in its form."""
     api = request.param
     sandbox.answer(f"{FLAT}/runs", page(RUNS[api]))
-    sandbox.answer(f"{FLAT}/runs/{RUN}", RUNS[api])
+    sandbox.answer(f"{FLAT}/runs/{RUN}", {"id": RUN})
     sandbox.answer(FLAT, page(EXPERIMENTS[api]))
     if api == "nested":
         sandbox.answer(NESTED, page(B_EXPERIMENT))

@@ -1,0 +1,74 @@
+"""Pages: followed to their end, and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from retab_frames import wire
+from retab_frames.content import TERMINAL_RUN
+from retab_frames.errors import PaginationError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from retab_frames.records import Record
+    from retab_frames.transport import Answer
+
+__all__ = ["check_count", "follow"]
+
+Page = TypeVar("Page", wire.Payload, wire.Listing)
+
+MOST_PAGES = 100_000
+MOST_EMPTY_PAGES = 3
+
+
+def follow(
+    get: Callable[..., tuple[Any, Answer]],
+    segments: Sequence[str],
+    query: Mapping[str, str],
+    read: Callable[[bytes], Page],
+) -> tuple[list[Page], datetime]:
+    """Return all the pages of a listing, and when the first arrived.
+
+    Raises:
+        PaginationError: If the pages do not end.
+    """
+    pages: list[Page] = []
+    cursors: set[str] = set()
+    after, arrived, empty = None, None, 0
+    while True:
+        page, answer = get(segments, {**query, "after": after}, read)
+        pages.append(page)
+        arrived = arrived or answer.arrived
+        after = page.after
+        if not after:
+            return pages, arrived
+        empty = empty + 1 if page.is_empty else 0
+        if after in cursors or empty > MOST_EMPTY_PAGES or len(pages) >= MOST_PAGES:
+            raise PaginationError(
+                f"GET /v1/{'/'.join(segments)}: page {len(pages)} "
+                + ("repeats a cursor" if after in cursors else "leads to no end of pages")
+                + "; nothing was kept, try again",
+                path="/v1/" + "/".join(segments),
+            )
+        cursors.add(after)
+
+
+def check_count(payloads: Sequence[wire.Payload], record: Record, run_id: str) -> None:
+    """Compare the rows with the record of a run that has ended.
+
+    Raises:
+        PaginationError: If there are fewer rows than documents.
+    """
+    status = record.get("status") or (record.get("lifecycle") or {}).get("status")
+    expected = record.get("total_document_count") or record.get("document_count")
+    if status not in TERMINAL_RUN or not isinstance(expected, int):
+        return
+    came = sum(len(wire.raw_rows(payload.rows)) for payload in payloads)
+    if came < expected:
+        raise PaginationError(
+            f"run {shown(run_id)} has {expected} documents, but the API gave {came} rows in "
+            f"{len(payloads)} pages; nothing was kept, try again",
+            path="/v1/workflows/experiments/results",
+        )
