@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from retab_frames.errors import SnapshotError, shown
+from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
 from retab_frames.manifest import Manifest, folder_name
 from retab_frames.schemas import SnapshotsSchema, arrow_schema
 
@@ -51,7 +51,7 @@ class Catalog:
         self._check_marker()
         file = manifest_name(run_id, revision)
         try:
-            return Manifest.opened(self._files.read(file), file)
+            return self._opened(file)
         except FileNotFoundError:
             return None
 
@@ -86,7 +86,17 @@ class Catalog:
         if not names:
             return None
         file = f"manifests/{folder}/{names[-1]}"
-        return Manifest.opened(self._files.read(file), file)
+        return self._opened(file)
+
+    def _opened(self, file: str) -> Manifest:
+        manifest = Manifest.opened(self._files.read(file), file)
+        if manifest_name(manifest.run_id, manifest.revision) == file:
+            return manifest
+        raise SnapshotCorruptError(
+            f"{file} is the manifest of revision {manifest.revision} of run "
+            f"{shown(manifest.run_id)}: it was copied or renamed; put it back, or delete it",
+            file=file,
+        )
 
     def _check_marker(self) -> None:
         try:

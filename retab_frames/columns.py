@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Column", "Misfit", "fit", "flags", "reals", "texts", "times", "wholes"]
 
 TIME = pa.timestamp("us", tz="UTC")
+_FIRST, _LAST = (
+    pa.array([f"{day}Z"]).cast(TIME).cast(pa.int64())[0].as_py()
+    for day in ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")
+)
 _INT64 = range(-(2**63), 2**63)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([Zz])|([+-]\d\d):?(\d\d))?", re.ASCII
@@ -92,9 +96,10 @@ def times(values: Sequence[Any]) -> Column:
     told of; what is no time at all becomes null.
     """
     try:
-        return Column(pc.cast(pa.array(values, pa.string()), TIME), [])
+        array = pc.cast(pa.array(values, pa.string()), TIME)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return _each(values, TIME, _time)
+    return Column(array, []) if _in_calendar(array) else _each(values, TIME, _time)
 
 
 _Fitted = tuple[Any, str | None, str | None]
@@ -147,7 +152,22 @@ def _whole(value: Any, least: int | None) -> _Fitted:
     return (whole, None, None) if whole == value else (whole, "a fraction", f"rounded to {whole}")
 
 
+def _in_calendar(array: pa.Array) -> bool:
+    """Return whether Python has a date for every time; Arrow's calendar is longer."""
+    ends = pc.min_max(array.cast(pa.int64()))
+    return ends["min"].as_py() is None or (
+        ends["min"].as_py() >= _FIRST and ends["max"].as_py() <= _LAST
+    )
+
+
 def _time(value: Any) -> _Fitted:
+    try:
+        # what fits is the same, whatever stands beside it in the column
+        exact = pc.cast(pa.array([value], pa.string()), TIME)
+        if _in_calendar(exact):
+            return exact[0].as_py(), None, None
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        pass
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None, "not an RFC 3339 time", _LOST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ class RunContent:
         fetched_at: When the response arrived (UTC); None for a source in hand.
         tables: The Arrow tables behind the frames.
         run_table: The run record: one row that fits RunsSchema, or none.
+        raw_source: Makes the table behind `raw`.
+        failed: True where `iter_content(errors="collect")` could not load the run.
     """
 
     experiment_id: str | None
@@ -62,7 +64,8 @@ class RunContent:
     fetched_at: datetime | None
     tables: Tables
     run_table: pa.Table
-    raw_source: Callable[[], pa.Table] = field(repr=False)
+    raw_source: Callable[[], pa.Table]
+    failed: bool = False
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.statuses.items())
@@ -74,9 +77,10 @@ class RunContent:
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many jobs have each status, placeholders under that name."""
+        """How many jobs have each status; placeholders and null stand in parentheses."""
         jobs = self.tables.jobs
-        label = pc.if_else(jobs.column("is_placeholder"), "placeholder", jobs.column("status"))
+        status = jobs.column("status").fill_null("(none)")
+        label = pc.if_else(jobs.column("is_placeholder"), "(placeholder)", status)
         counts = pc.value_counts(label).to_pylist()
         return {str(count["values"]): count["counts"] for count in counts}
 
@@ -157,7 +161,7 @@ def failed_content(
     source = RunPayloads(workflow_id, experiment_id, run_id, (), None)
     told = Oddity(None, None, "the run could not be loaded", type(error).__name__, str(error))
     empty = content_of(source, run_issues=of_run(run_id, [told]))
-    return RunContent(**{**vars(empty), "complete": False})
+    return replace(empty, complete=False, failed=True)
 
 
 def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issue]:

@@ -88,14 +88,15 @@ def duration_stats(
     values = _measured(jobs, measure)
     kept = (counted.pop("is_completed") & ~np.isnan(values)).nonzero()[0]
     groups = grouped(values[kept], group[kept], len(keys))
-    columns = keys.to_dict("series") | {
-        name: _column(count, pa.int64()) for name, count in counted.items()
-    }
+    columns = {name: _column(count, pa.int64()) for name, count in counted.items()}
     columns["measured"] = _column(groups.sizes, pa.int64())
     for name, value in _statistics(groups, quantiles, confidence).items():
         columns[f"{name}_ms"] = _column(value, pa.float64())
     columns["outliers"] = _column(groups.outliers(), pa.int64())
-    return pd.DataFrame(columns)
+    taken = [name for name in keys.columns if name in columns]
+    if taken:
+        raise ValueError(f"a group cannot be named {taken[0]!r}, as a statistic is: rename it")
+    return pd.DataFrame(keys.to_dict("series") | columns)
 
 
 def _statistics(
@@ -139,7 +140,9 @@ def _groups(
             raise ValueError(f"`by` has {len(by)} values for {len(jobs)} jobs")
         keys = by.reset_index(drop=True).to_frame(by.name if by.name is not None else "group")
     else:
-        names = [by] if isinstance(by, str) else list(by)
+        names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+        if not names:
+            raise ValueError("`by` names no column; None takes all jobs as one group")
         missing = [name for name in names if name not in jobs.columns]
         if missing:
             raise ValueError(

@@ -96,7 +96,7 @@ def _host(headers: Mapping[str, str]) -> str:
     try:
         return shown(urlsplit(headers.get("location", "")).hostname or "itself")
     except ValueError:
-        return "nowhere"
+        return "no URL"
 
 
 def _detail(body: str) -> str:

@@ -110,7 +110,7 @@ def raw_table(source: RunPayloads) -> pa.Table:
     """Return every row of a run as it came, under the job id that it has in the jobs frame."""
     run = _decode(source, RowReader())
     bodies = _bodies(source)
-    columns = [run.job_ids, range(len(run.kept)), [bodies[n].decode() for n in run.kept]]
+    columns = [run.job_ids, run.kept, [bodies[n].decode() for n in run.kept]]
     schema = arrow_schema(RawSchema)
     return pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema)
 
@@ -130,8 +130,9 @@ def _once(rows: list[Row], source: RunPayloads) -> list[int]:
     first: dict[str, int] = {}
     kept = []
     for n, row in enumerate(rows):
-        known = first.setdefault(row.id, n)
-        if known == n or row.is_placeholder:
+        # placeholders are no jobs: theirs may be repeated, or taken by a job
+        known = n if row.is_placeholder else first.setdefault(row.id, n)
+        if known == n:
             kept.append(n)
         elif bodies[known] != bodies[n]:
             raise MalformedResponseError(
@@ -179,7 +180,7 @@ def _job_ids(rows: list[Row]) -> list[str]:
     ids = [row.id for row in rows]
     if "" not in ids and len(set(ids)) == len(ids):
         return ids
-    taken: set[str] = set()
+    taken = {row.id for row in rows if not row.is_placeholder}
     for n, row in enumerate(rows):
         if row.is_placeholder and (not row.id or row.id in taken):
             ids[n] = name = f"placeholder:{row.document_id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -220,6 +220,8 @@ def read_contents(
         MalformedResponseError, TypeError: As `read_content`.
         FileNotFoundError: If the folder holds no `.json` file.
     """
+    if isinstance(sources, str | bytes | Mapping):
+        raise TypeError("read_contents takes a folder as a pathlib.Path, or an iterable of sources")
     if isinstance(sources, PathLike):
         sources = saved_responses(Path(sources))
     payloads = (payload for source in sources for payload in payloads_of(source))

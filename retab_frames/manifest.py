@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -55,12 +55,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     seal: str = ""
 
     def sealed(self) -> bytes:
-        """Return the manifest as JSON text that holds the hash of itself."""
-        return _canonical(msgspec.structs.replace(self, seal=self.hash()))
-
-    def hash(self) -> str:
-        """Return the hash of everything but the seal."""
-        return sha256(_canonical(msgspec.structs.replace(self, seal="")))
+        """Return the manifest as JSON text that holds the hash of all the rest of it."""
+        fields = msgspec.to_builtins(self)
+        del fields["seal"]
+        return _canonical({**fields, "seal": sha256(_canonical(fields))})
 
     @classmethod
     def opened(cls, text: bytes, file: str) -> Manifest:
@@ -71,19 +69,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             SnapshotCorruptError: If it is cut or altered.
         """
         try:
-            version = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).get("version", b"")
-            if bytes(version).isdigit() and int(bytes(version)) > VERSION:
+            # as a dict, so that the seal covers fields that a later version of this library added
+            fields = msgspec.json.decode(text, type=dict[str, Any])
+            version = fields.get("version")
+            if isinstance(version, int) and version > VERSION:
                 raise SnapshotError(
-                    f"{shown(file)} has format version {int(bytes(version))}, this library reads "
-                    f"up to {VERSION}: upgrade retab-frames"
+                    f"{shown(file)} has format version {version}, this library reads up to "
+                    f"{VERSION}: upgrade retab-frames"
                 )
-            manifest = msgspec.json.decode(text, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problem = shown(error, 200)
-        else:
-            if manifest.format == FORMAT and manifest.seal == manifest.hash():
-                return manifest
+            seal = fields.pop("seal", None)
+            if seal == sha256(_canonical(fields)) and fields.get("format") == FORMAT:
+                return msgspec.convert({**fields, "seal": seal}, cls)
             problem = "its content does not match its own hash"
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            problem = shown(error, 200)
         raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}", file=file)
 
 
@@ -102,7 +101,9 @@ def folder_name(identifier: str) -> str:
     return f"{slug}-{sha256(identifier.encode())[:16]}"
 
 
-def content_digest(tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str, ...]]) -> str:
+def content_digest(
+    tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str, ...]], *, complete: bool
+) -> str:
     """Return a hash of what the tables say, whatever the order of their rows.
 
     It leaves out `fetched_at` and the `position` of raw rows, which differ between two responses
@@ -111,8 +112,9 @@ def content_digest(tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str,
     Args:
         tables: The tables by name.
         keys: The columns that order the rows of each table.
+        complete: Whether that is all there is.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for name in sorted(keys):
         table = tables[name]
         told = set(table.column_names) - {"fetched_at"} - ({"position"} if name == "raw" else set())

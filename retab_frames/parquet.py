@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retab_frames.errors import SnapshotCorruptError, shown
-
-if TYPE_CHECKING:
-    from retab_frames.schemas import Model
 
 __all__ = ["SCHEMA_VERSION", "decoded", "encoded"]
 
@@ -36,19 +31,15 @@ _REPEATING = frozenset(
 """Columns with few different values; a dictionary of any other only costs space."""
 
 
-def encoded(table: pa.Table, model: Model) -> bytes:
+def encoded(table: pa.Table) -> bytes:
     """Return a table as a Parquet file.
 
     The file is made in memory: a writer that is given a path destroys what is there when it fails.
     """
     sink = pa.BufferOutputStream()
     names = table.column_names
-    metadata = {
-        "retab_frames.schema": model.__name__,
-        "retab_frames.schema_version": str(SCHEMA_VERSION),
-    }
     pq.write_table(
-        table.replace_schema_metadata(metadata),
+        table,
         sink,
         compression="zstd",
         compression_level=1,
@@ -68,10 +59,9 @@ def decoded(data: bytes, file: str) -> pa.Table:
         SnapshotCorruptError: If it is cut or altered.
     """
     try:
-        table = pq.read_table(
-            pa.BufferReader(data), partitioning=None, page_checksum_verification=True
-        )
-        return table.replace_schema_metadata(None)
+        # no threads: one of the pool may give these bytes back while Python ends, and abort it
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file_:
+            return file_.read(use_threads=False).replace_schema_metadata(None)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = shown(error, 200)
     raise SnapshotCorruptError(f"{shown(file)} is damaged: {reason}", file=file)

@@ -9,6 +9,7 @@ rest of the row stays, and an `Oddity` tells of it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -103,10 +104,13 @@ class RowReader:
 
     Attributes:
         learned: The unknown fields met so far.
+        unlearned: How often those were met that are one too many, or have a name that no struct
+            takes.
         oddities: The cells that did not fit, in the order they were met.
     """
 
     learned: Learned = ()
+    unlearned: Counter[tuple[str, str]] = field(default_factory=Counter)
     oddities: list[Oddity] = field(default_factory=list)
 
     def read(self, rows: bytes) -> list[Row]:
@@ -145,8 +149,9 @@ class RowReader:
                 getattr(struct, attribute, NOTHING) is not NOTHING
                 for struct in _structs(rows, level)
             )
-            dotted = f"{level}.{name}".lstrip(".")
-            found.append(Oddity(None, dotted, "unknown field", f"{count} times", "kept in raw"))
+            found.append(_unknown(level, name, count))
+        found += [_unknown(level, name, n) for (level, name), n in self.unlearned.items()]
+        self.unlearned.clear()
         return found
 
     def _decode(self, rows: bytes) -> list[Row]:
@@ -181,8 +186,7 @@ class RowReader:
             cell = bytes(raw)
             if name not in known:
                 if not self._learn(level, name) and (level, name) not in self.learned:
-                    dotted, what = f"{level}.{name}".lstrip("."), "a field that cannot be learned"
-                    self.oddities.append(Oddity(None, dotted, what, None, "kept in raw only"))
+                    self.unlearned[level, name] += 1
             elif cell[:1] == b"{" and name in _STRUCTS:
                 self._survey(cell, name)
             elif cell[:1] == b"{" and name.startswith("handle_"):
@@ -239,6 +243,11 @@ class RowReader:
         problem = problem.partition(" - at `")[0]
         came = shown(value.decode(errors="backslashreplace"), 200)
         self.oddities.append(Oddity(job_id, field, problem, came, action))
+
+
+def _unknown(level: str, name: str, count: int) -> Oddity:
+    dotted = f"{level}.{name}".lstrip(".")
+    return Oddity(None, dotted, "unknown field", f"{count} times", "kept in raw")
 
 
 def _level(path: str) -> str:

@@ -217,7 +217,7 @@ class IssuesSchema(pandera.DataFrameModel):
 class RawSchema(pandera.DataFrameModel):
     """One row per row of the API, as it came; the key is `job_id`."""
 
-    job_id: Text = _key("the job")
+    job_id: Text = pandera.Field(unique=True, description="the job")
     position: Whole = pandera.Field(ge=0, description="the place of the row in the response")
     body: Text = _key("the row as received, byte for byte (JSON)")
 
@@ -311,14 +311,24 @@ def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
         return shown(by_index.get(index)) if not pd.isna(by_index.get(index)) else f"row {index}"
 
     failing = pd.DataFrame(
-        {
-            "column": cases["column"].fillna(cases["failure_case"]).map(str),
-            "check": cases["check"].map(str),
-            "value": cases["failure_case"].map(shown),
-            "key": cases["index"].map(name_of),
-        }
+        [
+            _failure(case, frame, name_of(case.index_))
+            for case in cases.rename(columns={"index": "index_"}).itertuples()
+        ],
+        columns=["column", "check", "value", "key"],
     )
     return failing.drop_duplicates(ignore_index=True)
+
+
+def _failure(case: Any, frame: pd.DataFrame, key: str | None) -> tuple[str, str, str, str | None]:
+    """Return the column, the check, what failed it, and the key of the row."""
+    check = str(case.check)
+    if check == "column_in_dataframe":
+        return str(case.failure_case), check, "want of the column", None
+    if check.startswith("dtype("):
+        # the type of a column is no fault of one row
+        return str(case.column), check, str(frame[case.column].dtype), None
+    return str(case.column), check, shown(case.failure_case), key
 
 
 def _failure_message(schema: Model, failures: pd.DataFrame, rows: int) -> str:

@@ -29,8 +29,8 @@ from retab_frames.errors import (
 )
 from retab_frames.flatten import Tables
 from retab_frames.loaders import iter_content, load_runs
-from retab_frames.manifest import FileEntry, Manifest, content_digest, folder_name, sha256
-from retab_frames.parquet import SCHEMA_VERSION, decoded, encoded
+from retab_frames.manifest import FileEntry, Manifest, content_digest
+from retab_frames.revisions import RevisionFiles
 from retab_frames.schemas import (
     HandlesSchema,
     IssuesSchema,
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from retab_frames.schemas import Model
 
 __all__ = ["Snapshot", "SnapshotStore"]
+
+Action = Literal["created", "revised", "repaired", "unchanged"]
 
 TABLES: dict[str, Model] = {
     "jobs": JobsSchema,
@@ -79,7 +81,8 @@ class Snapshot:
         run_id: The run.
         experiment_id: Its experiment.
         revision: The revision that now is the newest, from 1.
-        action: "created" the first one, "revised" one that differs, or found it "unchanged".
+        action: "created" the first one, "revised" one that differs, "repaired" one of which a file
+            was missing or damaged, or found it "unchanged".
         complete: Whether every job had ended and nothing was missing.
         jobs: How many jobs it has.
     """
@@ -87,7 +90,7 @@ class Snapshot:
     run_id: str
     experiment_id: str
     revision: int
-    action: Literal["created", "revised", "unchanged"]
+    action: Action
     complete: bool
     jobs: int
 
@@ -108,6 +111,7 @@ class SnapshotStore:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._files = LocalStorage(root)
         self._catalog = Catalog(self._files)
+        self._tables = RevisionFiles(self._files)
 
     def __repr__(self) -> str:
         return f"SnapshotStore({self.root!r})"
@@ -147,16 +151,19 @@ class SnapshotStore:
                 are written.
             SnapshotError: If one cannot be written.
         """
+        never_run = False
         if isinstance(run_id, str) and run_id == "all":
             run_id = load_runs(workflow_id, experiment_id, client=client)["run_id"].tolist()
+            never_run = not run_id
         written = []
         for content in iter_content(
             workflow_id, experiment_id, run_id=run_id, client=client, progress=progress
         ):
             if content.run_id is None:
-                break
-            written.append(self.write(content))
-        if not written:
+                never_run = True
+            else:
+                written.append(self.write(content))
+        if never_run:
             text = f"experiment {experiment_id} was never run: no snapshot was written"
             warnings.warn(text, RetabFramesWarning, stacklevel=2)
         return written
@@ -165,20 +172,26 @@ class SnapshotStore:
         """Write the content of a run as its next revision, unless the newest one says the same.
 
         Raises:
-            ValueError: If the experiment was never run, so that there is no run to write.
+            ValueError: If the experiment was never run, or the run could not be loaded, so that
+                there is nothing to write.
             SnapshotConflictError: If someone else wrote a different revision at the same time.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
         if content.run_id is None or content.experiment_id is None:
             raise ValueError("there is no run in this content: an experiment never run has none")
+        if content.failed:
+            raise ValueError(f"run {content.run_id!r} could not be loaded; its `issues` say why")
         tables = _tables(content)
-        digest = content_digest(tables, DIGEST_KEYS)
+        digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
         newest = self._catalog.newest(content.run_id)
-        if newest is not None and newest.digest == digest:
+        equal = newest is not None and newest.digest == digest
+        if newest is not None and equal and self._tables.are_whole(newest):
+            if newest.revision > 1:
+                # a crash may have come between its manifest and the archiving
+                self._tables.settle(newest)
             return _snapshot(newest, "unchanged")
         self._catalog.mark()
-        run, experiment = folder_name(content.run_id), folder_name(content.experiment_id)
-        files = {name: self._write_table(name, experiment, run, tables[name]) for name in TABLES}
+        files = self._tables.write(tables, content.experiment_id, content.run_id)
         manifest = _manifest(content, digest, files, newest)
         text = manifest.sealed()
         name = manifest_name(content.run_id, manifest.revision)
@@ -186,9 +199,8 @@ class SnapshotStore:
             return self._lost_race(content.run_id, name, digest)
         if self._files.read(name) != text:
             raise SnapshotCorruptError(f"{name} reads back differently", file=name)
-        if newest is not None:
-            self._archive(newest, manifest)
-        return _snapshot(manifest, "created" if newest is None else "revised")
+        self._tables.settle(self._catalog.newest(content.run_id) or manifest)
+        return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
 
     def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
         """Return the content of a run, every file checked against its hash.
@@ -213,7 +225,7 @@ class SnapshotStore:
                 + f" in {shown(self.root)}; list() shows what there is"
             )
         tables = {
-            name: self._read_table(name, manifest)
+            name: self._tables.read(name, manifest)
             for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")
         }
         fetched_at = manifest.fetched_at
@@ -224,7 +236,7 @@ class SnapshotStore:
             fetched_at=None if fetched_at is None else datetime.fromisoformat(fetched_at),
             tables=Tables(*(tables[name] for name in Tables._fields)),
             run_table=tables["runs"],
-            raw_source=lambda: self._read_table("raw", manifest),
+            raw_source=lambda: self._tables.read("raw", manifest),
         )
 
     def list(self) -> pd.DataFrame:
@@ -237,50 +249,9 @@ class SnapshotStore:
         """
         return to_frame(self._catalog.table(), SnapshotsSchema)
 
-    def _write_table(self, table: str, experiment: str, run: str, data: pa.Table) -> FileEntry:
-        body = encoded(data, TABLES[table])
-        digest = sha256(body)
-        name = f"{experiment}/{run}-{digest[:16]}.parquet"
-        if not self._files.create(f"{table}/{name}", body) and (
-            sha256(self._files.read(f"{table}/{name}")) != digest
-        ):
-            raise SnapshotCorruptError(f"{table}/{name} is damaged", file=f"{table}/{name}")
-        return FileEntry(name, len(body), digest, data.num_rows, SCHEMA_VERSION)
-
-    def _read_table(self, table: str, manifest: Manifest) -> pa.Table:
-        entry = manifest.files[table]
-        file = f"{table}/{entry.name}"
-        try:
-            data = self._files.read(file)
-        except FileNotFoundError:
-            data = self._read_archived(f"archive/{file}", manifest)
-        if sha256(data) != entry.sha256:
-            raise SnapshotCorruptError(
-                f"{file} of run {shown(manifest.run_id)} is damaged: its hash is not the one in "
-                "the manifest; pull the run again, or restore the file",
-                file=file,
-            )
-        return decoded(data, file)
-
-    def _read_archived(self, file: str, manifest: Manifest) -> bytes:
-        try:
-            return self._files.read(file)
-        except FileNotFoundError:
-            name = file.removeprefix("archive/")
-        raise SnapshotCorruptError(
-            f"{name} of run {shown(manifest.run_id)} is missing; pull the run again, or restore "
-            "the file",
-            file=name,
-        )
-
-    def _archive(self, old: Manifest, new: Manifest) -> None:
-        """Move the files that only the old revision has out of the sight of plain readers."""
-        for table, entry in old.files.items():
-            if entry.name != new.files[table].name:
-                self._files.move(f"{table}/{entry.name}", f"archive/{table}/{entry.name}")
-
     def _lost_race(self, run_id: str, name: str, digest: str) -> Snapshot:
         other = Manifest.opened(self._files.read(name), name)
+        self._tables.settle(self._catalog.newest(run_id) or other)
         if other.digest == digest:
             return _snapshot(other, "unchanged")
         raise SnapshotConflictError(
@@ -329,7 +300,7 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _snapshot(manifest: Manifest, action: Literal["created", "revised", "unchanged"]) -> Snapshot:
+def _snapshot(manifest: Manifest, action: Action) -> Snapshot:
     return Snapshot(
         manifest.run_id,
         manifest.experiment_id,

@@ -67,6 +67,8 @@ def grouped_by_run(payloads: Iterable[wire.Payload]) -> list[list[wire.Payload]]
     """
     groups: dict[object, list[wire.Payload]] = {}
     for number, payload in enumerate(payloads):
+        if payload.is_empty and not payload.enveloped:
+            continue  # the end of a listing; it does not say of which run
         key: object = number if payload.enveloped else _run_of(payload)
         groups.setdefault(key, []).append(payload)
     return list(groups.values())

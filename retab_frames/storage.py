@@ -67,8 +67,8 @@ class LocalStorage:
         """
         try:
             return self._path(name).read_bytes()
-        except FileNotFoundError:
-            raise
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(name) from None
         except OSError as error:
             reason = error.strerror or str(error)
         raise SnapshotCorruptError(f"cannot read {shown(name)}: {reason}", file=name)

@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _SAFE_RECURSION_LIMIT = 3_000
 _SAFE_DEPTH = 200
+_EMPTY_ARRAY = re.compile(rb"\s*\[\s*\]\s*")
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 NOTHING = Raw()
@@ -136,7 +137,7 @@ class Payload(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """True if there are no rows."""
-        return self.rows[1:-1].isspace() or len(self.rows) == len(b"[]")
+        return _EMPTY_ARRAY.fullmatch(self.rows) is not None
 
 
 class Listing(NamedTuple):

@@ -526,7 +526,7 @@ def test_empty_pages_without_end_are_an_error(paged: Paged) -> None:
 
 def test_pages_without_end_are_an_error(paged: Paged, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox, client = paged
-    monkeypatch.setattr("retab_frames.client.MOST_PAGES", 2)
+    monkeypatch.setattr("retab_frames.paging.MOST_PAGES", 2)
     with pytest.raises(PaginationError, match="page 2 leads to no end of pages"):
         client.pages(RUN)
     assert paths(sandbox) == [RESULTS] * 2
@@ -575,7 +575,7 @@ def test_a_run_too_long_for_the_one_page_of_its_route(run_id: str) -> None:
     with (
         Sandbox(documents=101, generations=("B",)) as sandbox,
         client_of(sandbox) as client,
-        pytest.raises(PaginationError, match="gave 100 rows"),
+        pytest.raises(PaginationError, match="has more than 100 rows"),
     ):
         load_jobs(WORKFLOW, EXPERIMENT, run_id=run_id, client=client)
 

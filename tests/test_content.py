@@ -258,7 +258,7 @@ def test_repr_counts_and_shows_no_content() -> None:
     jobs = [job(1), job(2, status="error"), job(3, is_placeholder=True)]
     jobs[0]["handle_inputs"] = {"h": {"type": "json", "data": "private"}}
     assert repr(rf.read_content(content(*jobs))) == (
-        "RunContent('exp_abc', 'exprun_1': 3 jobs (1 completed, 1 error, 1 placeholder), "
+        "RunContent('exp_abc', 'exprun_1': 3 jobs (1 completed, 1 error, 1 (placeholder)), "
         "incomplete, 0 issues)"
     )
 

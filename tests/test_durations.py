@@ -379,7 +379,6 @@ def test_frame_without_a_column(measure: Measure, missing: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["completed", "jobs", "mean_ms", "p50_ms", "outliers"])
-@pytest.mark.xfail(strict=True, reason="a statistic takes the place of a group of the same name")
 def test_group_of_the_name_of_a_statistic_is_refused(name: str) -> None:
     jobs = jobs_of([1, 2])
     with pytest.raises(ValueError, match=name):

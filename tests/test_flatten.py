@@ -426,7 +426,6 @@ def test_placeholder_gives_way_to_a_job_of_its_id() -> None:
     assert found.jobs["job_id"].tolist() == ["expjob_1", "placeholder:expdoc_2"]
 
 
-@pytest.mark.xfail(strict=True, reason="a placeholder takes the id when it comes first")
 def test_placeholder_before_a_job_of_its_id_gives_way_too() -> None:
     found = rf.read_content(content(placeholder(2, id="expjob_1"), job(1)))
     assert found.jobs["job_id"].tolist() == ["placeholder:expdoc_2", "expjob_1"]

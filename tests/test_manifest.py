@@ -88,7 +88,7 @@ TEXT = pa.string()
 
 def digest(**columns: pa.Array) -> str:
     """Return the digest of one table of jobs whose key is `id`."""
-    return content_digest({"jobs": pa.table(columns)}, {"jobs": ("id",)})
+    return content_digest({"jobs": pa.table(columns)}, {"jobs": ("id",)}, complete=True)
 
 
 def ids(count: int) -> pa.Array:
@@ -110,7 +110,7 @@ def test_sealed_manifest_opens_as_it_was() -> None:
 def test_seal_is_the_hash_of_the_manifest_without_it() -> None:
     told = json.loads(MANIFEST.sealed())
     seal = told.pop("seal")
-    body = json.dumps({**told, "seal": ""}, sort_keys=True, separators=(",", ":"))
+    body = json.dumps(told, sort_keys=True, separators=(",", ":"))
     plain = body.encode().decode("unicode_escape").encode()
     assert seal == sha256(plain)
 
@@ -140,13 +140,9 @@ def test_changed_field_of_a_file_is_found(field: str) -> None:
 def test_missing_field_is_found(field: str) -> None:
     told = json.loads(MANIFEST.sealed())
     del told[field]
-    if field in ("format", "version"):
-        # these have a default, which is what stood there
-        assert Manifest.opened(json.dumps(told).encode(), FILE).run_id == MANIFEST.run_id
-    else:
-        with pytest.raises(SnapshotCorruptError) as caught:
-            Manifest.opened(json.dumps(told).encode(), FILE)
-        assert caught.value.file == FILE
+    with pytest.raises(SnapshotCorruptError) as caught:
+        Manifest.opened(json.dumps(told).encode(), FILE)
+    assert caught.value.file == FILE
 
 
 def test_flipped_byte_is_found() -> None:
@@ -194,11 +190,6 @@ def test_newer_version_is_named(text: bytes) -> None:
     assert FILE in str(caught.value)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="a version of more than 4300 digits escapes as Python's own ValueError",
-)
 def test_version_of_very_many_digits_is_refused() -> None:
     with pytest.raises(SnapshotError):
         Manifest.opened(b'{"version":' + b"9" * 5_000 + b"}", FILE)
@@ -267,8 +258,8 @@ def test_row_order_does_not_change_the_digest(order: list[int]) -> None:
         if name == "raw":
             at = shuffled.column_names.index("position")
             shuffled = shuffled.set_column(at, "position", pa.array(range(8)))
-        assert content_digest({name: shuffled}, {name: ("id",)}) == content_digest(
-            {name: whole}, {name: ("id",)}
+        assert content_digest({name: shuffled}, {name: ("id",)}, complete=True) == content_digest(
+            {name: whole}, {name: ("id",)}, complete=True
         )
 
 
@@ -276,7 +267,7 @@ def test_column_order_and_chunks_do_not_change_the_digest() -> None:
     table = pa.table({"id": ids(6), "a": pa.array(list("uvwxyz")), "b": pa.array(range(6))})
     pieces = pa.concat_tables([table.slice(0, 1), table.slice(1, 0), table.slice(1)])
     told = {
-        content_digest({"jobs": one}, {"jobs": ("id",)})
+        content_digest({"jobs": one}, {"jobs": ("id",)}, complete=True)
         for one in (table, pieces, table.select(["b", "id", "a"]))
     }
     assert len(told) == 1
@@ -341,6 +332,11 @@ def test_names_types_and_tables_change_the_digest() -> None:
     renamed = one.rename_columns(["id", "b"])
     retyped = pa.table({"id": ids(1), "a": pa.array([None], pa.int64())})
     empty = one.slice(0, 0)
-    told = {content_digest({"jobs": t}, {"jobs": ("id",)}) for t in (one, renamed, retyped, empty)}
-    told.add(content_digest({"runs": one}, {"runs": ("id",)}))
-    assert len(told) == 5
+    key = ("id",)
+    told = {
+        content_digest({"jobs": t}, {"jobs": key}, complete=True)
+        for t in (one, renamed, retyped, empty)
+    }
+    told.add(content_digest({"runs": one}, {"runs": key}, complete=True))
+    told.add(content_digest({"jobs": one}, {"jobs": key}, complete=False))
+    assert len(told) == 6

@@ -349,7 +349,6 @@ def test_more_unknown_fields_than_are_learned_lose_nothing() -> None:
     assert {field for _, field, _, _ in issues_of(found)} == set(MANY)
 
 
-@pytest.mark.xfail(strict=True, reason="a field that cannot be learned is told again by each row")
 @pytest.mark.parametrize("fields", [MANY, {'a"b': 1}])
 def test_unknown_fields_that_are_not_learned_are_told_once_each(fields: JsonObject) -> None:
     found = rf.read_content(content(*(job(n, **fields) for n in range(1, 4))))

@@ -125,9 +125,9 @@ def test_nothing_shows_in_a_client(client: Client, *, used: bool) -> None:
     if used:
         client.content(WORKFLOW, EXPERIMENT, None)
     http = client._http
-    for thing in (client, http, *http._clients):
+    for thing in (client, http, *http._idle):
         assert_clean(f"{thing} {thing!r} {vars(thing)}")
-    for inner in http._clients:
+    for inner in http._idle:
         assert_clean(f"{inner.headers!r} {vars(inner._transport)}")
 
 
@@ -336,7 +336,8 @@ def test_the_key_goes_to_no_other_origin(client: Client, sandbox: Sandbox) -> No
     with Sandbox() as elsewhere:
         sandbox.misbehave(Redirect(f"{elsewhere.url}{CONTENT}"), times=None)
         failure(lambda: load_jobs(WORKFLOW, EXPERIMENT, client=client), ApiStatusError)
-        inner = client._http._client()
+        inner = client._http._borrow()
         with pytest.raises(Exception, match="the key is for another origin"):
             inner.get(f"{elsewhere.url}{CONTENT}")
+        inner.close()
         assert elsewhere.requests == []
