@@ -71,6 +71,9 @@ class Client:
         5
     """
 
+    _http: Transport
+    _found: Api | None
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -105,8 +108,9 @@ class Client:
         weakref.finalize(self, self._http.close)
 
     def __repr__(self) -> str:
-        http = getattr(self, "_http", None)  # none while it is being made
-        return f"Client({str(http.url) if http else '?'!r}, api={self._found or self.api!r})"
+        if "_http" not in vars(self):
+            return "Client(in the making)"  # in the traceback that says why it cannot be made
+        return f"Client({str(self._http.url)!r}, api={self._found or self.api!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -321,7 +321,7 @@ def _pause(error: Exception) -> bool | float:
     """Tell stamina whether to try again, and after how many seconds where the server says so."""
     if not isinstance(error, FailedError) or not error.retry:
         return False
-    _log.info("%s; trying again", error)
+    _log.info("a failure that may pass: %s", error)
     return True if error.wait_s is None else error.wait_s
 
 
