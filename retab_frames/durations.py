@@ -175,7 +175,9 @@ def _measured(jobs: pd.DataFrame, measure: str) -> np.ndarray[Any, np.dtype[np.f
     """Return the measure of each job in ms; NaN where there is none."""
     if measure == "duration":
         return jobs["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
-    begin, end = (pa.array(jobs[name], pa.timestamp("us", tz="UTC")) for name in SPANS[measure])
+    # cast after the conversion: older pyarrow takes the numbers of another unit as they are
+    times = (pa.array(jobs[name], from_pandas=True) for name in SPANS[measure])
+    begin, end = (array.cast(pa.timestamp("us", tz="UTC")) for array in times)
     # in whole microseconds: the difference of two doubles would not be exact
     micros = pc.subtract(end, begin).cast(pa.int64())
     micros = pc.if_else(pc.greater_equal(micros, 0), micros, None)
