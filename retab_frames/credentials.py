@@ -16,6 +16,9 @@ __all__ = ["KEY_VARIABLE", "Secret", "base_url", "checked"]
 
 KEY_VARIABLE = "RETAB_API_KEY"
 
+_SHORTEST = 4
+"""A key of fewer characters is none, and would be found everywhere."""
+
 
 class Secret:
     """A value that no repr, pickle or copy shows.
@@ -50,7 +53,7 @@ class Secret:
 
     def masked(self, text: str) -> str:
         """Return the text without the value, plain or as it stands in a URL."""
-        if self._value:
+        if len(self._value) >= _SHORTEST:
             for form in (self._value, quote(self._value, safe=""), quote(self._value)):
                 text = text.replace(form, "***")
         return text

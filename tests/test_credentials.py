@@ -230,7 +230,7 @@ def test_secret_shows_nothing() -> None:
 
 
 def test_secret_masks_itself() -> None:
-    assert Secret("abc").masked("1abc2abc3") == "1***2***3"
+    assert Secret("abcd").masked("1abcd2abcd3") == "1***2***3"
 
 
 @pytest.mark.parametrize("travel", [pickle.dumps, copy.copy, copy.deepcopy])

@@ -1,0 +1,26 @@
+"""The examples in the docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
+
+import retab_frames
+
+MODULES = [
+    f"retab_frames.{m.name}" for m in iter_modules(retab_frames.__path__) if m.name != "__main__"
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name: str) -> None:
+    assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_there_are_examples() -> None:
+    tried = sum(doctest.testmod(import_module(name)).attempted for name in MODULES)
+
+    assert tried >= 10
