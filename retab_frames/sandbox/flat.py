@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from retab_frames.sandbox.dialects import Dialect, Wire
-    from retab_frames.sandbox.query import Query
+    from retab_frames.sandbox.query import Names, Query, Route
     from retab_frames.sandbox.records import Experiment, Job, Run
-    from retab_frames.sandbox.routes import Names, Route
     from retab_frames.sandbox.workspace import Workspace
 
 _ROOT = "/v1/workflows/experiments"

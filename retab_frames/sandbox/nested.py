@@ -8,9 +8,8 @@ from retab_frames.sandbox.workspace import NoRecord
 
 if TYPE_CHECKING:
     from retab_frames.sandbox.dialects import Dialect
-    from retab_frames.sandbox.query import Query
+    from retab_frames.sandbox.query import Names, Query, Route
     from retab_frames.sandbox.records import Experiment, Job
-    from retab_frames.sandbox.routes import Names, Route
     from retab_frames.sandbox.workspace import Workspace
 
 _ROOT = "/v1/workflows/{workflow_id}/experiments"

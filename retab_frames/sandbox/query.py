@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from retab_frames.sandbox.exchange import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+Names: TypeAlias = dict[str, str]
+Handler: TypeAlias = "Callable[[Names, Query], object]"
+Route: TypeAlias = "tuple[str, Handler]"
 T = TypeVar("T")
 
 MAX_LIMIT = 100

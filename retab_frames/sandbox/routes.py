@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from retab_frames.sandbox.dialects import GENERATIONS, Dialect
@@ -15,14 +15,11 @@ from retab_frames.sandbox.query import MAX_LIMIT, Query
 from retab_frames.sandbox.workspace import NoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from retab_frames.sandbox.exchange import Request
+    from retab_frames.sandbox.query import Names, Route
     from retab_frames.sandbox.workspace import Workspace
-
-Names: TypeAlias = dict[str, str]
-Handler: TypeAlias = "Callable[[Names, Query], object]"
-Route: TypeAlias = "tuple[str, Handler]"
 
 
 class Routes:
