@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
+from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError, shown
 from retab_frames.manifest import Manifest, folder_name
 from retab_frames.schemas import SnapshotsSchema, arrow_schema
 
@@ -56,15 +57,22 @@ class Catalog:
             return None
 
     def all(self) -> Iterator[Manifest]:
-        """Yield the newest revision of every run; raises as `newest`."""
+        """Yield the newest revision of every run, a damaged one left out with a warning."""
         self._check_marker()
         for folder in self._files.names("manifests"):
-            manifest = self._newest_in(folder)
+            try:
+                manifest = self._newest_in(folder)
+            except SnapshotCorruptError as error:
+                warnings.warn(f"left out: {error}", RetabFramesWarning, stacklevel=4)
+                continue
             if manifest is not None:
                 yield manifest
 
     def table(self) -> pa.Table:
-        """Return the newest revisions, by experiment and then by when the run was made."""
+        """Return the newest revisions, by experiment and then by when the run was made.
+
+        A damaged manifest is left out, with a warning.
+        """
         rows = [_row(manifest) for manifest in self.all()]
         rows.sort(key=lambda row: tuple(str(row[key] or "") for key in _ORDER))
         columns = []

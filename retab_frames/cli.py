@@ -185,7 +185,13 @@ def sandbox(port: int, seed: int, documents: int) -> None:
     """
     from retab_frames.sandbox import Sandbox  # noqa: PLC0415
 
-    with Sandbox(seed, port=port, documents=documents) as server:
+    try:
+        server = Sandbox(seed, port=port, documents=documents)
+        server.start()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise _Failure(f"port {port}: {reason}; --port 0 takes a free one") from None
+    with server:
         click.echo(f"A synthetic Retab workspace at {server.url}; Ctrl-C stops it.\n")
         click.echo(f"  export RETAB_API_BASE_URL={server.url}")
         click.echo(f"  export RETAB_API_KEY={server.api_key}")
@@ -282,7 +288,8 @@ def _written(snapshots: list[Snapshot]) -> pd.DataFrame:
 
 def _brief_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     """Return the columns that fit a screen."""
-    shown = [*groups, "jobs", "completed", "mean_ms", "p50_ms", "p50_low_ms", "p50_high_ms"]
+    interval = ["p50_low_ms", "p50_high_ms"] if len(groups) == 1 else []
+    shown = [*groups, "jobs", "completed", "mean_ms", "p50_ms", *interval]
     names = {"completed": "done", "p50_ms": "median_ms", "p50_low_ms": "low_ms"}
     return table[[*shown, "p95_ms", "max_ms"]].rename(columns=names | {"p50_high_ms": "high_ms"})
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from retab_frames import credentials, wire
 from retab_frames.credentials import KEY_VARIABLE, Secret
-from retab_frames.errors import ApiStatusError, NotFoundError, PaginationError, shown
+from retab_frames.errors import (
+    ApiStatusError,
+    MalformedResponseError,
+    NotFoundError,
+    PaginationError,
+    shown,
+)
 from retab_frames.flatten import RunPayloads
 from retab_frames.paging import check_count, follow
 from retab_frames.transport import Transport
@@ -159,13 +165,7 @@ class Client:
             self._found = self._find(workflow_id, experiment_id, None, missing)
         found = self._records(
             ("workflows", "experiments", "runs"),
-            {
-                "workflow_id": workflow_id,
-                "experiment_id": experiment_id,
-                "limit": str(PAGE),
-                "sort_by": "created_at",
-                "order": "desc",
-            },
+            _newest_runs(workflow_id, experiment_id, limit=PAGE),
         )
         if not found.records:
             self._experiment(workflow_id, experiment_id)
@@ -204,6 +204,14 @@ class Client:
         segments = (*_nested(workflow_id, experiment_id), "content")
         payload, answer = self._get(segments, {"run_id": run_id}, wire.payload)
         self._found = "content"
+        came = {"experiment": payload.experiment_id, "run": payload.run_id}
+        for what, asked in (("experiment", experiment_id), ("run", run_id)):
+            if asked and came[what] and came[what] != asked:
+                raise MalformedResponseError(
+                    f"GET /v1/{'/'.join(segments)}: asked for {what} {shown(asked)}, and the "
+                    f"answer is of {shown(came[what])}",
+                    where=f"$.{what}_id",
+                )
         experiment = payload.experiment_id or experiment_id
         run = payload.run_id or run_id
         return RunPayloads(workflow_id, experiment, run, (payload,), answer.arrived)
@@ -247,11 +255,13 @@ class Client:
             NotFoundError: If there is no such run of the experiment.
         """
         if run_id is None:
-            latest = self.runs(workflow_id, experiment_id).records
-            return latest[0] if latest else None
+            query = _newest_runs(workflow_id, experiment_id, limit=1)
+            latest, _ = self._get(("workflows", "experiments", "runs"), query, wire.listing)
+            if latest.is_empty:
+                self._experiment(workflow_id, experiment_id)
+            return None if latest.is_empty else latest.records[0]
         segments = ("workflows", "experiments", "runs", run_id)
-        listing, _ = self._get(segments, {}, wire.listing)
-        record = listing.records[0]
+        record, _ = self._get(segments, {}, wire.record)
         path = "/v1/" + "/".join(segments)
         _check_owner(f"run {shown(run_id)}", record, "experiment", experiment_id, path)
         _check_owner(f"run {shown(run_id)}", record, "workflow", workflow_id, path)
@@ -265,9 +275,9 @@ class Client:
         """
         flat = ("workflows", "experiments", experiment_id)
         segments = flat if self._found == "results" else _nested(workflow_id, experiment_id)
-        listing, _ = self._get(segments, {}, wire.listing)
+        record, _ = self._get(segments, {}, wire.record)
         what, path = f"experiment {shown(experiment_id)}", "/v1/" + "/".join(segments)
-        _check_owner(what, listing.records[0], "workflow", workflow_id, path)
+        _check_owner(what, record, "workflow", workflow_id, path)
 
     def _find(
         self, workflow_id: str, experiment_id: str, run_id: str | None, missing: ApiStatusError
@@ -295,7 +305,7 @@ class Client:
 
     def _exists(self, *segments: str) -> bool:
         try:
-            self._get(segments, {}, wire.listing)
+            self._get(segments, {}, wire.record)
         except ApiStatusError as error:
             if error.status_code not in _NO_ROUTE:
                 raise
@@ -317,6 +327,16 @@ class Client:
 
 def _nested(workflow_id: str, experiment_id: str) -> tuple[str, ...]:
     return ("workflows", workflow_id, "experiments", experiment_id)
+
+
+def _newest_runs(workflow_id: str, experiment_id: str, *, limit: int) -> dict[str, str]:
+    return {
+        "workflow_id": workflow_id,
+        "experiment_id": experiment_id,
+        "limit": str(limit),
+        "sort_by": "created_at",
+        "order": "desc",
+    }
 
 
 def _not_found(what: str, next_step: str, missing: ApiStatusError) -> NotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,9 +12,6 @@ import pyarrow as pa
 
 from retab_frames.content import RunContent
 from retab_frames.errors import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["CHANGES", "RunComparison", "compare_runs"]
 
@@ -64,10 +61,11 @@ class RunComparison:
         ratios = both["ratio"].dropna()
         if len(ratios):
             median = float(ratios.median())
-            word = "slower" if median > 1 else "faster"
+            percent = round(100 * (median - 1))
+            word = "slower" if percent > 0 else "faster"
+            change = f"{abs(percent)} % {word}" if percent else "as fast"
             lines.append(
-                f"Median ratio of the {len(ratios)} completed in both: {median:.2f} "
-                f"({100 * abs(median - 1):.0f} % {word})."
+                f"Median ratio of the {len(ratios)} completed in both: {median:.2f} ({change})."
             )
         return "\n".join(lines)
 
@@ -104,7 +102,7 @@ def compare_runs(
     before, after = (_final_jobs(side) for side in sides)
     documents = before.index.append(after.index.difference(before.index, sort=False))
     before, after = before.reindex(documents), after.reindex(documents)
-    table = _documents(before, after)
+    table = _documents(before, after, (_inputs(baseline), _inputs(candidate)))
     return RunComparison(ids[0], ids[1], table, _transitions(table))
 
 
@@ -137,7 +135,9 @@ def _final_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     return final.loc[jobs["document_id"].drop_duplicates()]
 
 
-def _documents(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def _documents(
+    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
+) -> pd.DataFrame:
     change = _change(before, after)
     baseline_ms, candidate_ms = (
         np.where(
@@ -159,7 +159,7 @@ def _documents(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         "candidate_duration_ms": (after["duration_ms"], pa.int64()),
         "delta_ms": (candidate_ms - baseline_ms, pa.int64()),
         "ratio": (ratio, pa.float64()),
-        "inputs_changed": (_inputs_changed(before, after), pa.bool_()),
+        "inputs_changed": (_inputs_changed(before, after, inputs), pa.bool_()),
         "artifact_changed": (_artifact_changed(before, after), pa.bool_()),
     }
     return pd.DataFrame({name: _column(values, kind) for name, (values, kind) in columns.items()})
@@ -210,29 +210,57 @@ def _artifact_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | 
     return [d if k else None for d, k in zip(_differs(old, new).tolist(), known, strict=True)]
 
 
-def _inputs_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | None]:
+def _inputs_changed(
+    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
+) -> list[bool | None]:
     """Tell, handle by handle, whether a document's inputs differ; null if a side has it not.
 
-    JSON is compared by value, a file by its id where both sides have one, else by its name.
+    JSON is compared by value; a file by the fingerprint of its content where both sides have one,
+    else by its id, else by its name.
     """
-    changed = np.zeros(len(before), dtype=bool)
-    for handle in _handles([*before.columns, *after.columns]):
-        field = {
-            name: (_optional(before, f"{handle}.{name}"), _optional(after, f"{handle}.{name}"))
-            for name in ("type", "file_id", "filename", "data")
-        }
-        by_id = field["file_id"][0].notna() & field["file_id"][1].notna()
-        changed |= _differs(*field["type"]).to_numpy()
-        changed |= (by_id & _differs(*field["file_id"])).to_numpy()
-        changed |= (~by_id & _differs(*field["filename"])).to_numpy()
-        changed |= _json_differs(*field["data"])
+    old, new = (
+        side[side["job_id"].isin(jobs["job_id"])]
+        for side, jobs in zip(inputs, (before, after), strict=True)
+    )
+    pairs = old.merge(new, how="outer", on=["document_id", "handle"], suffixes=("_x", "_y"))
+    side = {name: (pairs[f"{name}_x"], pairs[f"{name}_y"]) for name in _INPUT_FIELDS}
+    differs = {name: _differs(*columns).to_numpy() for name, columns in side.items()}
+    known = {name: (x.notna() & y.notna()).to_numpy() for name, (x, y) in side.items()}
+    file_differs = np.select(
+        [known["content_fingerprint"], known["file_id"]],
+        [differs["content_fingerprint"], differs["file_id"]],
+        default=differs["filename"],
+    )
+    alone = (pairs["job_id_x"].isna() | pairs["job_id_y"].isna()).to_numpy()
+    changed = alone | differs["type"] | file_differs | _json_differs(*side["data"])
+    documents = set(pairs["document_id"][changed])
     both = (before["job_id"].notna() & after["job_id"].notna()).to_numpy()
-    return [bool(value) if known else None for value, known in zip(changed, both, strict=True)]
+    return [
+        document in documents if known_to_both else None
+        for document, known_to_both in zip(before.index, both, strict=True)
+    ]
 
 
-def _handles(columns: Iterable[str]) -> list[str]:
-    found = (name.rpartition(".")[0] for name in columns if name.startswith("handle_inputs."))
-    return list(dict.fromkeys(found))
+_INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
+
+
+def _inputs(side: RunContent | pd.DataFrame) -> pd.DataFrame:
+    """Return one row per job and handle input, from the long frame or from the wide columns."""
+    if isinstance(side, RunContent):
+        return side.handle_inputs[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
+    prefix = "handle_inputs."
+    found = (c.rpartition(".")[0] for c in side.columns if c.startswith(prefix))
+    parts = []
+    for column in dict.fromkeys(found):
+        part = side[["job_id", "document_id"]].assign(
+            handle=column.removeprefix(prefix),
+            **{name: _optional(side, f"{column}.{name}") for name in _INPUT_FIELDS},
+        )
+        parts.append(part[part[list(_INPUT_FIELDS)].notna().any(axis=1)])
+    names = ["job_id", "document_id", "handle", *_INPUT_FIELDS]
+    text = pd.ArrowDtype(pa.string())
+    whole = pd.concat(parts) if parts else pd.DataFrame({name: [] for name in names})
+    return whole.astype(dict.fromkeys(names, text))
 
 
 def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from retab_frames.flatten import RunPayloads, Tables, flatten, raw_table
 from retab_frames.issues import of_run
+from retab_frames.records import TERMINAL_RUN
 from retab_frames.rows import Oddity
 from retab_frames.schemas import (
     HandlesSchema,
@@ -35,9 +36,6 @@ __all__ = ["TERMINAL", "RunContent", "content_of", "failed_content"]
 
 TERMINAL = ("completed", "error", "cancelled", "skipped")
 """The statuses of a job that will not change any more."""
-
-TERMINAL_RUN = ("completed", "error", "cancelled")
-"""Those of a run."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -63,7 +63,8 @@ def duration_stats(
 
     Returns:
         One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
-        `error`, `cancelled`, `unfinished`, `placeholders`, `other` and `measured` (counts);
+        `error`, `cancelled`, `unfinished`, `placeholders`, `other` (skipped, null, or a status
+        newer than this library) and `measured` (counts);
         `total_ms`, `mean_ms`, `std_ms` (n - 1), `min_ms`, then `p50_ms`, `p50_low_ms`,
         `p50_high_ms` for each quantile, `max_ms` (doubles, null where nothing was measured);
         `outliers` (count; modified z of 3.5 on the log scale).
@@ -117,10 +118,12 @@ def _statistics(
 
 
 def _check(jobs: pd.DataFrame, measure: str, quantiles: Sequence[float], confidence: float) -> None:
+    if not isinstance(jobs, pd.DataFrame):
+        raise TypeError(f"duration_stats takes a frame of jobs, not {type(jobs).__name__}")
     if measure != "duration" and measure not in SPANS:
         raise ValueError(f"measure must be duration, {', '.join(SPANS)}, not {measure!r}")
-    if not all(0 <= q <= 1 for q in quantiles):
-        raise ValueError(f"quantiles lie between 0 and 1, not {list(quantiles)!r}")
+    if isinstance(quantiles, float | int) or not all(0 <= q <= 1 for q in quantiles):
+        raise ValueError(f"quantiles lie between 0 and 1, not {quantiles!r}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
     needed = ("status", "is_placeholder", *SPANS.get(measure, ("duration_ms",)))

@@ -2,7 +2,6 @@
 
 RetabFramesError
 ├── ConfigError                  no key, or a key or base URL that cannot be used
-├── MissingExtraError            an optional package is not installed (also an ImportError)
 ├── RequestError                 an HTTP exchange that gave no usable answer
 │   ├── TransportError           no response, or not the whole of one
 │   │   └── DeadlineError        it took longer than the time allowed
@@ -36,7 +35,6 @@ __all__ = [
     "ConfigError",
     "DeadlineError",
     "MalformedResponseError",
-    "MissingExtraError",
     "NotFoundError",
     "PaginationError",
     "RateLimitError",
@@ -85,10 +83,6 @@ class RetabFramesWarning(UserWarning):
 
 class ConfigError(RetabFramesError):
     """The client cannot be set up: no key, or a key or base URL that cannot be used."""
-
-
-class MissingExtraError(RetabFramesError, ImportError):
-    """An optional package is not installed; the message has the command that installs it."""
 
 
 class RequestError(RetabFramesError):

@@ -76,18 +76,22 @@ def status_failure(
     code, reason = status
     # before anything is cut off, and again after escapes have been decoded
     said = shown(masked(_detail(masked(body))), 200)
-    parts = [f"GET {path}: {code} {reason}".rstrip(), said]
+    parts = [f"GET {path}: {code} {shown(masked(reason))}".rstrip(), said]
     message = ": ".join(part for part in parts if part)
     if code in NEXT_STEPS:
         message += f"; {NEXT_STEPS[code]}"
     if code in _REDIRECTS:
-        message += f"; redirects (here to {_host(headers)}) are not followed: mend base_url"
+        message += f"; redirects (here to {masked(_host(headers))}) are not followed: mend base_url"
     wait = _retry_after(headers.get("retry-after", "")) if code in RETRIED_STATUSES else None
     too_long = wait is not None and wait > min(MAX_RETRY_AFTER_S, left_s)
     if too_long:
         message += f"; the server asks to wait {wait:.0f} s: try again then"
+    request_id = headers.get("x-request-id")
     error = ERRORS.get(code, ApiStatusError)(
-        message, path=path, status_code=code, request_id=headers.get("x-request-id")
+        message,
+        path=path,
+        status_code=code,
+        request_id=None if request_id is None else masked(request_id),
     )
     return FailedError(error, retry=code in RETRIED_STATUSES and not too_long, wait_s=wait)
 

@@ -156,8 +156,8 @@ def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | No
     for n in others:
         if not source.payloads[0].enveloped:
             raise MalformedResponseError(
-                f"row {n} ({shown(rows[n].id)}) is of run {shown(own[n])}, not of {shown(run_id)}; "
-                "for rows of several runs use read_contents",
+                f"row {n} ({shown(rows[n].id)}) is of run {shown(own[n])}, not of {shown(run_id)}: "
+                "a page holds the rows of one run; for pages of several use read_contents",
                 where=f"$[{n}].run_id",
             )
         reader.oddities.append(
@@ -210,7 +210,8 @@ def _jobs(rows: list[Row], runs: list[_Run]) -> tuple[pa.Table, list[tuple[str, 
             runs, [r.source.fetched_at for r in runs], pa.timestamp("us", "UTC")
         ),
     }
-    columns["error_message"], columns["error_details"] = _errors(rows)
+    columns["error_message"], columns["error_details"], odd = _errors(rows)
+    misfits += [("error", misfit) for misfit in odd]
     parents: dict[str, list[Any]] = {}
     for name, paths in JOB_PATHS.items():
         options = []
@@ -254,8 +255,12 @@ def _experiment_ids(rows: list[Row], runs: list[_Run]) -> pa.Array:
     return ids
 
 
-def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array]:
-    """Return messages and details: `error` first, then the lifecycle's message or reason."""
+def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array, list[Misfit]]:
+    """Return messages and details: `error` first, then the lifecycle's message or reason.
+
+    An `error` that is not text is kept as the details, unless the lifecycle has some.
+    """
+    odd: list[Misfit] = []
     messages: list[str | None] = [None] * len(rows)
     details: list[str | None] = [None] * len(rows)
     for n, row in enumerate(rows):
@@ -265,8 +270,11 @@ def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array]:
             details[n] = _text(life.details)
         if error is not NOTHING and (text := _text(error)) is not None:
             messages[n] = _message(text) or messages[n]
-            details[n] = details[n] or (None if text.startswith('"') else text)
-    return pa.array(messages, pa.string()), pa.array(details, pa.string())
+            if not text.startswith('"'):
+                action = "kept in error_details" if details[n] is None else "kept in raw"
+                odd.append(Misfit(n, "an error that is not text", shown(text, 200), action))
+                details[n] = details[n] or text
+    return pa.array(messages, pa.string()), pa.array(details, pa.string()), odd
 
 
 def _message(error: str) -> str | None:

@@ -10,11 +10,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import pyarrow.compute as pc
+
 from retab_frames.client import Client
 from retab_frames.content import RunContent, content_of, failed_content
-from retab_frames.errors import RetabFramesError, RetabFramesWarning
+from retab_frames.errors import MalformedResponseError, RetabFramesError, RetabFramesWarning
 from retab_frames.flatten import RunPayloads, flatten
-from retab_frames.records import Record, experiments_table, runs_table
+from retab_frames.records import Record, expected_jobs, experiments_table, runs_table
 from retab_frames.schemas import (
     ExperimentsSchema,
     HandlesSchema,
@@ -62,7 +64,7 @@ def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.Da
     with _client(client) as api:
         records, fetched_at = api.experiments(workflow_id)
     table, issues = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
-    _tell([issue["action"] for issue in issues], "load_experiments")
+    _tell([issue["action"] for issue in issues], stacklevel=3)
     return to_frame(table, ExperimentsSchema)
 
 
@@ -85,7 +87,7 @@ def load_runs(
     table, issues = runs_table(
         records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
     )
-    _tell([issue["action"] for issue in issues], "load_runs")
+    _tell([issue["action"] for issue in issues], stacklevel=3)
     return to_frame(table, RunsSchema)
 
 
@@ -244,9 +246,8 @@ def _contents(
 
         def load(one: str | None) -> RunContent:
             try:
-                source = api.content(
-                    workflow_id, experiment_id, one, record=record_of.get(one) if one else None
-                )
+                record = record_of.get(one) if one else next(iter(records), None)
+                source = api.content(workflow_id, experiment_id, one, record=record)
                 record = record_of.get(source.run_id)
                 table, issues = runs_table(
                     [record] if record else [],
@@ -266,6 +267,8 @@ def _contents(
 
 def _content_in_hand(payloads: Sequence[Payload], workflow_id: str | None) -> RunContent:
     first = payloads[0] if payloads else None
+    if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
+        raise MalformedResponseError("these are responses of several runs: use read_contents")
     return content_of(
         RunPayloads(
             workflow_id,
@@ -297,27 +300,41 @@ def _load(
             record = record_of.get(one) if one else None
             return api.content(workflow_id, experiment_id, one, record=record)
 
-        sources = in_order(fetch, ids, workers=api.max_connections)
-        tables = flatten(list(_progress(sources, len(ids), show=progress)))
-    _tell(tables.issues.column("action").to_pylist(), "load_jobs")
+        fetched = in_order(fetch, ids, workers=api.max_connections)
+        sources = list(_progress(fetched, len(ids), show=progress))
+    tables = flatten(sources)
+    _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
+    _count(tables, record_of)
     return tables
 
 
-def _tell(actions: Sequence[str | None], loader: str) -> None:
+def _tell(actions: Sequence[str | None], *, stacklevel: int) -> None:
     """Warn of values that are not in the frame as they came; what was kept needs no warning."""
     changed = sum(not (action or "").startswith("kept") for action in actions)
     if changed:
-        warnings.warn(
-            f"{loader}: {changed} values did not fit their columns and were changed or left out; "
-            "`load_content(...).issues` lists them, `.raw` has them as they came",
-            RetabFramesWarning,
-            stacklevel=4,
-        )
+        text = f"{changed} values did not fit their columns and were changed or left out"
+        hint = "`load_content` lists them in its `issues`, and keeps them in `raw`"
+        warnings.warn(f"{text}; {hint}", RetabFramesWarning, stacklevel=stacklevel)
+
+
+def _count(tables: Tables, record_of: Mapping[object, Record]) -> None:
+    """Warn of runs that have ended and have fewer or more jobs than their records say."""
+    counts = pc.value_counts(tables.jobs.column("run_id")).to_pylist()
+    came = {count["values"]: count["counts"] for count in counts}
+    for run_id, record in record_of.items():
+        expected = expected_jobs(record)
+        if run_id in came and expected not in (None, came[run_id]):
+            text = f"run {run_id}: its record says {expected} documents, {came[run_id]} jobs came"
+            warnings.warn(text, RetabFramesWarning, stacklevel=4)
 
 
 def _run_ids(run_id: RunIds) -> list[str | None]:
     if run_id is None or isinstance(run_id, str):
         ids: list[str | None] = [run_id]
+    elif hasattr(run_id, "columns"):
+        raise TypeError("run_id takes ids: give a column of the frame, as in run_id=runs.run_id")
+    elif not isinstance(run_id, Iterable):
+        raise TypeError(f"run_id takes ids as text, not {type(run_id).__name__}")
     else:
         ids = list(run_id)
         odd = next((one for one in ids if not isinstance(one, str)), None)

@@ -83,7 +83,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             problem = "its content does not match its own hash"
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             problem = shown(error, 200)
-        raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}", file=file)
+        raise SnapshotCorruptError(
+            f"{shown(file)} is damaged: {problem}; restore it, or delete it and pull the run again",
+            file=file,
+        )
 
 
 def sha256(data: bytes) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from retab_frames import wire
-from retab_frames.content import TERMINAL_RUN
 from retab_frames.errors import PaginationError, shown
+from retab_frames.records import expected_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from retab_frames.transport import Answer
 
 __all__ = ["check_count", "follow"]
+
+
+class _Identified(msgspec.Struct):
+    """A row of which only the id matters."""
+
+    id: msgspec.Raw = wire.NOTHING
+
 
 Page = TypeVar("Page", wire.Payload, wire.Listing)
 
@@ -61,11 +70,12 @@ def check_count(payloads: Sequence[wire.Payload], record: Record, run_id: str) -
     Raises:
         PaginationError: If there are fewer rows than documents.
     """
-    status = record.get("status") or (record.get("lifecycle") or {}).get("status")
-    expected = record.get("total_document_count") or record.get("document_count")
-    if status not in TERMINAL_RUN or not isinstance(expected, int):
+    expected = expected_jobs(record)
+    if expected is None:
         return
-    came = sum(len(wire.raw_rows(payload.rows)) for payload in payloads)
+    # by id: pages that overlap bring a row twice, and may leave another out
+    rows = (wire.as_json(payload.rows, list[_Identified], "the rows") for payload in payloads)
+    came = len({bytes(row.id) for page in rows for row in page})
     if came < expected:
         raise PaginationError(
             f"run {shown(run_id)} has {expected} documents, but the API gave {came} rows in "

@@ -8,7 +8,6 @@ import msgspec
 import pyarrow as pa
 
 from retab_frames.columns import Column, fit
-from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.schemas import ExperimentsSchema, RunsSchema, arrow_schema
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from retab_frames.issues import Issue
     from retab_frames.schemas import Model
 
-__all__ = ["Record", "experiments_table", "runs_table"]
+__all__ = ["TERMINAL_RUN", "Record", "expected_jobs", "experiments_table", "runs_table", "value_of"]
 
 Record = dict[str, Any]
 Paths = dict[str, tuple[str, ...]]
@@ -87,6 +86,9 @@ EXPERIMENT_PATHS: Paths = {
 }
 """Where each column of the experiments stands on the wire."""
 
+TERMINAL_RUN = ("completed", "error", "cancelled")
+"""The statuses of a run that will not change any more."""
+
 _JSON_COLUMNS = frozenset(("block_config", "drift_targets", "freshness_reasons"))
 _MAY_BE_NEGATIVE = frozenset(("metrics_validity_fingerprint_version",))
 
@@ -98,11 +100,7 @@ def runs_table(
     experiment_id: str | None,
     fetched_at: datetime | None,
 ) -> tuple[pa.Table, list[Issue]]:
-    """Return the runs in the order they came, and the cells that did not fit.
-
-    Raises:
-        MalformedResponseError: If a record has no id.
-    """
+    """Return the runs in the order they came, and the cells that did not fit."""
     known = {"workflow_id": workflow_id, "experiment_id": experiment_id, "fetched_at": fetched_at}
     return _table(records, RunsSchema, RUN_PATHS, known)
 
@@ -110,19 +108,27 @@ def runs_table(
 def experiments_table(
     records: Sequence[Record], *, workflow_id: str | None, fetched_at: datetime | None
 ) -> tuple[pa.Table, list[Issue]]:
-    """Return the experiments in the order they came, and the cells that did not fit.
-
-    Raises:
-        MalformedResponseError: If a record has no id.
-    """
+    """Return the experiments in the order they came, and the cells that did not fit."""
     known = {"workflow_id": workflow_id, "fetched_at": fetched_at}
     return _table(records, ExperimentsSchema, EXPERIMENT_PATHS, known)
+
+
+def value_of(record: Record, column: str) -> Any:
+    """Return what the record of a run says for a column, as it came; None where it is silent."""
+    found = (_at(record, path) for path in RUN_PATHS[column])
+    return next((value for value in found if value is not None), None)
+
+
+def expected_jobs(record: Record) -> int | None:
+    """Return how many jobs a run that has ended should have; None where that is not known."""
+    counts = (value_of(record, f"{name}document_count") for name in ("total_", ""))
+    count = next((n for n in counts if isinstance(n, int) and n > 0), None)
+    return count if value_of(record, "status") in TERMINAL_RUN else None
 
 
 def _table(
     records: Sequence[Record], model: Model, paths: Paths, known: Mapping[str, object]
 ) -> tuple[pa.Table, list[Issue]]:
-    _require_ids(records)
     schema = arrow_schema(model)
     issues: list[Issue] = []
     columns = []
@@ -160,15 +166,6 @@ def _at(record: Record, path: str) -> Any:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def _require_ids(records: Sequence[Record]) -> None:
-    for n, record in enumerate(records):
-        if not isinstance(record.get("id"), str) or not record["id"]:
-            raise MalformedResponseError(
-                f"record {n} has no `id`: expected text, got {shown(record.get('id', 'nothing'))}",
-                where=f"$[{n}].id",
-            )
 
 
 def _issue(record: Record, path: str, misfit: Misfit) -> Issue:

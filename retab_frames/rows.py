@@ -67,6 +67,10 @@ class Oddity(NamedTuple):
     action: str
 
 
+_fields = lru_cache(maxsize=512)(msgspec.structs.fields)
+"""The fields of a struct; msgspec works out the annotations anew at every call."""
+
+
 @lru_cache(maxsize=64)
 def _grown_row(learned: Learned) -> type[Row]:
     """Return the row struct with the learned fields added; the n-th is attribute `learned_n`."""
@@ -181,7 +185,7 @@ class RowReader:
 
     def _survey(self, text: bytes, level: str) -> None:
         """Learn all the unknown fields of a row that is going to be mended."""
-        known = {item.encode_name for item in msgspec.structs.fields(_STRUCTS[level])}
+        known = {item.encode_name for item in _fields(_STRUCTS[level])}
         for name, raw in as_json(text, dict[str, Raw], "a row").items():
             cell = bytes(raw)
             if name not in known:
@@ -209,7 +213,7 @@ class RowReader:
         """Decode an object field by field; one that does not fit keeps its default."""
         cells = as_json(text, dict[str, Raw], where)
         values: dict[str, Any] = {}
-        for item in msgspec.structs.fields(struct):
+        for item in _fields(struct):
             if item.encode_name not in cells:
                 continue
             cell = bytes(cells[item.encode_name])

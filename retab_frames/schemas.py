@@ -203,9 +203,9 @@ class IssuesSchema(pandera.DataFrameModel):
 
     run_id: Text = _cell("the run, where known")
     job_id: Text = _cell("the job; null for what concerns the whole run")
-    field: Text = _cell("the field as the API names it, e.g. timing.duration_ms")
+    field: Text = _cell("the field, e.g. timing.duration_ms, or the column")
     problem: Text = _key("what is odd")
-    value: Text = _cell("what came, cut short (JSON)")
+    value: Text = _cell("what came, cut short, or how often it came")
     action: Text = _key("what was done about it")
 
     class Config:
@@ -292,6 +292,7 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
             key of that frame) instead of row number; `.failures` has them as a frame.
     """
     try:
+        _check_types(frame, schema)
         schema.validate(frame, lazy=True)
     except SchemaErrors as error:
         failures = _failures(error.failure_cases, frame)
@@ -299,6 +300,25 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
     else:
         return frame
     raise SchemaError(message, schema_name=schema.__name__, failures=failures)
+
+
+def _check_types(frame: pd.DataFrame, schema: Model) -> None:
+    """Refuse columns that are not Arrow-backed; pandera takes any integer for an Arrow one.
+
+    Raises:
+        SchemaError: If there are any.
+    """
+    fields = [field for field in arrow_schema(schema) if field.name in frame.columns]
+    wrong = [
+        (field.name, f"dtype('{field.type}[pyarrow]')", str(frame[field.name].dtype), None)
+        for field in fields
+        if pd.api.types.is_integer_dtype(frame[field.name].dtype)
+        and frame[field.name].dtype != pd.ArrowDtype(field.type)
+    ]
+    if wrong:
+        failures = pd.DataFrame(wrong, columns=["column", "check", "value", "key"])
+        message = _failure_message(schema, failures, len(frame))
+        raise SchemaError(message, schema_name=schema.__name__, failures=failures)
 
 
 def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

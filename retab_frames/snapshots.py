@@ -174,9 +174,12 @@ class SnapshotStore:
         Raises:
             ValueError: If the experiment was never run, or the run could not be loaded, so that
                 there is nothing to write.
-            SnapshotConflictError: If someone else wrote a different revision at the same time.
+            SnapshotConflictError: If someone else wrote a different revision at the same time, or
+                the store has that run of another experiment.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
+        if not isinstance(content, RunContent):
+            raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
         if content.run_id is None or content.experiment_id is None:
             raise ValueError("there is no run in this content: an experiment never run has none")
         if content.failed:
@@ -184,6 +187,11 @@ class SnapshotStore:
         tables = _tables(content)
         digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
         newest = self._catalog.newest(content.run_id)
+        if newest is not None and newest.experiment_id != content.experiment_id:
+            raise SnapshotConflictError(
+                f"run {shown(content.run_id)} of experiment {shown(content.experiment_id)} is in "
+                f"this store already, as a run of {shown(newest.experiment_id)}: use another store"
+            )
         equal = newest is not None and newest.digest == digest
         if newest is not None and equal and self._tables.are_whole(newest):
             if newest.revision > 1:
@@ -242,10 +250,8 @@ class SnapshotStore:
     def list(self) -> pd.DataFrame:
         """Return one row per run, its newest revision; fits SnapshotsSchema.
 
-        Rows are ordered by experiment, then by when the run was made.
-
-        Raises:
-            SnapshotCorruptError: If a manifest is damaged.
+        Rows are ordered by experiment, then by when the run was made. A run whose manifest is
+        damaged is left out, with a warning.
         """
         return to_frame(self._catalog.table(), SnapshotsSchema)
 

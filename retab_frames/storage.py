@@ -27,7 +27,11 @@ class LocalStorage:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+        if "://" in os.fspath(root):
+            raise ValueError(
+                f"{os.fspath(root)!r} is no folder: object stores are not supported yet"
+            )
+        self.root = Path(root).expanduser()
 
     def __str__(self) -> str:
         return str(self.root)

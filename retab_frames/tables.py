@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
 
 import pandas as pd
 
@@ -54,18 +55,34 @@ def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     headers = [shown(str(name).removesuffix("_ms"), 40) for name in frame.columns]
     cells = [_cells(frame[name], str(name)) for name in frame.columns]
     right = [_is_number(frame[name]) for name in frame.columns]
-    widths = _fit([max(map(len, (h, *c))) for h, c in zip(headers, cells, strict=True)], width)
+    widths = _fit([max(map(_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width)
     lines = [headers, ["-" * w for w in widths], *zip_longest(*cells, fillvalue="")]
     return "\n".join(_line(line, widths, right) for line in lines)
 
 
 def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
-    shaped = (
-        cut.rjust(w) if r else cut.ljust(w)
-        for cell, w, r in zip(cells, widths, right, strict=True)
-        for cut in [cell if len(cell) <= w else f"{cell[: w - 1]}…"]
-    )
-    return _GAP.join(shaped).rstrip()
+    parts = []
+    for cell, width, is_right in zip(cells, widths, right, strict=True):
+        text = _cut(cell, width)
+        blanks = " " * (width - _width(text))
+        parts.append(blanks + text if is_right else text + blanks)
+    return _GAP.join(parts).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    while _width(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(combining(character) > 0 for character in text)
 
 
 def _fit(widths: list[int], width: int) -> list[int]:

@@ -98,6 +98,9 @@ class _KeyedTransport(httpx.HTTPTransport):
         response = super().handle_request(keyed)
         # httpx parses the target of a redirect even if it does not follow, and fails on a bad one
         response.extensions["location"] = response.headers.pop("location", "")
+        # and logs the words of the status line, which may echo anything
+        response.extensions["said"] = response.extensions.get("reason_phrase", b"")
+        response.extensions["reason_phrase"] = b""
         return response
 
 
@@ -207,7 +210,8 @@ class Transport:
         arrived = datetime.now(UTC)
         if response.status_code != httpx.codes.OK:
             headers = {**response.headers, "location": response.extensions["location"]}
-            status = (response.status_code, response.reason_phrase)
+            said = response.extensions["said"].decode(errors="backslashreplace")
+            status = (response.status_code, said)
             text = body.decode(errors="backslashreplace")
             raise status_failure(
                 asked.path, status, headers, text, masked=self._masked, left_s=asked.left_s
@@ -337,9 +341,12 @@ def _path(segments: Sequence[str]) -> str:
     """Return `/v1/...`, each segment escaped as one.
 
     Raises:
+        TypeError: If one is not text.
         ValueError: If one is empty or a relative path, which no escape makes safe.
     """
     for segment in segments:
+        if not isinstance(segment, str):
+            raise TypeError(f"an id is text, not {type(segment).__name__}")
         if segment in ("", ".", ".."):
             raise ValueError(f"{segment!r} is not an id")
     return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)

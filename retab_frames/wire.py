@@ -33,6 +33,7 @@ __all__ = [
     "listing",
     "payload",
     "raw_rows",
+    "record",
 ]
 
 T = TypeVar("T")
@@ -158,6 +159,7 @@ class _Jobs(Struct):
 
 class _ListMetadata(Struct):
     after: str | None = None
+    has_more: Raw = NOTHING
 
 
 class _Envelope(Struct):
@@ -188,7 +190,9 @@ def as_json(body: bytes, kind: type[T], what: str) -> T:
         message, where = _located(str(error))
         problem = f"{what} does not fit at {where}: {message}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        where, problem = None, f"{what} is not JSON: {error}; it begins {shown(_head(body))!r}"
+        half = " (a lone surrogate escape is half a character)" if "escape" in str(error) else ""
+        where = None
+        problem = f"{what} is not JSON: {error}{half}; it begins {shown(_head(body))!r}"
     except RecursionError:
         where, problem = None, f"{what} is nested too deep to decode"
     raise MalformedResponseError(problem, where=where)
@@ -208,8 +212,8 @@ def payload(body: bytes) -> Payload:
         rows = _array(envelope.content.jobs, "$.content.jobs")
         return Payload(envelope.experiment_id, envelope.run_id, rows, None, enveloped=True)
     if bytes(envelope.data):
-        after = envelope.list_metadata.after if envelope.list_metadata else None
-        return Payload(None, None, _array(envelope.data, "$.data"), after, enveloped=False)
+        rows = _array(envelope.data, "$.data")
+        return Payload(None, None, rows, _next(envelope), enveloped=False)
     if bytes(envelope.id) and bytes(envelope.document_id):
         return Payload(None, None, b"[" + body + b"]", None, enveloped=False)
     hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
@@ -219,28 +223,58 @@ def payload(body: bytes) -> Payload:
     )
 
 
-def listing(body: bytes) -> Listing:
-    """Recognise a page of run or experiment records: a bare array, `runs`, `data`, or one record.
+def record(body: bytes) -> dict[str, Any]:
+    """Recognise one run or experiment record.
 
     Raises:
-        MalformedResponseError: If it is not JSON, or holds no records.
+        MalformedResponseError: If it is not JSON, or not one record with an id.
+    """
+    return _identified([as_json(body, dict[str, Any], "the record")])[0]
+
+
+def listing(body: bytes) -> Listing:
+    """Recognise a page of run or experiment records: a bare array, `runs`, or `data`.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, holds no records, or one has no id.
     """
     if body.lstrip()[:1] == b"[":
-        return Listing(as_json(body, list[dict[str, Any]], "the listing"), None)
+        return Listing(_identified(as_json(body, list[dict[str, Any]], "the listing")), None)
     envelope = as_json(body, _Envelope, "the listing")
     for name, records in (("data", envelope.data), ("runs", envelope.runs)):
         if bytes(records):
-            after = envelope.list_metadata.after if envelope.list_metadata else None
             text = _array(records, f"$.{name}")
-            return Listing(as_json(text, list[dict[str, Any]], f"the listing's {name}"), after)
-    if bytes(envelope.id):
-        return Listing([as_json(body, dict[str, Any], "the record")], None)
+            found = as_json(text, list[dict[str, Any]], f"the listing's {name}")
+            return Listing(_identified(found), _next(envelope))
     raise MalformedResponseError(f"the response holds no records; it begins {shown(_head(body))!r}")
 
 
 def raw_rows(rows: bytes) -> list[Raw]:
     """Return the rows of a payload as their JSON texts."""
     return as_json(rows, list[Raw], "the rows")
+
+
+def _next(envelope: _Envelope) -> str | None:
+    """Return the cursor of the next page, None on the last one."""
+    metadata = envelope.list_metadata
+    if metadata is None:
+        return None
+    if not metadata.after and bytes(metadata.has_more) == b"true":
+        raise MalformedResponseError(
+            "the response says that there are more pages, and gives no cursor to ask for them",
+            where="$.list_metadata.after",
+        )
+    return metadata.after
+
+
+def _identified(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for n, one in enumerate(records):
+        if not isinstance(one.get("id"), str) or not one["id"]:
+            raise MalformedResponseError(
+                f"record {n} has no `id`: expected text, got {shown(one.get('id', 'nothing'))}",
+                where=f"$[{n}].id",
+            )
+    return records
 
 
 def _guard_stack(body: bytes) -> None:

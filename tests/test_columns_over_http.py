@@ -410,7 +410,7 @@ def sandbox() -> Iterator[rf.Sandbox]:
     with rf.Sandbox() as running:
         running.answer(
             f"{NESTED}/{EXPERIMENT}/content",
-            {"experiment_id": "envelope", "run_id": RUN, "content": {"jobs": [A_JOB]}},
+            {"experiment_id": EXPERIMENT, "run_id": RUN, "content": {"jobs": [A_JOB]}},
         )
         running.answer(f"{NESTED}/{EXPERIMENT}/runs", {"runs": [A_RUN]})
         running.answer(NESTED, [A_EXPERIMENT])

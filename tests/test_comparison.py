@@ -161,6 +161,22 @@ def test_inputs_are_compared_by_value(
     assert inputs_changed(baseline, candidate) is expected
 
 
+def test_inputs_beyond_the_columns_of_the_jobs_are_compared_too() -> None:
+    many = {f"h{n}": {"type": "json", "data": n} for n in range(250)}
+    other = many | {"h249": {"type": "json", "data": "changed"}}
+
+    assert inputs_changed({"handle_inputs": many}, {"handle_inputs": other}) is True
+    assert inputs_changed({"handle_inputs": many}, {"handle_inputs": many}) is False
+
+
+def test_files_are_compared_by_content_where_the_api_tells_it() -> None:
+    one, other = (file(filename="x.pdf", content_fingerprint=mark) for mark in ("f1", "f2"))
+    moved = file(original_id="moved", filename="y.pdf", content_fingerprint="f1")
+
+    assert inputs_changed(one, other) is True
+    assert inputs_changed(one, moved) is False
+
+
 def test_artifacts_are_compared_where_both_sides_have_one() -> None:
     artifact = [{"artifact": {"operation": "extraction", "id": id_}} for id_ in ("a", "b")]
     before = run(artifact[0], artifact[0], artifact[0])

@@ -356,7 +356,7 @@ def test_equal_to_a_groupby_of_pandas() -> None:
         ({"by": ["run_id", "no\x1b[2J"]}, r"no column no\\x1b\[2J to group by"),
         ({"by": pd.Series(["a"])}, "`by` has 1 values for 2 jobs"),
         ({"measure": "wall"}, "measure must be duration, queue, .*, not 'wall'"),
-        ({"quantiles": (0.5, 1.1)}, r"quantiles lie between 0 and 1, not \[0.5, 1.1\]"),
+        ({"quantiles": (0.5, 1.1)}, r"quantiles lie between 0 and 1, not \(0.5, 1.1\)"),
         ({"quantiles": (-0.1,)}, "quantiles lie between 0 and 1"),
         ({"quantiles": (float("nan"),)}, "quantiles lie between 0 and 1"),
         ({"confidence": 0}, "confidence lies between 0 and 1, not 0"),

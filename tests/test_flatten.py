@@ -120,7 +120,8 @@ def test_error(error: str, message: str | None, details: str | None) -> None:
     found = rf.read_content(around(f'"error":{error}'))
     [row] = rows_of(found.jobs)
     assert (row["error_message"], row["error_details"]) == (message, details)
-    assert issues_of(found) == []
+    kept = [("expjob_1", "error", details, "kept in error_details")] if details else []
+    assert issues_of(found) == kept
 
 
 @pytest.mark.parametrize("number", ["1e999", "9" * 5000])
@@ -327,7 +328,7 @@ def test_empty_id_raises() -> None:
 def test_row_of_another_run_on_pages_raises() -> None:
     with pytest.raises(
         rf.MalformedResponseError,
-        match=r"row 1 \(expjob_2\) is of run exprun_2, not of exprun_1; .* use read_contents",
+        match=r"row 1 \(expjob_2\) is of run exprun_2, not of exprun_1: .* use read_contents",
     ) as caught:
         rf.read_content([page(job(1)), page(job(2, run_id="exprun_2"))])
     assert caught.value.where == "$[1].run_id"

@@ -387,7 +387,7 @@ LOADERS = [load_jobs, load_handle_inputs, iter_content]
         ([RUN, 5], TypeError, "found 5"),
         ([pd.NA], TypeError, "found <NA>"),
         (b"exprun", TypeError, "found 101"),
-        (5, TypeError, "not iterable"),
+        (5, TypeError, "takes ids as text, not int"),
         ([[RUN]], TypeError, r"found \['exprun"),
     ],
 )

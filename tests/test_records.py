@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 import retab_frames as rf
+from retab_frames import wire
 from retab_frames.records import experiments_table, runs_table
 from retab_frames.schemas import ExperimentsSchema, RunsSchema, arrow_schema, to_frame
 
@@ -206,13 +208,14 @@ def test_odd_flag_of_an_experiment(odd: object) -> None:
 
 @pytest.mark.parametrize("record", [{}, {"id": None}, {"id": ""}, {"id": 5}])
 def test_record_without_an_id(record: JsonObject) -> None:
+    text = json.dumps([{"id": "exprun_1"}, record]).encode()
     with pytest.raises(
         rf.MalformedResponseError, match="record 1 has no `id`: expected text, got"
     ) as caught:
-        runs_of({"id": "exprun_1"}, record)
+        wire.listing(text)
     assert caught.value.where == "$[1].id"
     with pytest.raises(rf.MalformedResponseError, match="record 0 has no `id`"):
-        experiments_of(record)
+        wire.record(json.dumps(record).encode())
 
 
 def test_records_keep_their_order() -> None:

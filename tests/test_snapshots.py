@@ -498,7 +498,34 @@ def test_damaged_file_of_an_old_revision(store: rf.SnapshotStore, root: Path) ->
 
 
 @pytest.mark.parametrize("damage", [flipped, cut, emptied, replaced_by_a_folder])
-@pytest.mark.parametrize("verb", ["read", "list", "write"])
+def test_one_damaged_manifest_does_not_hide_the_other_runs(
+    store: rf.SnapshotStore, root: Path, damage: Callable[[Path], None]
+) -> None:
+    store.write(run_of())
+    damage(only_manifest(root))
+    store.write(run_of("exprun_2"))
+    with pytest.warns(rf.RetabFramesWarning, match=r"left out: .*000001\.json"):
+        assert store.list()["run_id"].tolist() == ["exprun_2"]
+
+
+def test_a_run_of_another_experiment_is_refused(store: rf.SnapshotStore) -> None:
+    store.write(rf.read_content(payload("exp_1")))
+    with pytest.raises(rf.SnapshotConflictError, match="already, as a run of exp_1"):
+        store.write(rf.read_content(payload("exp_2")))
+
+
+def payload(experiment_id: str) -> dict[str, object]:
+    job = {"id": "j", "document_id": "d", "experiment_id": experiment_id, "status": "completed"}
+    return {"experiment_id": experiment_id, "run_id": "r", "content": {"jobs": [job]}}
+
+
+def test_an_object_store_is_told_apart_from_a_folder() -> None:
+    with pytest.raises(ValueError, match="object stores are not supported yet"):
+        rf.SnapshotStore("s3://bucket/prefix")
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, emptied, replaced_by_a_folder])
+@pytest.mark.parametrize("verb", ["read", "write"])
 def test_damaged_manifest(
     store: rf.SnapshotStore, root: Path, damage: Callable[[Path], None], verb: str
 ) -> None:
@@ -507,7 +534,6 @@ def test_damaged_manifest(
     damage(manifest)
     calls: dict[str, Callable[[], object]] = {
         "read": lambda: store.read("exprun_1"),
-        "list": store.list,
         "write": lambda: store.write(run_of("exprun_1", 9)),
     }
     with pytest.raises(rf.SnapshotCorruptError, match=r"000001\.json") as caught:

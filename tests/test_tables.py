@@ -55,6 +55,14 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in text
 
 
+def test_wide_characters_take_two_columns() -> None:
+    frame = pd.DataFrame({"name": ["請求書_2026_09.pdf", "e\u0301te\u0301.pdf"], "n": [1, 2]})
+
+    lines = terminal(frame, width=16).splitlines()
+
+    assert lines[2:] == ["請求書_2026_…  1", "e\u0301te\u0301.pdf        2"]
+
+
 def test_no_rows_are_told_with_the_columns() -> None:
     assert terminal(pd.DataFrame({"a": [], "b": []})) == "(no rows; columns: a, b)"
 
