@@ -41,8 +41,6 @@ if TYPE_CHECKING:
         load_handle_inputs,
         load_jobs,
         load_runs,
-        read_content,
-        read_contents,
     )
     from retab_frames.sandbox import Sandbox
     from retab_frames.schemas import (
@@ -56,6 +54,7 @@ if TYPE_CHECKING:
         validate,
     )
     from retab_frames.snapshots import Snapshot, SnapshotStore
+    from retab_frames.sources import read_content, read_contents
 
 __all__ = [
     "ApiStatusError",
@@ -144,8 +143,8 @@ _ROOM_OF = {
     "load_handle_inputs": "loaders",
     "load_jobs": "loaders",
     "load_runs": "loaders",
-    "read_content": "loaders",
-    "read_contents": "loaders",
+    "read_content": "sources",
+    "read_contents": "sources",
     "validate": "schemas",
 }
 """The module of each public name."""

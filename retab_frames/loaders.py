@@ -1,4 +1,4 @@
-"""What users call to load: from the API, or from responses in hand."""
+"""What users call to load from the API."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pyarrow.compute as pc
 
 from retab_frames.client import Client
 from retab_frames.content import RunContent, content_of, failed_content
-from retab_frames.errors import MalformedResponseError, RetabFramesError, RetabFramesWarning
+from retab_frames.errors import RetabFramesError, RetabFramesWarning
 from retab_frames.flatten import RunPayloads, flatten
 from retab_frames.records import Record, expected_jobs, experiments_table, runs_table
 from retab_frames.schemas import (
@@ -24,7 +22,6 @@ from retab_frames.schemas import (
     RunsSchema,
     to_frame,
 )
-from retab_frames.sources import grouped_by_run, payloads_of, saved_responses
 from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from retab_frames.flatten import Tables
-    from retab_frames.wire import Payload
 
 __all__ = [
     "iter_content",
@@ -42,8 +38,6 @@ __all__ = [
     "load_handle_inputs",
     "load_jobs",
     "load_runs",
-    "read_content",
-    "read_contents",
 ]
 
 T = TypeVar("T")
@@ -192,45 +186,6 @@ def iter_content(
     return _contents(workflow_id, experiment_id, ids, client, progress=progress, collect=collect)
 
 
-def read_content(source: object, *, workflow_id: str | None = None) -> RunContent:
-    """Return all the frames of one run from a response in hand.
-
-    Args:
-        source: A dict, JSON text or bytes, a `pathlib.Path` of a file that holds it, what an
-            official SDK returned, or the pages or rows of a run's results as an iterable of such
-            things. An SDK's page is read as the one page that it is; `list(page)` gives all rows.
-        workflow_id: Responses do not name the workflow; this fills the column.
-
-    Raises:
-        MalformedResponseError: If it is not JSON, holds no jobs, or contradicts the contract.
-        TypeError: If the source is none of these.
-    """
-    return _content_in_hand(payloads_of(source), workflow_id)
-
-
-def read_contents(
-    sources: PathLike[str] | Iterable[object], *, workflow_id: str | None = None
-) -> Iterator[RunContent]:
-    """Yield the content of each run of many responses in hand.
-
-    Args:
-        sources: A folder of saved responses (its `.json` files, by name), or an iterable of what
-            `read_content` takes. Pages of one run may stand apart; they are put together.
-        workflow_id: As in `read_content`.
-
-    Raises:
-        MalformedResponseError, TypeError: As `read_content`.
-        FileNotFoundError: If the folder holds no `.json` file.
-    """
-    if isinstance(sources, str | bytes | Mapping):
-        raise TypeError("read_contents takes a folder as a pathlib.Path, or an iterable of sources")
-    if isinstance(sources, PathLike):
-        sources = saved_responses(Path(sources))
-    payloads = (payload for source in sources for payload in payloads_of(source))
-    for group in grouped_by_run(payloads):
-        yield _content_in_hand(group, workflow_id)
-
-
 def _contents(
     workflow_id: str,
     experiment_id: str,
@@ -263,21 +218,6 @@ def _contents(
 
         contents = in_order(load, ids, workers=api.max_connections)
         yield from _progress(contents, len(ids), show=progress)
-
-
-def _content_in_hand(payloads: Sequence[Payload], workflow_id: str | None) -> RunContent:
-    first = payloads[0] if payloads else None
-    if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
-        raise MalformedResponseError("these are responses of several runs: use read_contents")
-    return content_of(
-        RunPayloads(
-            workflow_id,
-            first.experiment_id if first else None,
-            (first.run_id or None) if first else None,
-            tuple(payloads),
-            None,
-        )
-    )
 
 
 def _load(

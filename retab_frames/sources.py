@@ -1,18 +1,59 @@
-"""Responses that the user has in hand, whatever they are kept in -> payloads."""
+"""Responses that the user has in hand, whatever they are kept in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from retab_frames import wire
+from retab_frames.content import RunContent, content_of
 from retab_frames.errors import MalformedResponseError, shown
+from retab_frames.flatten import RunPayloads
 
-__all__ = ["grouped_by_run", "payloads_of", "saved_responses"]
+__all__ = ["grouped_by_run", "payloads_of", "read_content", "read_contents", "saved_responses"]
+
+
+def read_content(source: object, *, workflow_id: str | None = None) -> RunContent:
+    """Return all the frames of one run from a response in hand.
+
+    Args:
+        source: A dict, JSON text or bytes, a `pathlib.Path` of a file that holds it, what an
+            official SDK returned, or the pages or rows of a run's results as an iterable of such
+            things. An SDK's page is read as the one page that it is; `list(page)` gives all rows.
+        workflow_id: Responses do not name the workflow; this fills the column.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, holds no jobs, or contradicts the contract.
+        TypeError: If the source is none of these.
+    """
+    return _content_in_hand(payloads_of(source), workflow_id)
+
+
+def read_contents(
+    sources: PathLike[str] | Iterable[object], *, workflow_id: str | None = None
+) -> Iterator[RunContent]:
+    """Yield the content of each run of many responses in hand.
+
+    Args:
+        sources: A folder of saved responses (its `.json` files, by name), or an iterable of what
+            `read_content` takes. Pages of one run may stand apart; they are put together.
+        workflow_id: As in `read_content`.
+
+    Raises:
+        MalformedResponseError, TypeError: As `read_content`.
+        FileNotFoundError: If the folder holds no `.json` file.
+    """
+    if isinstance(sources, str | bytes | Mapping):
+        raise TypeError("read_contents takes a folder as a pathlib.Path, or an iterable of sources")
+    if isinstance(sources, PathLike):
+        sources = saved_responses(Path(sources))
+    payloads = (payload for source in sources for payload in payloads_of(source))
+    for group in grouped_by_run(payloads):
+        yield _content_in_hand(group, workflow_id)
 
 
 def payloads_of(source: object) -> list[wire.Payload]:
@@ -44,6 +85,21 @@ def payloads_of(source: object) -> list[wire.Payload]:
     raise TypeError(
         "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
         f"got {type(source).__name__}"
+    )
+
+
+def _content_in_hand(payloads: Sequence[wire.Payload], workflow_id: str | None) -> RunContent:
+    first = payloads[0] if payloads else None
+    if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
+        raise MalformedResponseError("these are responses of several runs: use read_contents")
+    return content_of(
+        RunPayloads(
+            workflow_id,
+            first.experiment_id if first else None,
+            (first.run_id or None) if first else None,
+            tuple(payloads),
+            None,
+        )
     )
 
 

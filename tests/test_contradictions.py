@@ -126,7 +126,7 @@ def test_a_frame_of_runs_is_no_list_of_ids(sandbox: rf.Sandbox, client: rf.Clien
         rf.load_jobs(
             sandbox.workflow_id,
             "exp_invoices",
-            run_id=runs,  # type: ignore[arg-type] - that is the slip
+            run_id=runs,  # type: ignore[arg-type]  # the slip
             client=client,
         )
 

@@ -53,5 +53,12 @@ def test_the_shell_commands_exist() -> None:
     assert commands >= {"pull", "ls", "stats", "compare"}
 
 
+def test_the_figures_are_what_the_trials_printed() -> None:
+    printed = (Path(__file__).parent / "trials" / "findings.txt").read_text()
+
+    assert printed in blocks("text")
+    assert len(printed.splitlines()) == 7
+
+
 def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 200

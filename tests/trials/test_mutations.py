@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import retab_frames as rf
-from retab_frames.records import experiments_table, runs_table
+from retab_frames.records import expected_jobs, experiments_table, runs_table
 from retab_frames.wire import listing
 
 from .mutants import mutant, payloads
@@ -32,7 +32,10 @@ def outcome(name: str, body: bytes, *, frames: bool) -> str:
         else:
             table = runs_table if "runs" in name else experiments_table
             known = {"experiment_id": None} if "runs" in name else {}
-            table(listing(body).records, workflow_id=None, fetched_at=None, **known)
+            records = listing(body).records
+            table(records, workflow_id=None, fetched_at=None, **known)
+            for record in records:
+                expected_jobs(record)
     except rf.RetabFramesError:
         return "refused"
     except Exception as error:  # noqa: BLE001 - these are what the trial looks for
