@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["FailedError", "status_failure"]
 
 MAX_RETRY_AFTER_S = 60.0
-RETRIED_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
+RETRIED_STATUSES = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
+"""Those that may pass; 501 and 505 say that the server cannot do what was asked."""
 _REDIRECTS = range(300, 400)
 _MANY_DIGITS = 10
 
