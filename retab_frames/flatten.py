@@ -97,6 +97,12 @@ def flatten(runs: Sequence[RunPayloads]) -> Tables:
     inputs = long_handles([row.handle_inputs for row in rows], jobs, reader)
     outputs = long_handles([row.handle_outputs for row in rows], jobs, reader)
     jobs = _with_filename(jobs, inputs)
+    misfits += [
+        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
+        for side in ("handle_inputs", "handle_outputs")
+        for n, value in enumerate(map(attrgetter(side), rows))
+        if value is None
+    ]
     issues += of_cells(jobs, misfits) + of_values(jobs)
     for side, long in (("handle_inputs", inputs), ("handle_outputs", outputs)):
         issues += of_handles(side, long)

@@ -16,6 +16,8 @@ from retab_frames.wire import NOTHING, Handle
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from msgspec import UnsetType
+
     from retab_frames.rows import RowReader
 
 __all__ = ["MOST_WIDE", "LongHandles", "explode", "long_handles"]
@@ -41,12 +43,12 @@ class LongHandles(NamedTuple):
 
 
 def long_handles(
-    sides: Sequence[dict[str, Handle] | None], jobs: pa.Table, reader: RowReader
+    sides: Sequence[dict[str, Handle] | UnsetType | None], jobs: pa.Table, reader: RowReader
 ) -> LongHandles:
     """Return one row per job and handle.
 
     Args:
-        sides: The handles of each job, None where it has none.
+        sides: The handles of each job; None where they are null, UNSET where they were not sent.
         jobs: The jobs table, for the ids.
         reader: What decoded the rows, for the fields that it learned.
     """

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.wire import (
@@ -78,7 +78,10 @@ def _grown_row(learned: Learned) -> type[Row]:
     def grow(level: str, **nested: object) -> Any:
         added = {f"learned_{n}": name for n, (at, name) in enumerate(learned) if at == level}
         fields: list[Any] = [(attribute, Raw, NOTHING) for attribute in added]
-        fields += [(attribute, kind, None) for attribute, kind in nested.items()]
+        fields += [
+            (attribute, kind, UNSET if attribute.startswith("handle_") else None)
+            for attribute, kind in nested.items()
+        ]
         struct = _STRUCTS[level]
         return msgspec.defstruct(
             struct.__name__,
@@ -90,7 +93,7 @@ def _grown_row(learned: Learned) -> type[Row]:
         )
 
     handle = grow("handle", document=grow("document") | None)
-    handles = dict.__class_getitem__((str, handle)) | None
+    handles = dict.__class_getitem__((str, handle)) | UnsetType | None
     row = grow(
         "",
         timing=grow("timing") | None,

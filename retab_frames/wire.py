@@ -15,7 +15,7 @@ import sys
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError, shown
 
@@ -105,8 +105,8 @@ class Row(Struct, forbid_unknown_fields=True, gc=False):
     lifecycle: Lifecycle | None = None
     block_kind: str | None = None
     block_type: str | None = None
-    handle_inputs: dict[str, Handle] | None = None
-    handle_outputs: dict[str, Handle] | None = None
+    handle_inputs: dict[str, Handle] | UnsetType | None = UNSET
+    handle_outputs: dict[str, Handle] | UnsetType | None = UNSET
     artifact: Artifact | None = None
     error: Raw = NOTHING
     attempt: int | None = None

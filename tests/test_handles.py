@@ -154,7 +154,8 @@ def test_empty_null_and_missing_data_differ() -> None:
         *[(None, None)] * 3,
     ]
     assert found.handle_inputs["job_id"].tolist() == ["expjob_1", "expjob_2", "expjob_3"]
-    assert issues_of(found) == []
+    # null is told apart from none and from missing
+    assert issues_of(found) == [("expjob_5", "handle_inputs", "null", "kept as no handles")]
 
 
 # Odd handles
