@@ -120,7 +120,7 @@ def test_neighbours_of_odd_nested_cells_stay() -> None:
     [row], reader = read([odd])
     assert row.timing is not None
     assert (row.timing.duration_ms, row.timing.created_at) == (None, "2026-05-02T12:00:00Z")
-    assert row.handle_inputs is not None
+    assert isinstance(row.handle_inputs, dict)
     document = row.handle_inputs["h"].document
     assert document is not None
     assert (document.id, document.size_bytes, document.mime_type) == ("f", None, "m")
