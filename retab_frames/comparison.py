@@ -21,6 +21,7 @@ CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "u
 _FAILED = ("error", "cancelled", "skipped")
 _ENDED = ("completed", *_FAILED)
 _NEEDED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "duration_ms")
+_INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -239,9 +240,6 @@ def _inputs_changed(
         document in documents if known_to_both else None
         for document, known_to_both in zip(before.index, both, strict=True)
     ]
-
-
-_INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
 
 
 def _inputs(side: RunContent | pd.DataFrame) -> pd.DataFrame:

@@ -148,7 +148,7 @@ def content_of(
         fetched_at=source.fetched_at,
         tables=tables,
         run_table=record,
-        raw_source=lambda: raw_table(source),
+        raw_source=lambda: raw_table(source, jobs),
     )
 
 

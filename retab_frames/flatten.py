@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from retab_frames.issues import Issue
+
 __all__ = ["RunPayloads", "Tables", "flatten", "raw_table"]
 
 JOB_PATHS: dict[str, tuple[str, ...]] = {
@@ -85,7 +87,7 @@ def flatten(runs: Sequence[RunPayloads]) -> Tables:
             an id twice with different content, a row of another run.
     """
     reader = RowReader()
-    issues: list[dict[str, str | None]] = []
+    issues: list[Issue] = []
     decoded = []
     for source in runs:
         run = _decode(source, reader)
@@ -97,13 +99,7 @@ def flatten(runs: Sequence[RunPayloads]) -> Tables:
     inputs = long_handles([row.handle_inputs for row in rows], jobs, reader)
     outputs = long_handles([row.handle_outputs for row in rows], jobs, reader)
     jobs = _with_filename(jobs, inputs)
-    misfits += [
-        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
-        for side in ("handle_inputs", "handle_outputs")
-        for n, value in enumerate(map(attrgetter(side), rows))
-        if value is None
-    ]
-    issues += of_cells(jobs, misfits) + of_values(jobs)
+    issues += of_cells(jobs, misfits + _null_handles(rows)) + of_values(jobs)
     for side, long in (("handle_inputs", inputs), ("handle_outputs", outputs)):
         issues += of_handles(side, long)
         for name, column in explode(side, long, len(rows)):
@@ -112,13 +108,16 @@ def flatten(runs: Sequence[RunPayloads]) -> Tables:
     return Tables(jobs, inputs.table, outputs.table, table)
 
 
-def raw_table(source: RunPayloads) -> pa.Table:
-    """Return every row of a run as it came, under the job id that it has in the jobs frame."""
-    run = _decode(source, RowReader())
+def raw_table(source: RunPayloads, jobs: pa.Table) -> pa.Table:
+    """Return every row of a run as it came, under the job id that it has in the jobs table."""
     bodies = _bodies(source)
-    columns = [run.job_ids, run.kept, [bodies[n].decode() for n in run.kept]]
+    every: Sequence[int] = range(len(bodies))
+    # which of the rows that came twice were kept is the one thing that must be worked out again
+    kept = every if len(bodies) == len(jobs) else _decode(source, RowReader()).kept
+    positions = pa.array(kept, pa.int64())
+    whole = pa.array([bodies[n].decode() for n in kept], pa.string())
     schema = arrow_schema(RawSchema)
-    return pa.table([pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)], schema)
+    return pa.table([jobs.column("job_id"), positions, whole], schema=schema)
 
 
 def _decode(source: RunPayloads, reader: RowReader) -> _Run:
@@ -281,6 +280,16 @@ def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array, list[Misfit]]:
                 odd.append(Misfit(n, "an error that is not text", shown(text, 200), action))
                 details[n] = details[n] or text
     return pa.array(messages, pa.string()), pa.array(details, pa.string()), odd
+
+
+def _null_handles(rows: list[Row]) -> list[tuple[str, Misfit]]:
+    """Tell of a null in place of the handles; handles that were not sent are UNSET."""
+    return [
+        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
+        for side in ("handle_inputs", "handle_outputs")
+        for n, value in enumerate(map(attrgetter(side), rows))
+        if value is None
+    ]
 
 
 def _message(error: str) -> str | None:

@@ -197,7 +197,7 @@ def _contents(
 ) -> Iterator[RunContent]:
     with _client(client) as api:
         records, fetched_at = api.runs(workflow_id, experiment_id)
-        record_of = {record.get("id"): record for record in records}
+        record_of = {record["id"]: record for record in records}
 
         def load(one: str | None) -> RunContent:
             try:
@@ -234,7 +234,7 @@ def _load(
         if len(ids) > 1:
             # one listing instead of a request for the record of each run
             records, _ = api.runs(workflow_id, experiment_id)
-            record_of = {record.get("id"): record for record in records}
+            record_of = {record["id"]: record for record in records}
 
         def fetch(one: str | None) -> RunPayloads:
             record = record_of.get(one) if one else None
@@ -277,9 +277,9 @@ def _run_ids(run_id: RunIds) -> list[str | None]:
         raise TypeError(f"run_id takes ids as text, not {type(run_id).__name__}")
     else:
         ids = list(run_id)
-        odd = next((one for one in ids if not isinstance(one, str)), None)
-        if any(not isinstance(one, str) for one in ids):
-            raise TypeError(f"run_id must hold run ids as text, found {odd!r}")
+        odd = [one for one in ids if not isinstance(one, str)]
+        if odd:
+            raise TypeError(f"run_id must hold run ids as text, found {odd[0]!r}")
     if "" in ids:
         raise ValueError("a run id is empty; None asks for the latest run")
     if len(set(ids)) != len(ids):

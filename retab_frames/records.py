@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from retab_frames.issues import Issue
     from retab_frames.schemas import Model
 
-__all__ = ["TERMINAL_RUN", "Record", "expected_jobs", "experiments_table", "runs_table", "value_of"]
+__all__ = ["TERMINAL_RUN", "Record", "expected_jobs", "experiments_table", "runs_table"]
 
 Record = dict[str, Any]
 Paths = dict[str, tuple[str, ...]]
@@ -113,7 +113,7 @@ def experiments_table(
     return _table(records, ExperimentsSchema, EXPERIMENT_PATHS, known)
 
 
-def value_of(record: Record, column: str) -> Any:
+def _value_of(record: Record, column: str) -> Any:
     """Return what the record of a run says for a column, as it came; None where it is silent."""
     found = (_at(record, path) for path in RUN_PATHS[column])
     return next((value for value in found if value is not None), None)
@@ -121,9 +121,9 @@ def value_of(record: Record, column: str) -> Any:
 
 def expected_jobs(record: Record) -> int | None:
     """Return how many jobs a run that has ended should have; None where that is not known."""
-    counts = (value_of(record, f"{name}document_count") for name in ("total_", ""))
+    counts = (_value_of(record, f"{name}document_count") for name in ("total_", ""))
     count = next((n for n in counts if isinstance(n, int) and n > 0), None)
-    return count if value_of(record, "status") in TERMINAL_RUN else None
+    return count if _value_of(record, "status") in TERMINAL_RUN else None
 
 
 def _table(

@@ -291,34 +291,33 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
         SchemaError: If it does not fit. All failures are collected, and told by job id (or the
             key of that frame) instead of row number; `.failures` has them as a frame.
     """
+    failures = _wrong_integers(frame, schema)
     try:
-        _check_types(frame, schema)
         schema.validate(frame, lazy=True)
     except SchemaErrors as error:
-        failures = _failures(error.failure_cases, frame)
-        message = _failure_message(schema, failures, len(frame))
-    else:
+        failures = pd.concat([failures, _failures(error.failure_cases, frame)], ignore_index=True)
+    if failures.empty:
         return frame
+    message = _failure_message(schema, failures, len(frame))
     raise SchemaError(message, schema_name=schema.__name__, failures=failures)
 
 
-def _check_types(frame: pd.DataFrame, schema: Model) -> None:
-    """Refuse columns that are not Arrow-backed; pandera takes any integer for an Arrow one.
-
-    Raises:
-        SchemaError: If there are any.
-    """
-    fields = [field for field in arrow_schema(schema) if field.name in frame.columns]
+def _wrong_integers(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
+    """Return the integer columns that are not Arrow-backed, which pandera takes for such."""
+    expected = {
+        field.name: pd.ArrowDtype(field.type)
+        for field in arrow_schema(schema)
+        if pa.types.is_integer(field.type)
+    }
     wrong = [
-        (field.name, f"dtype('{field.type}[pyarrow]')", str(frame[field.name].dtype), None)
-        for field in fields
-        if pd.api.types.is_integer_dtype(frame[field.name].dtype)
-        and frame[field.name].dtype != pd.ArrowDtype(field.type)
+        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
+        for name, dtype in frame.dtypes.items()
+        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
     ]
-    if wrong:
-        failures = pd.DataFrame(wrong, columns=["column", "check", "value", "key"])
-        message = _failure_message(schema, failures, len(frame))
-        raise SchemaError(message, schema_name=schema.__name__, failures=failures)
+    return pd.DataFrame(wrong, columns=_FAILURE_COLUMNS, dtype=object)
+
+
+_FAILURE_COLUMNS = ["column", "check", "value", "key"]
 
 
 def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
@@ -335,7 +334,8 @@ def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
             _failure(case, frame, name_of(case.index_))
             for case in cases.rename(columns={"index": "index_"}).itertuples()
         ],
-        columns=["column", "check", "value", "key"],
+        columns=_FAILURE_COLUMNS,
+        dtype=object,
     )
     return failing.drop_duplicates(ignore_index=True)
 

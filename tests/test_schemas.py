@@ -309,3 +309,18 @@ def test_handle_twice_does_not_fit() -> None:
     with pytest.raises(rf.SchemaError, match="expjob_1") as caught:
         rf.validate(twice, rf.HandlesSchema)
     assert caught.value.schema_name == "HandlesSchema"
+
+
+def test_an_integer_that_is_not_arrow_backed_is_told_with_all_other_failures() -> None:
+    jobs = rf.read_content(content(job(1), job(2))).jobs
+    negative = pd.Series([5, -5], dtype=pd.ArrowDtype(pa.int64()))
+    frame = jobs.assign(attempt=[1, 2], duration_ms=negative)
+
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(frame, rf.JobsSchema)
+
+    told = caught.value.failures[["column", "check", "value"]].to_numpy().tolist()
+    assert told == [
+        ["attempt", "dtype('int64[pyarrow]')", "int64"],
+        ["duration_ms", "greater_than_or_equal_to(0)", "-5"],
+    ]
