@@ -13,6 +13,11 @@ RetabFramesError
 │   └── PaginationError          the pages do not end, or do not add up
 ├── MalformedResponseError       the payload contradicts the contract of the API
 ├── SchemaError                  a frame does not fit its schema
+├── MissingExtraError            an optional dependency is not installed; also an ImportError
+├── QueryError                   DuckDB refused the SQL
+├── GateError                    a comparison did not pass its gate; also an AssertionError
+│   ├── RegressionError          the candidate is worse
+│   └── InconclusiveError        the comparison cannot tell
 └── SnapshotError
     ├── SnapshotNotFoundError    no such run or revision in the store
     ├── SnapshotConflictError    someone else wrote the same revision first
@@ -34,10 +39,15 @@ __all__ = [
     "AuthError",
     "ConfigError",
     "DeadlineError",
+    "GateError",
+    "InconclusiveError",
     "MalformedResponseError",
+    "MissingExtraError",
     "NotFoundError",
     "PaginationError",
+    "QueryError",
     "RateLimitError",
+    "RegressionError",
     "RequestError",
     "ResponseTooLargeError",
     "RetabFramesError",
@@ -176,6 +186,34 @@ class SchemaError(RetabFramesError):
         super().__init__(message)
         self.schema_name = schema_name
         self.failures = failures
+
+
+class MissingExtraError(RetabFramesError, ImportError):
+    """An optional dependency is not installed; the message has the command that installs it."""
+
+
+class QueryError(RetabFramesError):
+    """DuckDB refused the SQL; the message has its reason."""
+
+
+class GateError(RetabFramesError, AssertionError):
+    """A comparison did not pass its gate; the message has the table that it was judged by.
+
+    Attributes:
+        checks: One row per check of the gate: `check, found, allowed, outcome, reason`.
+    """
+
+    def __init__(self, message: str, *, checks: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.checks = checks
+
+
+class RegressionError(GateError):
+    """The candidate is worse than the gate allows."""
+
+
+class InconclusiveError(GateError):
+    """Nothing shows that the candidate is worse, and the comparison cannot show that it is not."""
 
 
 class SnapshotError(RetabFramesError):

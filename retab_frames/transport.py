@@ -28,7 +28,7 @@ from retab_frames.errors import (
     TransportError,
     shown,
 )
-from retab_frames.failures import FailedError, status_failure
+from retab_frames.refusals import FailedError, status_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
