@@ -1,27 +1,33 @@
-"""Two runs, document by document: what broke, what was fixed, what became slower."""
+"""Two runs compared: whether they can be, what broke, how often they fail, how fast they are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
-from retab_frames.content import RunContent
+from retab_frames import estimates, tables
+from retab_frames.comparability import comparability, comparable
 from retab_frames.errors import shown
+from retab_frames.frames import REAL, TEXT, WHOLE, frame_of_rows
+from retab_frames.pairing import CHANGES, FAILED, paired_documents, side_of, transitions
+from retab_frames.pairs import mcnemar, paired_ratio
 
-__all__ = ["CHANGES", "RunComparison", "compare_runs"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "unchanged")
-"""What can have become of a document; the first that need a look."""
+    import pandas as pd
 
-_FAILED = ("error", "cancelled", "skipped")
-_ENDED = ("completed", *_FAILED)
-_NEEDED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "duration_ms")
-_INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
+    from retab_frames.comparability import Comparable
+    from retab_frames.content import RunContent
+    from retab_frames.pairing import Side
+    from retab_frames.pairs import PairedRatio
+
+__all__ = ["RunComparison", "compare_runs", "compare_sides"]
+
+_ENDED_ON_BOTH = ("unchanged", "broken", "fixed", "still_failing")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,20 +37,29 @@ class RunComparison:
     Attributes:
         baseline_run_id: The run that is compared with.
         candidate_run_id: The run that is compared.
+        comparability: One row per check: `check`, `baseline`, `candidate`, `result` (yes, warning,
+            no, unknown), `reason`.
         documents: One row per document, the baseline's in its order, then the added ones:
             `document_id`, `filename`, `change`, `baseline_status`, `candidate_status`,
             `baseline_duration_ms`, `candidate_duration_ms`, `delta_ms` (candidate - baseline),
             `ratio` (candidate / baseline), `inputs_changed`, `artifact_changed`. Delta and ratio
             are null unless both sides were completed, for a failure is not fast; a baseline of
             0 ms has no ratio. The last two are null where a side has no value.
-        transitions: One row per pair of statuses that occurs: `baseline_status`,
-            `candidate_status`, `documents` (count); null is a document that a side has not.
+        margin: The slowdown that does not matter, 0.05 for 5 %.
+        confidence: Of every interval.
     """
 
     baseline_run_id: str | None
     candidate_run_id: str | None
+    comparability: pd.DataFrame
     documents: pd.DataFrame
-    transitions: pd.DataFrame
+    margin: float
+    confidence: float
+
+    @property
+    def comparable(self) -> Comparable:
+        """Whether the numbers can be read: "yes", "warnings" or "no"."""
+        return comparable(self.comparability)
 
     @property
     def changes(self) -> dict[str, int]:
@@ -52,34 +67,163 @@ class RunComparison:
         counts = self.documents["change"].value_counts()
         return {change: int(counts.get(change, 0)) for change in CHANGES}
 
-    def summary(self) -> str:
-        """Return the comparison in plain words."""
-        changes = self.changes
-        parts = [f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n]
-        names = f"{shown(self.candidate_run_id)} against {shown(self.baseline_run_id)}"
-        lines = [names, f"{len(self.documents)} documents: {', '.join(parts) or 'none'}."]
-        both = self.documents[self.documents["change"] == "unchanged"]
-        ratios = both["ratio"].dropna()
-        if len(ratios):
-            median = float(ratios.median())
-            percent = round(100 * (median - 1))
-            word = "slower" if percent > 0 else "faster"
-            change = f"{abs(percent)} % {word}" if percent else "as fast"
-            lines.append(
-                f"Median ratio of the {len(ratios)} completed in both: {median:.2f} ({change})."
+    @property
+    def verdict(self) -> str:
+        """The speed in a word: "faster", "slower", "equivalent" or "inconclusive".
+
+        The interval of the ratio lies wholly below, wholly above or wholly inside the margin, or
+        none of these.
+        """
+        return self.ratio.verdict
+
+    @cached_property
+    def transitions(self) -> pd.DataFrame:
+        """One row per pair of statuses: `baseline_status`, `candidate_status`, `documents`.
+
+        A null status is a document that a side has not.
+        """
+        return transitions(self.documents)
+
+    @cached_property
+    def failure_rates(self) -> pd.DataFrame:
+        """One row per side: `side`, `run_id`, `documents`, `failed`, `rate`, its interval, p.
+
+        Of the documents that ended on both sides; failed is error, cancelled or skipped.
+        `rate_low` and `rate_high` are Wilson's (1927); `p_value` stands in the candidate's row:
+        McNemar's exact test on the documents that broke or were fixed.
+        """
+        both = self.documents[self.documents["change"].isin(_ENDED_ON_BOTH)]
+        p_value = mcnemar(self.changes["broken"], self.changes["fixed"])
+        rows = []
+        for side, run_id in self._run_ids.items():
+            failed = int(both[f"{side}_status"].isin(FAILED).sum())
+            rate = estimates.proportion(failed, len(both), self.confidence)
+            told = p_value if side == "candidate" else None
+            rows.append((side, run_id, len(both), failed, rate.value, rate.low, rate.high, told))
+        return frame_of_rows(rows, _FAILURE_RATES)
+
+    @cached_property
+    def durations(self) -> pd.DataFrame:
+        """One row per side: the durations of the documents that were completed on both.
+
+        `side`, `run_id`, `documents`, then `mean_ms` (BCa bootstrap, seeded; rough below 30
+        documents), `geometric_mean_ms` (Student's t on the log scale; null if a duration is 0) and
+        `median_ms` (order statistics), each with its `_low_ms` and `_high_ms`; a null end of an
+        interval is unbounded.
+        """
+        rows = []
+        for side, run_id in self._run_ids.items():
+            values = self._completed[f"{side}_duration_ms"].to_numpy(dtype=np.float64)
+            found = (
+                estimates.mean(values, self.confidence),
+                estimates.geometric_mean(values, self.confidence),
+                estimates.quantile(values, 0.5, self.confidence),
             )
-        return "\n".join(lines)
+            cells = [cell for e in found for cell in (e.value, e.low, e.high)]
+            rows.append((side, run_id, len(values), *cells))
+        return frame_of_rows(rows, _DURATIONS)
+
+    @cached_property
+    def ratio(self) -> PairedRatio:
+        """How the durations of the documents completed in both runs relate."""
+        sides = (
+            self._completed[f"{side}_duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
+            for side in self._run_ids
+        )
+        return paired_ratio(*sides, margin=self.margin, confidence=self.confidence)
+
+    @cached_property
+    def speed(self) -> pd.DataFrame:
+        """One row: the paired ratio of candidate to baseline, and the verdict.
+
+        `pairs`, `left_out` (a duration of 0 or null on a side), `ratio` (geometric mean),
+        `ratio_low`, `ratio_high` (Student's t on the log ratios), `wilcoxon_p` (signed ranks),
+        `median_delta_ms`, `margin`, `confidence`, `detectable_ratio` (the slowdown that so many
+        pairs with this scatter would have shown four times in five), `verdict`.
+        """
+        found = self.ratio
+        values = {name: getattr(found, name.removesuffix("_ms")) for name in _SPEED}
+        return frame_of_rows([tuple(values.values())], _SPEED)
+
+    @property
+    def _run_ids(self) -> dict[str, str | None]:
+        return {"baseline": self.baseline_run_id, "candidate": self.candidate_run_id}
+
+    @property
+    def _completed(self) -> pd.DataFrame:
+        return self.documents[self.documents["change"] == "unchanged"]
+
+    def summary(self) -> str:
+        """Return the comparison in plain words: what limits it, what broke, how fast it is."""
+        return "\n".join(_sentences(self))
+
+    def to_markdown(self) -> str:
+        """Return the comparison as Markdown, for a pull request."""
+        names = " against ".join(map(tables.markdown_text, _names(self)))
+        told = [f"- {tables.markdown_text(line)}" for line in list(_sentences(self))[1:]]
+        parts = (f"### {title}\n\n{tables.markdown(frame)}" for title, frame in _tables(self))
+        return "\n\n".join([f"## {names}", "\n".join(told), *parts]) + "\n"
+
+    def _repr_html_(self) -> str:
+        first, *told = map(tables.html_text, _sentences(self))
+        lines = "".join(f"<li>{line}</li>" for line in told)
+        parts = (f"<p>{title}</p>{tables.html(frame)}" for title, frame in _tables(self))
+        return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {change}" for change, n in self.changes.items() if n)
         return (
             f"RunComparison({self.baseline_run_id!r} -> {self.candidate_run_id!r}: "
-            f"{len(self.documents)} documents{f' ({counts})' if counts else ''})"
+            f"{len(self.documents)} documents{f' ({counts})' if counts else ''}, "
+            f"{self.verdict}, comparable: {self.comparable})"
         )
 
 
+_FAILURE_RATES = {
+    "side": TEXT,
+    "run_id": TEXT,
+    "documents": WHOLE,
+    "failed": WHOLE,
+    "rate": REAL,
+    "rate_low": REAL,
+    "rate_high": REAL,
+    "p_value": REAL,
+}
+_DURATIONS = {
+    "side": TEXT,
+    "run_id": TEXT,
+    "documents": WHOLE,
+    "mean_ms": REAL,
+    "mean_low_ms": REAL,
+    "mean_high_ms": REAL,
+    "geometric_mean_ms": REAL,
+    "geometric_mean_low_ms": REAL,
+    "geometric_mean_high_ms": REAL,
+    "median_ms": REAL,
+    "median_low_ms": REAL,
+    "median_high_ms": REAL,
+}
+_SPEED = {
+    "pairs": WHOLE,
+    "left_out": WHOLE,
+    "ratio": REAL,
+    "ratio_low": REAL,
+    "ratio_high": REAL,
+    "wilcoxon_p": REAL,
+    "median_delta_ms": REAL,
+    "margin": REAL,
+    "confidence": REAL,
+    "detectable_ratio": REAL,
+    "verdict": TEXT,
+}
+
+
 def compare_runs(
-    baseline: RunContent | pd.DataFrame, candidate: RunContent | pd.DataFrame
+    baseline: RunContent | pd.DataFrame,
+    candidate: RunContent | pd.DataFrame,
+    *,
+    margin: float = 0.05,
+    confidence: float = 0.95,
 ) -> RunComparison:
     """Return what changed from one run to another.
 
@@ -90,201 +234,134 @@ def compare_runs(
     library does not know, `added` or `removed` if only one side has it.
 
     Args:
-        baseline: The run to compare with: its content, or its frame of jobs.
+        baseline: The run to compare with: its content, or its frame of jobs. A frame has no run
+            record, so that some checks of comparability stay unknown.
         candidate: The run to compare.
+        margin: The slowdown that does not matter, 0.05 for 5 %; on the log scale it reaches as far
+            to the other side.
+        confidence: Of every interval.
 
     Raises:
-        ValueError: If a side holds several runs, or is no frame of jobs.
+        ValueError: If a side holds several runs, or is no frame of jobs, or the margin or the
+            confidence is none.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         first, second = (
+        ...             rf.load_content("wf_sandbox", "exp_invoices", run_id=run, client=client)
+        ...             for run in ("exprun_invoices_2", "exprun_invoices_3")
+        ...         )
+        >>> rf.compare_runs(first, second).verdict
+        'slower'
     """
-    sides = [_side(side, name) for side, name in ((baseline, "baseline"), (candidate, "candidate"))]
-    ids = [
-        _only_run(side, name) for side, name in zip(sides, ("baseline", "candidate"), strict=True)
-    ]
-    before, after = (_final_jobs(side) for side in sides)
-    documents = before.index.append(after.index.difference(before.index, sort=False))
-    before, after = before.reindex(documents), after.reindex(documents)
-    table = _documents(before, after, (_inputs(baseline), _inputs(candidate)))
-    return RunComparison(ids[0], ids[1], table, _transitions(table))
+    if not margin > 0:
+        raise ValueError(f"margin is a positive share, as in 0.05 for 5 %, not {margin!r}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
+    sides = side_of(baseline, "baseline"), side_of(candidate, "candidate")
+    return compare_sides(*sides, margin=margin, confidence=confidence)
 
 
-def _side(side: RunContent | pd.DataFrame, name: str) -> pd.DataFrame:
-    jobs = side.jobs if isinstance(side, RunContent) else side
-    if not isinstance(jobs, pd.DataFrame):
-        raise TypeError(
-            f"{name} must be a RunContent or a frame of jobs, not {type(side).__name__}"
-        )
-    missing = [column for column in _NEEDED if column not in jobs.columns]
-    if missing:
-        raise ValueError(f"{name} is no frame of jobs: it has no column {', '.join(missing)}")
-    return jobs
-
-
-def _only_run(jobs: pd.DataFrame, name: str) -> str | None:
-    runs = jobs["run_id"].dropna().unique().tolist()
-    if len(runs) > 1:
-        raise ValueError(
-            f"{name} holds {len(runs)} runs; choose one, as in jobs[jobs.run_id == {runs[0]!r}]"
-        )
-    return runs[0] if runs else None
-
-
-def _final_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return the final job of each document, by document, in the order of first appearance."""
-    order = [name for name in ("attempt", "completed_at") if name in jobs.columns]
-    ranked = jobs.sort_values(order, kind="stable", na_position="first") if order else jobs
-    final = ranked.drop_duplicates("document_id", keep="last").set_index("document_id")
-    return final.loc[jobs["document_id"].drop_duplicates()]
-
-
-def _documents(
-    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
-) -> pd.DataFrame:
-    change = _change(before, after)
-    baseline_ms, candidate_ms = (
-        np.where(
-            change == "unchanged",
-            side["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan),
-            np.nan,
-        )
-        for side in (before, after)
+def compare_sides(
+    baseline: Side, candidate: Side, *, margin: float, confidence: float
+) -> RunComparison:
+    """Return what changed from one side to the other."""
+    documents = paired_documents(baseline, candidate)
+    return RunComparison(
+        baseline_run_id=baseline.run_id,
+        candidate_run_id=candidate.run_id,
+        comparability=comparability(baseline, candidate, documents),
+        documents=documents,
+        margin=margin,
+        confidence=confidence,
     )
-    ratio = candidate_ms / np.where(baseline_ms > 0, baseline_ms, np.nan)
-    filename = _optional(after, "filename").fillna(_optional(before, "filename"))
-    columns: dict[str, Any] = {
-        "document_id": (before.index, pa.string()),
-        "filename": (filename, pa.string()),
-        "change": (change, pa.string()),
-        "baseline_status": (before["status"], pa.string()),
-        "candidate_status": (after["status"], pa.string()),
-        "baseline_duration_ms": (before["duration_ms"], pa.int64()),
-        "candidate_duration_ms": (after["duration_ms"], pa.int64()),
-        "delta_ms": (candidate_ms - baseline_ms, pa.int64()),
-        "ratio": (ratio, pa.float64()),
-        "inputs_changed": (_inputs_changed(before, after, inputs), pa.bool_()),
-        "artifact_changed": (_artifact_changed(before, after), pa.bool_()),
+
+
+def _names(comparison: RunComparison) -> list[str]:
+    ids = (comparison.candidate_run_id, comparison.baseline_run_id)
+    return [shown(run_id) if run_id is not None else "a run without id" for run_id in ids]
+
+
+def _sentences(comparison: RunComparison) -> Iterator[str]:
+    yield " against ".join(_names(comparison))
+    yield _comparable_sentence(comparison)
+    changes = comparison.changes
+    counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
+    yield f"{len(comparison.documents)} documents: {counts or 'none'}."
+    before, after = comparison.failure_rates.to_dict("records")
+    if before["documents"]:
+        level = f"{100 * comparison.confidence:.10g} % interval"
+        ends = f"{_percent(after['rate_low'])} to {_percent(after['rate_high'])}"
+        share = f"{_percent(after['rate'])}, {level} {ends}"
+        counts = f"{after['failed']} of {after['documents']} ({share}), {before['failed']} before"
+        yield f"Failed: {counts} (p = {after['p_value']:.2g})."
+    yield _speed_sentence(comparison.ratio)
+
+
+def _comparable_sentence(comparison: RunComparison) -> str:
+    checks = comparison.comparability
+    told = {
+        result: checks.loc[checks["result"] == result, name].tolist()
+        for result, name in (("no", "reason"), ("warning", "reason"), ("unknown", "check"))
     }
-    return pd.DataFrame({name: _column(values, kind) for name, (values, kind) in columns.items()})
+    unknown = f" Not recorded: {', '.join(told['unknown'])}." if told["unknown"] else ""
+    if told["no"]:
+        return f"Not comparable: {'; '.join(told['no'])}.{unknown}"
+    if told["warning"]:
+        return f"Comparable, but {'; '.join(told['warning'])}.{unknown}"
+    return f"Comparable.{unknown}"
 
 
-def _optional(jobs: pd.DataFrame, name: str) -> pd.Series[Any]:
-    if name in jobs.columns:
-        return jobs[name]
-    return pd.Series(None, index=jobs.index, dtype=pd.ArrowDtype(pa.string()))
+def _speed_sentence(ratio: PairedRatio) -> str:
+    if not ratio.pairs:
+        return "Speed: not known, no document was completed in both."
+    told = f"Speed: {ratio.verdict}; jobs take {_longer(ratio.ratio)}"
+    if ratio.pairs > 1:
+        ends = f"{ratio.ratio_low - 1:+.0%} to {ratio.ratio_high - 1:+.0%}".replace("%", " %")
+        told += f" ({100 * ratio.confidence:.10g} % interval {ends})"
+    documents = f"{ratio.pairs} document{'s' if ratio.pairs > 1 else ''}"
+    told += f" on the {documents} completed in both"
+    if ratio.verdict == "inconclusive" and ratio.pairs > 1:
+        told += f"; {_percent(ratio.detectable_ratio - 1)} or more would have shown"
+    if ratio.skewed:
+        told += "; the ratios are skewed, so the interval may be too narrow"
+    return f"{told}."
 
 
-def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.object_]]:
-    def is_in(side: pd.DataFrame, statuses: tuple[str, ...]) -> np.ndarray[Any, Any]:
-        placeholder = side["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-        real: np.ndarray[Any, Any] = ~placeholder & side["status"].isin(statuses).to_numpy(
-            dtype=bool
-        )
-        return real
-
-    missing_before, missing_after = (side["job_id"].isna().to_numpy() for side in (before, after))
-    ended = is_in(before, _ENDED) & is_in(after, _ENDED)
-    done_before, done_after = is_in(before, ("completed",)), is_in(after, ("completed",))
-    return np.select(
-        [
-            missing_before,
-            missing_after,
-            ~ended,
-            done_before & done_after,
-            done_before,
-            done_after,
-        ],
-        ["added", "removed", "pending", "unchanged", "broken", "fixed"],
-        default="still_failing",
-    )
+def _longer(ratio: float) -> str:
+    change = round(100 * (ratio - 1))
+    if not change:
+        return "as long"
+    return f"{abs(change)} % {'longer' if change > 0 else 'less time'}"
 
 
-def _transitions(documents: pd.DataFrame) -> pd.DataFrame:
-    keys = ["baseline_status", "candidate_status"]
-    sizes = documents.groupby(keys, dropna=False, sort=True).size()
-    counts = sizes.rename("documents").reset_index()
-    counts["documents"] = _column(counts["documents"].to_numpy(), pa.int64())
-    return counts
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
-def _artifact_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | None]:
-    old, new = (_optional(side, "artifact_id") for side in (before, after))
-    known = (old.notna() & new.notna()).tolist()
-    return [d if k else None for d, k in zip(_differs(old, new).tolist(), known, strict=True)]
+_MOST_DOCUMENTS = 20
 
 
-def _inputs_changed(
-    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
-) -> list[bool | None]:
-    """Tell, handle by handle, whether a document's inputs differ; null if a side has it not.
-
-    JSON is compared by value; a file by the fingerprint of its content where both sides have one,
-    else by its id, else by its name.
-    """
-    old, new = (
-        side[side["job_id"].isin(jobs["job_id"])]
-        for side, jobs in zip(inputs, (before, after), strict=True)
-    )
-    pairs = old.merge(new, how="outer", on=["document_id", "handle"], suffixes=("_x", "_y"))
-    side = {name: (pairs[f"{name}_x"], pairs[f"{name}_y"]) for name in _INPUT_FIELDS}
-    differs = {name: _differs(*columns).to_numpy() for name, columns in side.items()}
-    known = {name: (x.notna() & y.notna()).to_numpy() for name, (x, y) in side.items()}
-    file_differs = np.select(
-        [known["content_fingerprint"], known["file_id"]],
-        [differs["content_fingerprint"], differs["file_id"]],
-        default=differs["filename"],
-    )
-    alone = (pairs["job_id_x"].isna() | pairs["job_id_y"].isna()).to_numpy()
-    changed = alone | differs["type"] | file_differs | _json_differs(*side["data"])
-    documents = set(pairs["document_id"][changed])
-    both = (before["job_id"].notna() & after["job_id"].notna()).to_numpy()
-    return [
-        document in documents if known_to_both else None
-        for document, known_to_both in zip(before.index, both, strict=True)
-    ]
-
-
-def _inputs(side: RunContent | pd.DataFrame) -> pd.DataFrame:
-    """Return one row per job and handle input, from the long frame or from the wide columns."""
-    if isinstance(side, RunContent):
-        return side.handle_inputs[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
-    prefix = "handle_inputs."
-    found = (c.rpartition(".")[0] for c in side.columns if c.startswith(prefix))
-    parts = []
-    for column in dict.fromkeys(found):
-        part = side[["job_id", "document_id"]].assign(
-            handle=column.removeprefix(prefix),
-            **{name: _optional(side, f"{column}.{name}") for name in _INPUT_FIELDS},
-        )
-        parts.append(part[part[list(_INPUT_FIELDS)].notna().any(axis=1)])
-    names = ["job_id", "document_id", "handle", *_INPUT_FIELDS]
-    text = pd.ArrowDtype(pa.string())
-    whole = pd.concat(parts) if parts else pd.DataFrame({name: [] for name in names})
-    return whole.astype(dict.fromkeys(names, text))
-
-
-def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:
-    """Tell which values differ; two nulls do not, a null and a value do."""
-    equal = (old == new).fillna(value=False).astype(bool)
-    return ~(equal | (old.isna() & new.isna()))
-
-
-def _json_differs(old: pd.Series[Any], new: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    differs = _differs(old, new).to_numpy(copy=True)
-    for n in differs.nonzero()[0]:
-        pair = (old.iloc[n], new.iloc[n])
-        if not any(pd.isna(text) for text in pair):
-            first, second = (_canonical(text) for text in pair)
-            differs[n] = first != second
-    return differs
-
-
-def _canonical(text: str) -> bytes:
-    """Return JSON with sorted keys and no blanks; what cannot be decoded stays as it is."""
-    try:
-        return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
-    except (msgspec.ValidationError, RecursionError):
-        return text.encode()
-
-
-def _column(values: Any, kind: pa.DataType) -> pd.Series[Any]:
-    array = pa.array(values, from_pandas=True)
-    return pd.Series(pd.arrays.ArrowExtensionArray(array.cast(kind)))
+def _tables(comparison: RunComparison) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield what a page shows, with titles: reasons, documents that need a look, rates, speed."""
+    checks = comparison.comparability
+    doubtful = checks[checks["result"].isin(["no", "warning"])]
+    if len(doubtful):
+        yield "Comparability", doubtful
+    documents = comparison.documents
+    changed = documents[documents["change"] != "unchanged"]
+    order = changed["change"].map({change: n for n, change in enumerate(CHANGES)})
+    changed = changed.iloc[order.argsort(kind="stable")]
+    names = ["filename", "document_id", "change", "baseline_status", "candidate_status"]
+    if len(changed):
+        more = len(changed) - _MOST_DOCUMENTS
+        title = f"Documents that changed{f' (and {more} more)' if more > 0 else ''}"
+        yield title, changed[names].head(_MOST_DOCUMENTS)
+    slower = documents[documents["ratio"].notna()].nlargest(5, "ratio")
+    if len(slower):
+        columns = ["filename", "baseline_duration_ms", "candidate_duration_ms", "ratio"]
+        yield "Documents that slowed down most", slower[columns]
+    yield "Failures", comparison.failure_rates.drop(columns="run_id")
+    yield "Speed", comparison.speed

@@ -1,9 +1,14 @@
-"""A frame as a table in a terminal: aligned, escaped, and no wider than the screen."""
+"""A frame as a table: for a terminal, aligned and no wider than it; for Markdown; for a page.
+
+Everything is escaped, and all three show a value in the same words.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
+from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
@@ -15,8 +20,12 @@ from retab_frames.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["duration", "terminal"]
+__all__ = ["duration", "html", "html_text", "markdown", "markdown_text", "terminal"]
 
+_NULL = "-"
+_END = re.compile(r"_(low|high)(_ms)?$")
+"""The end of an interval, in the name of its column."""
+_SMALL = 0.01
 _NARROWEST = 8
 _GAP = "  "
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
@@ -30,7 +39,7 @@ def duration(ms: float | None) -> str:
         '4.12 s'
     """
     if ms is None or math.isnan(ms):
-        return "-"
+        return _NULL
     if abs(ms) < _SECOND_MS - 0.5:
         return f"{ms:.0f} ms"
     if abs(ms) < _MINUTE_MS - 50:
@@ -47,17 +56,64 @@ def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     """Return the frame as lines of at most `width` characters.
 
     Numbers and durations (columns that end in `_ms`, shown with their unit) stand to the right,
-    null is `-`, control characters are escaped. Where the columns are too wide the widest text
-    is cut, with an ellipsis.
+    null is `-` or, for the end of an interval whose estimate is there, `unbounded`; control
+    characters are escaped. Where the columns are too wide the widest text is cut, with an ellipsis.
     """
     if frame.empty:
         return f"(no rows; columns: {', '.join(map(shown, frame.columns))})"
-    headers = [shown(str(name).removesuffix("_ms"), 40) for name in frame.columns]
-    cells = [_cells(frame[name], str(name)) for name in frame.columns]
-    right = [_is_number(frame[name]) for name in frame.columns]
+    headers, cells, right = _shown(frame)
     widths = _fit([max(map(_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width)
     lines = [headers, ["-" * w for w in widths], *zip_longest(*cells, fillvalue="")]
     return "\n".join(_line(line, widths, right) for line in lines)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the frame as a Markdown table, in the words of `terminal`."""
+    headers, cells, right = _shown(frame)
+    rules = ["---:" if is_right else "---" for is_right in right]
+    lines = [
+        map(markdown_text, headers),
+        rules,
+        *(map(markdown_text, row) for row in zip(*cells, strict=True)),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown_text(text: str) -> str:
+    """Return the text so that Markdown shows it as it is."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", text)
+    # a name would notify someone in a pull request
+    return escaped.replace("@", "@\u200b")
+
+
+def html(frame: pd.DataFrame) -> str:
+    """Return the frame as an HTML table, in the words of `terminal`."""
+    headers, cells, right = _shown(frame)
+    styles = [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
+    rows = [_html_row("td", row, styles) for row in zip(*cells, strict=True)]
+    head = _html_row("th", headers, styles)
+    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def html_text(text: str) -> str:
+    """Return the text so that a page shows it as it is."""
+    return escape(text, quote=True)
+
+
+def _html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
+    parts = (
+        f'<{tag} style="{style}">{html_text(cell)}</{tag}>'
+        for cell, style in zip(cells, styles, strict=True)
+    )
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def _shown(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Return the headers, the cells of each column, and which columns stand to the right."""
+    headers = [shown(str(name).removesuffix("_ms"), 40) for name in frame.columns]
+    cells = [_cells(frame, position) for position in range(frame.shape[1])]
+    right = [_is_number(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    return headers, cells, right
 
 
 def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
@@ -98,21 +154,30 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _cells(column: pd.Series[Any], name: str) -> list[str]:
-    if name.endswith("_ms"):
-        sign = "+" if name.startswith("delta") else ""
+def _cells(frame: pd.DataFrame, position: int) -> list[str]:
+    column, name = frame.iloc[:, position], str(frame.columns[position])
+    if not name.endswith("_ms"):
+        texts = [_cell(value) for value in column]
+    else:
+        sign = "+" if "delta" in name else ""
         values = [None if pd.isna(value) else float(value) for value in column]
-        return [f"{sign if value and value > 0 else ''}{duration(value)}" for value in values]
-    return [_cell(value) for value in column]
+        texts = [f"{sign if value and value > 0 else ''}{duration(value)}" for value in values]
+    estimate = _END.sub(r"\2", name)
+    if estimate == name or estimate not in frame.columns:
+        return texts
+    there = frame[estimate].notna()
+    return ["unbounded" if t == _NULL and e else t for t, e in zip(texts, there, strict=True)]
 
 
 def _cell(value: object) -> str:
     if value is None or value is pd.NA or value is pd.NaT:
-        return "-"
+        return _NULL
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "-" if value != value else f"{value:.2f}"  # noqa: PLR0124 - NaN is not itself
+        if math.isnan(value):
+            return _NULL
+        return f"{value:.2g}" if 0 < abs(value) < _SMALL else f"{value:.2f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return shown(value, 200)

@@ -1,0 +1,322 @@
+"""Many runs against one baseline, corrected for their number; and documents by runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from retab_frames import tables
+from retab_frames.comparison import compare_sides
+from retab_frames.content import RunContent
+from retab_frames.errors import shown
+from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column, frame_of_rows
+from retab_frames.pairing import CHANGES, FAILED, side_of
+from retab_frames.pairs import adjusted
+
+if TYPE_CHECKING:
+    from retab_frames.comparison import RunComparison
+    from retab_frames.pairing import Side
+
+    Run = RunContent | pd.DataFrame
+
+__all__ = ["ManyComparison", "compare_many"]
+
+_RUNS = {
+    "run_id": TEXT,
+    "comparable": TEXT,
+    "documents": WHOLE,
+    **dict.fromkeys(CHANGES, WHOLE),
+    "failure_rate": REAL,
+    "failure_rate_low": REAL,
+    "failure_rate_high": REAL,
+    "failure_p": REAL,
+    "pairs": WHOLE,
+    "ratio": REAL,
+    "ratio_low": REAL,
+    "ratio_high": REAL,
+    "slower_p": REAL,
+    "faster_p": REAL,
+    "equivalent_p": REAL,
+}
+_CELLS = {
+    "document_id": TEXT,
+    "filename": TEXT,
+    "run_id": TEXT,
+    "status": TEXT,
+    "duration_ms": WHOLE,
+    "times_median": REAL,
+    "slow": FLAG,
+}
+_SLOW_QUANTILE = 0.9
+_LEAST_RUNS = 2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ManyComparison:
+    """Several runs compared with one baseline.
+
+    Attributes:
+        baseline_run_id: The run that all others are compared with.
+        runs: One row per other run, in the order given: `run_id`, `comparable`, `documents`, the
+            count of each change, `failure_rate` with its Wilson interval, `failure_p` (McNemar),
+            `pairs`, `ratio` with its interval, `slower_p`, `faster_p`, `equivalent_p` (one-sided, a
+            run's own), then what the number of runs makes of them: `failure_p_adjusted`,
+            `speed_p_adjusted` (of the verdict) and `verdict` ("faster", "slower", "equivalent" or
+            "inconclusive"). The intervals are a run's own, not corrected.
+        cells: One row per document and run, the baseline among them: `document_id`, `filename`,
+            `run_id`, `status` (of the final job), `duration_ms` and `times_median` (its ratio to
+            the median of the run) where completed, `slow` (in the slowest tenth of the run).
+        margin: The slowdown that does not matter, 0.05 for 5 %.
+        confidence: Of the intervals; 1 - confidence is the false discovery rate of the verdicts.
+    """
+
+    baseline_run_id: str | None
+    runs: pd.DataFrame
+    cells: pd.DataFrame
+    margin: float
+    confidence: float
+
+    @cached_property
+    def documents(self) -> pd.DataFrame:
+        """One row per document, those that need a look first.
+
+        `document_id`, `filename`, `runs` (it occurs in), `completed`, `failed` (counts), `flaky`
+        (it both completed and failed), `always_failing`, `slow_runs` (runs in whose slowest tenth
+        it was), `always_slow` (in two or more runs, and in all in which it was completed),
+        `median_ms`, `median_times_median` (the median of its ratios to the median of each run).
+        """
+        cells = self.cells.assign(
+            completed=self.cells["status"] == "completed",
+            failed=self.cells["status"].isin(FAILED),
+        )
+        by = cells.groupby("document_id", sort=False)
+        counts = by[["completed", "failed", "slow"]].sum().astype("int64")
+        runs = by.size()
+        completed, failed, slow = (counts[n] for n in ("completed", "failed", "slow"))
+        found = pd.DataFrame(
+            {
+                "document_id": arrow_column(runs.index, TEXT),
+                "filename": arrow_column(by["filename"].first(), TEXT),
+                "runs": arrow_column(runs, WHOLE),
+                "completed": arrow_column(completed, WHOLE),
+                "failed": arrow_column(failed, WHOLE),
+                "flaky": arrow_column((completed > 0) & (failed > 0), FLAG),
+                "always_failing": arrow_column((failed > 0) & (completed == 0), FLAG),
+                "slow_runs": arrow_column(slow, WHOLE),
+                "always_slow": arrow_column((slow == completed) & (slow >= _LEAST_RUNS), FLAG),
+                "median_ms": arrow_column(by["duration_ms"].median(), REAL),
+                "median_times_median": arrow_column(by["times_median"].median(), REAL),
+            }
+        )
+        order = ["failed", "slow_runs", "median_ms"]
+        return found.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+    def matrix(self, value: str = "status") -> pd.DataFrame:
+        """Return one row per document and one column per run.
+
+        Args:
+            value: A column of `cells`: "status", "duration_ms", "times_median" or "slow".
+
+        Returns:
+            `document_id`, `filename`, then a column per run id, in the order given; null where a
+            run has not the document, or no such value for it.
+        """
+        names = ["status", "duration_ms", "times_median", "slow"]
+        if value not in names:
+            raise ValueError(f"value must be one of {', '.join(names)}, not {value!r}")
+        wide = self.cells.pivot_table(
+            index="document_id", columns="run_id", values=value, aggfunc="first", sort=False
+        )
+        kind = self.cells[value].dtype
+        wide = wide.reindex(self.documents["document_id"])
+        columns = {run: wide[run].astype(kind).array if run in wide else None for run in self._ids}
+        names_of = self.documents[["document_id", "filename"]]
+        return names_of.assign(**columns)
+
+    @property
+    def _ids(self) -> list[str]:
+        return list(dict.fromkeys(self.cells["run_id"]))
+
+    def summary(self) -> str:
+        """Return the comparison in plain words."""
+        return "\n".join(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        lines = [f"{len(self.runs)} runs against {shown(self.baseline_run_id)}"]
+        for verdict in ("slower", "faster"):
+            found = self.runs[self.runs["verdict"] == verdict]
+            told = [f"{shown(r.run_id)} (x {r.ratio:.2f})" for r in found.itertuples()]
+            lines += [f"{verdict.capitalize()}: {', '.join(told)}."] if told else []
+        broken = self.runs[self.runs["broken"] > 0]
+        told = [f"{shown(r.run_id)} ({r.broken})" for r in broken.itertuples()]
+        lines += [f"Documents broken in {', '.join(told)}."] if told else []
+        for name, word in (("flaky", "Flaky"), ("always_slow", "Always slow")):
+            found = self.documents[self.documents[name]]
+            labels = found["filename"].fillna(found["document_id"]).map(shown).tolist()
+            more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""  # noqa: PLR2004
+            lines += [f"{word}: {', '.join(labels[:5])}{more}."] if labels else []
+        return lines
+
+    def to_markdown(self) -> str:
+        """Return the comparison as Markdown, for a pull request."""
+        first, *told = map(tables.markdown_text, self._sentences())
+        lines = "\n".join(f"- {line}" for line in told)
+        return f"## {first}\n\n{lines}\n\n{tables.markdown(_brief(self.runs))}\n"
+
+    def _repr_html_(self) -> str:
+        first, *told = map(tables.html_text, self._sentences())
+        lines = "".join(f"<li>{line}</li>" for line in told)
+        return f"<div><b>{first}</b><ul>{lines}</ul>{tables.html(_brief(self.runs))}</div>"
+
+    def __repr__(self) -> str:
+        counts = self.runs["verdict"].value_counts()
+        told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        return (
+            f"ManyComparison({self.baseline_run_id!r} -> {len(self.runs)} runs"
+            f"{f': {told}' if told else ''}; {len(self.documents)} documents)"
+        )
+
+
+def compare_many(
+    runs: Iterable[Run] | pd.DataFrame,
+    baseline: int | str = 0,
+    *,
+    margin: float = 0.05,
+    confidence: float = 0.95,
+) -> ManyComparison:
+    """Return what several runs changed against one of them.
+
+    Each run is paired with the baseline as in `compare_runs`. With many runs some differ by chance:
+    p-values are corrected by Benjamini and Hochberg (1995), so that of the runs called faster,
+    slower or equivalent at most a share of 1 - confidence is expected to be so called wrongly. A
+    verdict comes from the same t tests against the margin as that of two runs, and equals it for
+    one run.
+
+    Args:
+        runs: Contents or frames of jobs, one run each; or one frame of the jobs of several runs.
+        baseline: Which of the runs the others are compared with: its position or its run id.
+        margin: As in `compare_runs`.
+        confidence: As in `compare_runs`.
+
+    Raises:
+        ValueError: If there are fewer than two runs, one stands twice, or none is the baseline.
+    """
+    sides = [side_of(run, f"run {n}") for n, run in enumerate(_split(runs))]
+    chosen = _baseline([side.run_id for side in sides], baseline)
+    rows = (
+        _row(compare_sides(sides[chosen], side, margin=margin, confidence=confidence))
+        for n, side in enumerate(sides)
+        if n != chosen
+    )
+    return ManyComparison(
+        baseline_run_id=sides[chosen].run_id,
+        runs=_corrected(frame_of_rows(rows, _RUNS), confidence),
+        cells=pd.concat([_cells_of(side) for side in sides], ignore_index=True),
+        margin=margin,
+        confidence=confidence,
+    )
+
+
+def _split(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
+    if isinstance(runs, RunContent):
+        raise TypeError("compare_many takes several runs; this is one")
+    if isinstance(runs, pd.DataFrame):
+        if "run_id" not in runs.columns:
+            raise ValueError("this is no frame of jobs: it has no column run_id")
+        return [part for _, part in runs.groupby("run_id", sort=False)]
+    if not isinstance(runs, Iterable):
+        raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
+    return list(runs)
+
+
+def _baseline(ids: list[str | None], baseline: int | str) -> int:
+    if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
+        raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
+    twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
+    if twice is not None:
+        raise ValueError(f"run {shown(twice)} stands twice among the runs")
+    if isinstance(baseline, str):
+        if baseline not in ids:
+            known = ", ".join(shown(run) for run in ids[:5])
+            raise ValueError(f"run {shown(baseline)} is not among the runs: {known}")
+        return ids.index(baseline)
+    if not -len(ids) <= baseline < len(ids):
+        raise ValueError(f"there is no run {baseline} among {len(ids)}")
+    return baseline % len(ids)
+
+
+def _row(comparison: RunComparison) -> tuple[object, ...]:
+    rate = comparison.failure_rates.iloc[1]
+    ratio = comparison.ratio
+    return (
+        comparison.candidate_run_id,
+        comparison.comparable,
+        len(comparison.documents),
+        *comparison.changes.values(),
+        *(rate[name] for name in ("rate", "rate_low", "rate_high", "p_value")),
+        *(getattr(ratio, name) for name in ("pairs", "ratio", "ratio_low", "ratio_high")),
+        *(getattr(ratio, name) for name in ("slower_p", "faster_p", "equivalent_p")),
+    )
+
+
+def _corrected(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Add the adjusted p-values and the verdicts that they allow.
+
+    Doubled, a one-sided p is below 1 - confidence just where the two-sided interval of that
+    confidence lies beyond the bound, so one run alone gets the verdict of its interval.
+    """
+    one_sided = runs[["slower_p", "faster_p", "equivalent_p"]].to_numpy(np.float64, na_value=np.nan)
+    slower, faster, equivalent = one_sided.T
+    changed = adjusted(np.minimum(1, 2 * np.minimum(slower, faster)))
+    same = adjusted(np.minimum(1, 2 * equivalent))
+    level = 1 - confidence
+    verdict = np.select(
+        [(changed < level) & (slower < faster), changed < level, same < level],
+        ["slower", "faster", "equivalent"],
+        default="inconclusive",
+    )
+    return runs.assign(
+        failure_p_adjusted=arrow_column(adjusted(runs["failure_p"].to_numpy(np.float64)), REAL),
+        speed_p_adjusted=arrow_column(np.where(verdict == "equivalent", same, changed), REAL),
+        verdict=arrow_column(verdict.tolist(), TEXT),
+    )
+
+
+def _cells_of(side: Side) -> pd.DataFrame:
+    final = side.final.reset_index()
+    placeholder = final["is_placeholder"].to_numpy(bool, na_value=True)
+    done = final["status"].eq("completed").to_numpy(bool, na_value=False) & ~placeholder
+    duration = final["duration_ms"].to_numpy(np.float64, na_value=np.nan)
+    duration = np.where(done, duration, np.nan)
+    measured = duration[~np.isnan(duration)]
+    median, high = np.quantile(measured, [0.5, _SLOW_QUANTILE]) if len(measured) else (0, np.inf)
+    filename = final["filename"] if "filename" in final.columns else [None] * len(final)
+    values = {
+        "document_id": final["document_id"],
+        "filename": filename,
+        "run_id": [side.run_id] * len(final),
+        "status": final["status"].mask(placeholder),
+        "duration_ms": duration,
+        "times_median": duration / median if median else np.full(len(final), np.nan),
+        "slow": duration >= high,
+    }
+    return pd.DataFrame({name: arrow_column(values[name], kind) for name, kind in _CELLS.items()})
+
+
+def _brief(runs: pd.DataFrame) -> pd.DataFrame:
+    names = [
+        "run_id",
+        "documents",
+        "broken",
+        "fixed",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "verdict",
+    ]
+    return runs[names]
