@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from csv import QUOTE_NONNUMERIC
 from datetime import datetime
 from html import escape
 from itertools import zip_longest
@@ -20,11 +21,13 @@ from retab_frames.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["duration", "html", "html_text", "markdown", "markdown_text", "terminal"]
+__all__ = ["csv", "duration", "html", "html_text", "markdown", "markdown_text", "terminal"]
 
 _NULL = "-"
 _END = re.compile(r"_(low|high)(_ms)?$")
 """The end of an interval, in the name of its column."""
+_FORMULA = re.compile(r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+"""What spreadsheets read as a formula; the last four are full-width forms."""
 _SMALL = 0.01
 _NARROWEST = 8
 _GAP = "  "
@@ -98,6 +101,26 @@ def html(frame: pd.DataFrame) -> str:
 def html_text(text: str) -> str:
     """Return the text so that a page shows it as it is."""
     return escape(text, quote=True)
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """Return the frame as CSV: raw values, ISO times, every text quoted, null empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets
+    write it themselves; take it off again to have the text.
+    """
+    plain = pd.DataFrame({n: _plain(frame.iloc[:, n]) for n in range(frame.shape[1])}, dtype=object)
+    header = [_FORMULA.sub(r"'\1", str(name)) for name in frame.columns]
+    text: str = plain.to_csv(index=False, header=header, quoting=QUOTE_NONNUMERIC)
+    return text
+
+
+def _plain(column: pd.Series[Any]) -> list[object]:
+    """Return the values as Python's own; times as ISO text, text guarded."""
+    values = [None if pd.isna(value) else value for value in column]
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return [value and value.isoformat() for value in values]
+    return [_FORMULA.sub(r"'\1", v) if isinstance(v, str) else v for v in values]
 
 
 def _html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
