@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from retab_frames.errors import shown
-from retab_frames.estimates import Groups, grouped
+from retab_frames.estimates import OUTLIER_SCORE, checked_confidence, grouped
+from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
+from retab_frames.measures import (
+    COMPLETED,
+    FAILED,
+    beside,
+    censored_sample,
+    check_jobs,
+    check_measure,
+    columns_of,
+    completed_sample,
+    counts_of,
+    groups_of,
+    has_status,
+)
+from retab_frames.survival import Survival
+from retab_frames.survival import cumulative_incidence as aalen_johansen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    Grouping = str | Sequence[str] | pd.Series | None
+    from retab_frames.estimates import Groups
+    from retab_frames.measures import AsOf, Flags, Floats, Grouping, Ints, Measure, Sample
 
-__all__ = ["COUNTS", "Measure", "duration_stats"]
+__all__ = ["Unfinished", "cumulative_incidence", "duration_stats", "slowest"]
 
-Measure = Literal["duration", "queue", "elapsed", "turnaround"]
+Unfinished = Literal["exclude", "censor"]
 
-SPANS: dict[str, tuple[str, str]] = {
-    "queue": ("created_at", "started_at"),
-    "elapsed": ("started_at", "completed_at"),
-    "turnaround": ("created_at", "completed_at"),
-}
-"""The measures that are the time between two others."""
-
-COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
-    "completed": ("completed",),
-    "error": ("error",),
-    "cancelled": ("cancelled",),
-    "unfinished": ("pending", "queued", "running"),
-}
-COUNTS = (*COUNTED_STATUSES, "placeholders", "other")
-"""The counts of a row of `duration_stats`; together they are its jobs."""
+_STILL = {"queue": "waiting", "turnaround": "unfinished"}
+"""What a censored job still is; by default running."""
+_CENSORED_END, _COMPLETED_END, _FAILED_END = range(3)
+_INCIDENCE = {"after_ms": REAL, "completed": REAL, "failed": REAL, "open": REAL, "at_risk": WHOLE}
+_NAMES = ("run_id", "document_id", "job_id", "filename")
+_INSIDE = 1e-9
+"""A curve knows no quantile of 0 or 1; this near to them it gives its first and its last step."""
 
 
 def duration_stats(
@@ -45,32 +51,52 @@ def duration_stats(
     measure: Measure = "duration",
     quantiles: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
     confidence: float = 0.95,
+    unfinished: Unfinished = "exclude",
+    as_of: AsOf = None,
 ) -> pd.DataFrame:
     """Return counts and duration statistics of groups of jobs.
 
     The statistics are of the completed jobs that have the measure; all others are counted beside
     them, so that a group's counts add up to its jobs. Outliers are counted, never dropped.
 
+    Of a run that still runs the short jobs are completed first, so that its statistics are too low.
+    `unfinished="censor"` corrects the quantiles: a job that has taken 8 s so far takes at least
+    8 s, and Kaplan and Meier (1958) say what that tells of the quantiles. Failed jobs stay out:
+    failing is another end, not a long duration, and `cumulative_incidence` shows both.
+
     Args:
         jobs: A frame with the columns of JobsSchema.
-        by: A column, a list of columns, or a Series of the same length; None is one group of all.
+        by: A column, a list of columns, or a Series: by its index where that holds the index of
+            the jobs, by position where it has none of its own; None is one group of all.
         measure: "duration" is `duration_ms` as the API reports it, "queue" the time from created to
             started, "elapsed" from started to completed, "turnaround" from created to completed.
             They need not agree. A negative span is not measured.
         quantiles: Between 0 and 1; linear (type 7), equal to `Series.quantile`.
         confidence: Of the intervals of the quantiles, which are order statistics and hold for any
             distribution. An end that a group is too small for is null: unbounded.
+        unfinished: "exclude" leaves out jobs that have not ended. "censor" takes the quantiles of
+            each group that has some from its Kaplan-Meier curve (type 1: an observed value), the
+            intervals from the log-log band; a quantile that the curve does not reach is null, and
+            `note` says so. Censored are running jobs since `started_at` (for "turnaround" all
+            unfinished ones since `created_at`; for "queue" those that have not started, while a
+            running one counts as started). Total, mean, std, min, max and outliers stay those of
+            completed jobs. A group without unfinished jobs is the same either way.
+        as_of: When the unfinished jobs were last seen, with a time zone; None takes `fetched_at`
+            of each job. A moment before the start (clocks differ) counts as the start.
 
     Returns:
         One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
         `error`, `cancelled`, `unfinished`, `placeholders`, `other` (skipped, null, or a status
-        newer than this library) and `measured` (counts);
+        newer than this library), `measured` (completed and with the measure) and `censored`
+        (counts);
         `total_ms`, `mean_ms`, `std_ms` (n - 1), `min_ms`, then `p50_ms`, `p50_low_ms`,
         `p50_high_ms` for each quantile, `max_ms` (doubles, null where nothing was measured);
-        `outliers` (count; modified z of 3.5 on the log scale).
+        `outliers` (count; modified z of 3.5 on the log scale); `note` (text, null where there is
+        nothing to say of unfinished jobs).
 
     Raises:
-        ValueError: If a column is missing, or a quantile, the confidence or the measure is none.
+        ValueError: If a column is missing; if a quantile, the confidence, the measure, `unfinished`
+            or `as_of` is none; if an unfinished job was last seen at an unknown time.
 
     Example:
         >>> import retab_frames as rf
@@ -82,112 +108,254 @@ def duration_stats(
         ...         )
         >>> rf.duration_stats(jobs, by="run_id")[["run_id", "jobs", "completed", "measured"]].shape
         (5, 4)
+        >>> late = rf.duration_stats(jobs, unfinished="censor", as_of="2026-09-29T08:18:58Z")
+        >>> late[["measured", "censored"]].iloc[0].tolist()
+        [47, 4]
     """
-    _check(jobs, measure, quantiles, confidence)
-    keys, group = _groups(jobs, by)
-    counted = _counts(jobs, group, len(keys))
-    values = _measured(jobs, measure)
-    kept = (counted.pop("is_completed") & ~np.isnan(values)).nonzero()[0]
-    groups = grouped(values[kept], group[kept], len(keys))
-    columns = {name: _column(count, pa.int64()) for name, count in counted.items()}
-    columns["measured"] = _column(groups.sizes, pa.int64())
-    for name, value in _statistics(groups, quantiles, confidence).items():
-        columns[f"{name}_ms"] = _column(value, pa.float64())
-    columns["outliers"] = _column(groups.outliers(), pa.int64())
-    taken = [name for name in keys.columns if name in columns]
-    if taken:
-        raise ValueError(f"a group cannot be named {taken[0]!r}, as a statistic is: rename it")
-    return pd.DataFrame(keys.to_dict("series") | columns)
+    check_measure(measure)
+    _check_arguments(quantiles, confidence, unfinished, as_of)
+    censoring = unfinished == "censor"
+    needed = ("status", "is_placeholder", *columns_of(measure, censored=censoring))
+    check_jobs(jobs, needed, "duration_stats")
+    keys, group = groups_of(jobs, by)
+    sample = censored_sample(jobs, measure, as_of) if censoring else completed_sample(jobs, measure)
+    seen = grouped(sample.ms[sample.observed], group[sample.observed], len(keys))
+    completed = has_status(jobs, COMPLETED) & sample.observed
+    more = len(seen.values) > completed.sum()
+    done = grouped(sample.ms[completed], group[completed], len(keys)) if more else seen
+    counts = counts_of(jobs, group, len(keys))
+    counts |= {"measured": done.sizes, "censored": _sums(sample.censored, group, len(keys))}
+    points = _quantiles(seen, quantiles, confidence)
+    for number, curve in _curves(sample, group):
+        _follow(points, number, curve, quantiles, confidence)
+    lost = _sums(sample.lost, group, len(keys))
+    notes = (
+        _censored_notes(counts, seen.sizes, points, lost, measure) if censoring else _notes(counts)
+    )
+    columns = {name: arrow_column(count, WHOLE) for name, count in counts.items()}
+    for name, value in _statistics(done, points).items():
+        columns[f"{name}_ms"] = arrow_column(value, REAL)
+    columns["outliers"] = arrow_column(done.outliers(), WHOLE)
+    columns["note"] = arrow_column(notes, TEXT)
+    return beside(keys, columns)
 
 
-def _statistics(
-    groups: Groups, quantiles: Sequence[float], confidence: float
-) -> dict[str, np.ndarray[Any, Any]]:
-    statistics = {
-        "total": groups.total(),
-        "mean": groups.mean(),
-        "std": groups.std(),
-        "min": groups.quantile(0),
+def cumulative_incidence(
+    jobs: pd.DataFrame,
+    by: Grouping = None,
+    *,
+    measure: Measure = "elapsed",
+    as_of: AsOf = None,
+) -> pd.DataFrame:
+    """Return the share of jobs that are completed, failed and still open after each duration.
+
+    A failed job will never be completed: to leave it out overstates the share that will be, and to
+    take it as still running does so too. Aalen and Johansen (1978) count both ends side by side;
+    jobs that still run are censored, as in `duration_stats(..., unfinished="censor")`.
+
+    Args:
+        jobs: A frame with the columns of JobsSchema.
+        by: As for `duration_stats`.
+        measure: "elapsed", "turnaround" or "duration", which few failed jobs have; a queue has one
+            end only.
+        as_of: As for `duration_stats`.
+
+    Returns:
+        For each group in order of first appearance, a row at 0, at each distinct time of an end,
+        and at the last time that is known of any job: the group's columns; `after_ms` (double);
+        `completed`, `failed` (error, cancelled or skipped) and `open`, shares that add up to 1;
+        `at_risk` (count), the jobs whose end lies at or after that time. Jobs without the measure,
+        of a status that this library does not know, or not begun are left out: `at_risk` in the
+        first row of a group is how many count. A group without any has no rows.
+
+    Raises:
+        ValueError: As `duration_stats`.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         where = (sandbox.workflow_id, "exp_invoices")
+        ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
+        >>> rf.cumulative_incidence(jobs)[["completed", "failed", "open"]].iloc[-1].tolist()
+        [0.75, 0.25, 0.0]
+    """
+    check_measure(measure, ("duration", "elapsed", "turnaround"))
+    needed = ("status", "is_placeholder", *columns_of(measure, censored=True))
+    check_jobs(jobs, needed, "cumulative_incidence")
+    keys, group = groups_of(jobs, by)
+    sample = censored_sample(jobs, measure, as_of)
+    failed = has_status(jobs, FAILED) & ~np.isnan(sample.ms)
+    end = np.select([sample.observed, failed], [_COMPLETED_END, _FAILED_END], _CENSORED_END)
+    known = sample.observed | failed | sample.censored
+    parts = [
+        (number, _incidence(sample.ms[mine], end[mine])) for number, mine in _split(known, group)
+    ]
+    rows = [number for number, part in parts for _ in part["after_ms"]]
+    columns = {
+        name: arrow_column(np.concatenate([[], *(part[name] for _, part in parts)]), kind)
+        for name, kind in _INCIDENCE.items()
     }
+    return beside(keys.iloc[rows].reset_index(drop=True), columns)
+
+
+def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -> pd.DataFrame:
+    """Return the completed jobs that took longest, and how far each is from the rest of its run.
+
+    Args:
+        jobs: A frame with the columns of JobsSchema.
+        n: At most so many rows.
+        measure: As for `duration_stats`.
+
+    Returns:
+        The longest first, ties by run and job: `run_id`, `document_id`, `job_id`, `filename`; the
+        measure, as `duration_ms`, `queue_ms`, ... (double); `times_median`, its ratio to the median
+        of its run's completed jobs (null where that is 0); `is_outlier`, whether it is one of the
+        outliers that `duration_stats(jobs, by="run_id")` counts.
+
+    Raises:
+        ValueError: If a column is missing, the measure is none, or n is negative.
+    """
+    check_measure(measure)
+    if n < 0:
+        raise ValueError(f"n is how many jobs to return, not {n}")
+    check_jobs(jobs, (*_NAMES, "status", "is_placeholder", *columns_of(measure)), "slowest")
+    sample = completed_sample(jobs, measure)
+    kept = sample.observed.nonzero()[0]
+    ms, names = sample.ms[kept], jobs[list(_NAMES)].iloc[kept]
+    keys, group = groups_of(names, "run_id")
+    median = grouped(ms, group, len(keys)).quantile(0.5)[group]
+    frame = pd.DataFrame(
+        {
+            **names.reset_index(drop=True),
+            f"{measure}_ms": arrow_column(ms, REAL),
+            "times_median": arrow_column(ms / np.where(median > 0, median, np.nan), REAL),
+            "is_outlier": arrow_column(_is_outlier(ms, group, len(keys)), FLAG),
+        }
+    )
+    # sorting all jobs for the sake of a few would be slow
+    last = np.partition(ms, -n)[-n] if 0 < n < len(ms) else -np.inf
+    order = [f"{measure}_ms", "run_id", "job_id"]
+    top = frame[ms >= last].sort_values(order, ascending=[False, True, True], kind="stable")
+    return top.head(n).reset_index(drop=True)
+
+
+def _statistics(done: Groups, points: dict[str, Floats]) -> dict[str, Floats]:
+    return {
+        "total": done.total(),
+        "mean": done.mean(),
+        "std": done.std(),
+        "min": done.quantile(0),
+        **points,
+        "max": done.quantile(1),
+    }
+
+
+def _quantiles(seen: Groups, quantiles: Sequence[float], confidence: float) -> dict[str, Floats]:
+    points = {}
     for q in quantiles:
-        name = f"p{100 * q:.10g}"
-        statistics[name] = groups.quantile(q)
-        low, high = groups.quantile_interval(q, confidence)
-        statistics[f"{name}_low"], statistics[f"{name}_high"] = low, high
-    return statistics | {"max": groups.quantile(1)}
+        points[_name(q)] = seen.quantile(q)
+        low, high = seen.quantile_interval(q, confidence)
+        points[f"{_name(q)}_low"], points[f"{_name(q)}_high"] = low, high
+    return points
 
 
-def _check(jobs: pd.DataFrame, measure: str, quantiles: Sequence[float], confidence: float) -> None:
-    if not isinstance(jobs, pd.DataFrame):
-        raise TypeError(f"duration_stats takes a frame of jobs, not {type(jobs).__name__}")
-    if measure != "duration" and measure not in SPANS:
-        raise ValueError(f"measure must be duration, {', '.join(SPANS)}, not {measure!r}")
+def _name(q: float) -> str:
+    return f"p{100 * q:.10g}"
+
+
+def _split(kept: Flags, group: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield the number of each group that has some of the jobs, and which they are."""
+    rows = kept.nonzero()[0]
+    rows = rows[np.argsort(group[rows], kind="stable")]
+    numbers, starts = np.unique(group[rows], return_index=True)
+    yield from zip(numbers.tolist(), np.split(rows, starts[1:]), strict=bool(len(numbers)))
+
+
+def _curves(sample: Sample, group: Ints) -> Iterator[tuple[int, Survival]]:
+    """Yield the Kaplan-Meier curve of each group that has censored jobs."""
+    concerned = np.isin(group, group[sample.censored])
+    for number, mine in _split((sample.observed | sample.censored) & concerned, group):
+        yield number, Survival(sample.ms[mine], sample.observed[mine])
+
+
+def _follow(
+    points: dict[str, Floats],
+    number: int,
+    curve: Survival,
+    quantiles: Sequence[float],
+    confidence: float,
+) -> None:
+    """Replace the quantiles of one group by those of its curve."""
+    for q in quantiles:
+        found = curve.quantile(min(max(q, _INSIDE), 1 - _INSIDE), confidence)
+        for end, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
+            points[f"{_name(q)}{end}"][number] = value
+
+
+def _notes(counts: dict[str, Ints]) -> list[str | None]:
+    return [f"{n} unfinished left out: biased low" if n else None for n in counts["unfinished"]]
+
+
+def _censored_notes(
+    counts: dict[str, Ints], sizes: Ints, points: dict[str, Floats], lost: Ints, measure: str
+) -> list[str | None]:
+    """Say of each group with unfinished jobs what its statistics are of."""
+    notes: list[str | None] = [None] * len(sizes)
+    still = _STILL.get(measure, "running")
+    names = [name for name in points if not name.endswith(("_low", "_high"))]
+    for number in (counts["censored"] + lost).nonzero()[0].tolist():
+        count, measured = int(counts["censored"][number]), int(counts["measured"][number])
+        said = []
+        if count:
+            missing = [name for name in names if np.isnan(points[name][number])]
+            reached = f"{', '.join(missing)} not reached: " if missing else ""
+            said.append(f"{reached}{count} of {count + sizes[number]} still {still}")
+        if lost[number]:
+            said.append(f"{lost[number]} more left out, it is not known since when: biased low")
+        if count and measured:
+            said.append(f"mean, total and extremes are of the {measured} completed")
+        notes[number] = "; ".join(said)
+    return notes
+
+
+def _check_arguments(
+    quantiles: Sequence[float], confidence: float, unfinished: str, as_of: AsOf
+) -> None:
     if isinstance(quantiles, float | int) or not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"quantiles lie between 0 and 1, not {quantiles!r}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
-    needed = ("status", "is_placeholder", *SPANS.get(measure, ("duration_ms",)))
-    missing = [name for name in needed if name not in jobs.columns]
-    if missing:
-        raise ValueError(f"this is no frame of jobs: it has no column {', '.join(missing)}")
+    checked_confidence(confidence)
+    if unfinished not in {"exclude", "censor"}:
+        raise ValueError(f"unfinished must be exclude or censor, not {unfinished!r}")
+    if as_of is not None and unfinished != "censor":
+        raise ValueError('as_of is of use only with unfinished="censor"')
 
 
-def _groups(
-    jobs: pd.DataFrame, by: Grouping
-) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Return a row of keys for each group, and the number of the group of each job."""
-    if by is None:
-        return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(jobs), dtype=np.int64)
-    if isinstance(by, pd.Series):
-        if len(by) != len(jobs):
-            raise ValueError(f"`by` has {len(by)} values for {len(jobs)} jobs")
-        keys = by.reset_index(drop=True).to_frame(by.name if by.name is not None else "group")
-    else:
-        names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
-        if not names:
-            raise ValueError("`by` names no column; None takes all jobs as one group")
-        missing = [name for name in names if name not in jobs.columns]
-        if missing:
-            raise ValueError(
-                f"there is no column {shown(', '.join(map(str, missing)))} to group by"
-            )
-        keys = jobs[names].reset_index(drop=True)
-    number = keys.groupby(list(keys.columns), sort=False, dropna=False).ngroup().to_numpy()
-    first = np.unique(number, return_index=True)[1]
-    return keys.iloc[first].reset_index(drop=True), number.astype(np.int64)
+def _sums(mask: Flags, group: Ints, groups: int) -> Ints:
+    return np.bincount(group[mask], minlength=groups)
 
 
-def _counts(
-    jobs: pd.DataFrame, group: np.ndarray[Any, np.dtype[np.int64]], groups: int
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the counts of each group, and which jobs are completed."""
-    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
-    status = jobs["status"]
-    masks = {
-        name: status.isin(statuses).to_numpy(dtype=bool) & ~placeholder
-        for name, statuses in COUNTED_STATUSES.items()
+def _incidence(ms: Floats, end: Ints) -> dict[str, Floats | Ints]:
+    """Return the columns of one group's curve."""
+    found = aalen_johansen(ms, end, (_COMPLETED_END, _FAILED_END))
+    after = np.unique(np.concatenate([[0.0], found.times, [ms.max()]]))
+    step = np.searchsorted(found.times, after, side="right")
+    shares = {
+        "completed": np.concatenate([[0.0], found.incidence[_COMPLETED_END]])[step],
+        "failed": np.concatenate([[0.0], found.incidence[_FAILED_END]])[step],
+        "open": np.concatenate([[1.0], found.still_open])[step],
     }
-    masks["placeholders"] = placeholder
-    masks["other"] = ~np.logical_or.reduce(list(masks.values()))
-    counts = {name: np.bincount(group[mask], minlength=groups) for name, mask in masks.items()}
-    jobs_of = np.bincount(group, minlength=groups)
-    return {"jobs": jobs_of, **counts, "is_completed": masks["completed"]}
+    at_risk = len(ms) - np.searchsorted(np.sort(ms), after, side="left")
+    return {"after_ms": after, **shares, "at_risk": at_risk}
 
 
-def _measured(jobs: pd.DataFrame, measure: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the measure of each job in ms; NaN where there is none."""
-    if measure == "duration":
-        return jobs["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
-    # cast after the conversion: older pyarrow takes the numbers of another unit as they are
-    times = (pa.array(jobs[name], from_pandas=True) for name in SPANS[measure])
-    begin, end = (array.cast(pa.timestamp("us", tz="UTC")) for array in times)
-    # in whole microseconds: the difference of two doubles would not be exact
-    micros = pc.subtract(end, begin).cast(pa.int64())
-    micros = pc.if_else(pc.greater_equal(micros, 0), micros, None)
-    spans = pc.divide(micros.cast(pa.float64()), 1000)
-    return np.asarray(spans.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _column(values: np.ndarray[Any, Any], kind: pa.DataType) -> pd.Series[Any]:
-    array = pa.array(values, kind, from_pandas=True)
-    return pd.Series(pd.arrays.ArrowExtensionArray(array))
+def _is_outlier(ms: Floats, group: Ints, groups: int) -> Flags:
+    """Tell of each value whether `Groups.outliers` counts it."""
+    logs = np.log(np.maximum(ms, 1.0))
+    found = grouped(logs, group, groups)
+    distance = np.abs(logs - found.quantile(0.5)[group])
+    mad = grouped(distance, group, groups).quantile(0.5) * 1.4826
+    iqr = (found.quantile(0.75) - found.quantile(0.25)) / 1.349
+    scale = np.where(mad > 0, mad, iqr)[group]
+    flags: Flags = (scale > 0) & (distance >= OUTLIER_SCORE * scale)
+    return flags

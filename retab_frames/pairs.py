@@ -147,6 +147,7 @@ class PairedRatio:
         """Whether the log ratios are so skewed that t intervals may cover less than they claim.
 
         D'Agostino's test of skewness (1970) with p below 0.01; never below 8 pairs, which it needs.
+        Heavy tails on both sides may set it off too.
         """
         if self.pairs < FEWEST_FOR_SKEW or self._error == 0:
             return False

@@ -1,0 +1,1 @@
+"""Seeded simulations of what the statistics promise: pytest -m simulations."""
