@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
 from retab_frames.storage import LocalStorage
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 NAME = "jobs/exp/run.parquet"
 
@@ -151,6 +154,10 @@ try:
     storage.move("jobs/old", "jobs/moved")
 except SnapshotWriteError as error:
     print("move", "cannot move jobs/old to jobs/moved: Permission denied" in str(error))
+try:
+    storage.delete("jobs/old")
+except SnapshotWriteError as error:
+    print("delete", "cannot delete jobs/old: Permission denied (EACCES)" in str(error))
 """
 
 
@@ -173,8 +180,196 @@ def test_read_only_folder_stays_as_it_is(tmp_path: Path) -> None:
         "jobs/old True",
         "other/new True",
         "move True",
+        "delete True",
     ]
     assert files_in(root) == {"jobs/old": b"old"}
+
+
+CLOSED = """
+import os, sys
+from retab_frames.errors import SnapshotCorruptError
+from retab_frames.storage import LocalStorage
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+storage = LocalStorage(".")
+for ask in (storage.names, storage.walk, storage.read, storage.size, storage.modified):
+    try:
+        print(ask.__name__, ask("closed" if ask.__name__ in ("names", "walk") else "closed/x"))
+    except SnapshotCorruptError as error:
+        print(ask.__name__, error, error.file)
+try:
+    print("walk all", list(storage.walk()))
+except SnapshotCorruptError as error:
+    print("walk all", error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX modes")
+def test_closed_folder_is_not_an_empty_one(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    (root / "closed").mkdir(parents=True)
+    (root / "closed/x").write_bytes(b"data")
+    (root / "closed").chmod(0)
+    try:
+        out = said(child(CLOSED, str(root)))
+    finally:
+        (root / "closed").chmod(0o755)
+    denied = "Permission denied (EACCES)"
+    assert out.splitlines() == [
+        f"names cannot list closed: {denied} closed",
+        f"walk cannot list closed: {denied} closed",
+        f"read cannot read closed/x: {denied} closed/x",
+        f"size cannot read closed/x: {denied} closed/x",
+        f"modified cannot read closed/x: {denied} closed/x",
+        f"walk all cannot list .: {denied}",
+    ]
+
+
+NO_HANDLES = """
+import os, resource, sys
+from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
+from retab_frames.storage import LocalStorage
+storage = LocalStorage(sys.argv[1])
+storage.create("jobs/old", b"old")
+list(storage.walk())
+calls = {
+    "create": lambda: storage.create("new/file", b"data"),
+    "move": lambda: storage.move("jobs/old", "other/old"),
+    "delete": lambda: storage.delete("jobs/old"),
+    "read": lambda: storage.read("jobs/old"),
+    "names": lambda: storage.names("jobs"),
+    "walk": lambda: list(storage.walk()),
+}
+used = max(map(int, os.listdir("/proc/self/fd")))
+resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+for name in ("read", "names", "walk", "create", "move", "delete"):
+    try:
+        print(name, calls[name]())
+    except (SnapshotCorruptError, SnapshotWriteError) as error:
+        print(name, type(error).__name__, "EMFILE" in str(error))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts its handles in /proc")
+def test_no_free_handles(tmp_path: Path) -> None:
+    out = said(child(NO_HANDLES, str(tmp_path)))
+    assert out.splitlines() == [
+        "read SnapshotCorruptError True",
+        "names SnapshotCorruptError True",
+        "walk SnapshotCorruptError True",
+        "create SnapshotWriteError True",
+        "move SnapshotWriteError True",
+        "delete SnapshotWriteError True",
+    ]
+
+
+STEPS = ("open", "fsync", "close", "link", "unlink", "mkdir", "replace", "rename", "stat")
+FAULTS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS, errno.EMFILE, errno.EINTR]
+
+
+def fail_at(number: int, error: BaseException, environment: pytest.MonkeyPatch) -> list[str]:
+    """Make one call to the system fail, by its number; return the list that the calls go to."""
+    calls: list[str] = []
+
+    def failing(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            # a handle that cannot be closed is closed all the same
+            done = real(*args, **kwargs) if name == "close" else None
+            if len(calls) == number:
+                raise error
+            return done if name == "close" else real(*args, **kwargs)
+
+        return call
+
+    for name in STEPS:
+        environment.setattr(os, name, failing(name, getattr(os, name)))
+    return calls
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=errno.errorcode.get)
+def test_a_failure_at_any_step_of_a_write_leaves_all_or_nothing(tmp_path: Path, fault: int) -> None:
+    """Whatever step fails, the file is there whole or not at all, and only our error is raised."""
+    told = []
+    for number in range(1, 40):
+        storage = LocalStorage(tmp_path / str(number))
+        with pytest.MonkeyPatch.context() as environment:
+            calls = fail_at(number, OSError(fault, os.strerror(fault)), environment)
+            try:
+                created = storage.create(NAME, b"data")
+            except SnapshotWriteError as error:
+                created = None
+                assert errno.errorcode[fault] in str(error)  # noqa: PT017
+        left = files_in(storage.root) if storage.root.exists() else {}
+        assert {name for name in left if not name.endswith(".tmp")} <= {NAME}
+        assert set(left.values()) <= {b"data"}
+        if created is not None:
+            assert (created, left[NAME]) == (True, b"data")
+        if set(left) - {NAME}:
+            assert calls[number - 1] == "unlink"
+        told.append(created)
+        assert storage.create(NAME, b"data") is (NAME not in left)
+        if len(calls) < number:
+            break
+    assert told.count(None) >= 10
+    assert told[-1] is True
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=errno.errorcode.get)
+def test_a_failure_at_any_step_of_a_move_loses_nothing(tmp_path: Path, fault: int) -> None:
+    for number in range(1, 40):
+        storage = LocalStorage(tmp_path / str(number))
+        storage.create("a/x", b"data")
+        with pytest.MonkeyPatch.context() as environment:
+            calls = fail_at(number, OSError(fault, os.strerror(fault)), environment)
+            try:
+                storage.move("a/x", "b/x")
+            except SnapshotWriteError as error:
+                assert errno.errorcode[fault] in str(error)  # noqa: PT017
+        left = files_in(storage.root)
+        assert left in ({"a/x": b"data"}, {"b/x": b"data"})
+        storage.move("a/x", "b/x")
+        assert files_in(storage.root) == {"b/x": b"data"}
+        if len(calls) < number:
+            return
+
+
+def test_an_interrupt_at_any_step_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    for number in range(1, 40):
+        storage = LocalStorage(tmp_path / str(number))
+        with pytest.MonkeyPatch.context() as environment:
+            calls = fail_at(number, KeyboardInterrupt(), environment)
+            try:
+                storage.create(NAME, b"data")
+            except KeyboardInterrupt:
+                assert len(calls) >= number
+        left = files_in(storage.root) if storage.root.exists() else {}
+        if calls[number - 1 : number] != ["unlink"]:
+            assert left in ({}, {NAME: b"data"})
+        if len(calls) < number:
+            return
+    pytest.fail("a write has more steps than were tried")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds its handles in /proc")
+def test_folders_and_names_are_flushed_whoever_made_them(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that was killed may have left folders and names that no power cut would keep."""
+    storage.create(NAME, b"data")
+    flushed = []
+    flush = os.fsync
+
+    def note(handle: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    assert LocalStorage(storage.root).create(NAME, b"data") is False
+    folders = [name for name in flushed if not name.endswith(".tmp")]
+    root = str(storage.root)
+    assert folders == [root, f"{root}/jobs", f"{root}/jobs/exp"]
 
 
 RACE = """
@@ -255,6 +450,34 @@ def test_move_over_a_folder(storage: LocalStorage) -> None:
     with pytest.raises(SnapshotWriteError, match="cannot move jobs/old to archive/jobs/old: Is a"):
         storage.move("jobs/old", "archive/jobs/old")
     assert storage.read("jobs/old") == b"data"
+
+
+def test_size_and_time(storage: LocalStorage) -> None:
+    storage.create(NAME, b"four")
+    os.utime(storage.root / NAME, (0, 1_700_000_000.5))
+    assert storage.size(NAME) == 4
+    assert storage.modified(NAME) == datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC)
+
+
+def test_walk_does_not_follow_links_to_folders(storage: LocalStorage) -> None:
+    storage.create("a/b/x", b"")
+    (storage.root / "a/b/back").symlink_to(storage.root / "a")
+    assert list(storage.walk()) == ["a/b/x"]
+
+
+def test_delete_of_a_folder(storage: LocalStorage) -> None:
+    storage.create(NAME, b"data")
+    with pytest.raises(SnapshotWriteError, match=r"cannot delete jobs/exp: .*\((EISDIR|EPERM)\)"):
+        storage.delete("jobs/exp")
+    assert storage.read(NAME) == b"data"
+
+
+def test_folder_that_is_gone_from_under_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SnapshotWriteError, match="ENOENT"):
+        LocalStorage("store").create(NAME, b"")
 
 
 def test_text_of_a_storage_is_its_folder(storage: LocalStorage) -> None:
