@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retab_frames.client import Client
     from retab_frames.comparison import RunComparison, compare_runs
+    from retab_frames.comparisons import ManyComparison, compare_many
+    from retab_frames.concurrency import timeline
     from retab_frames.content import RunContent
-    from retab_frames.durations import duration_stats
+    from retab_frames.durations import cumulative_incidence, duration_stats, slowest
     from retab_frames.errors import (
         ApiStatusError,
         AuthError,
         ConfigError,
         DeadlineError,
+        GateError,
+        InconclusiveError,
         MalformedResponseError,
+        MissingExtraError,
         NotFoundError,
         PaginationError,
+        QueryError,
         RateLimitError,
+        RegressionError,
         RequestError,
         ResponseTooLargeError,
         RetabFramesError,
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
         SnapshotWriteError,
         TransportError,
     )
+    from retab_frames.gate import assert_no_regression
     from retab_frames.loaders import (
         iter_content,
         load_content,
@@ -42,7 +50,9 @@ if TYPE_CHECKING:
         load_jobs,
         load_runs,
     )
+    from retab_frames.messages import failures
     from retab_frames.sandbox import Sandbox
+    from retab_frames.scanning import scan
     from retab_frames.schemas import (
         ExperimentsSchema,
         HandlesSchema,
@@ -63,14 +73,20 @@ __all__ = [
     "ConfigError",
     "DeadlineError",
     "ExperimentsSchema",
+    "GateError",
     "HandlesSchema",
+    "InconclusiveError",
     "IssuesSchema",
     "JobsSchema",
     "MalformedResponseError",
+    "ManyComparison",
+    "MissingExtraError",
     "NotFoundError",
     "PaginationError",
+    "QueryError",
     "RateLimitError",
     "RawSchema",
+    "RegressionError",
     "RequestError",
     "ResponseTooLargeError",
     "RetabFramesError",
@@ -89,8 +105,12 @@ __all__ = [
     "SnapshotWriteError",
     "SnapshotsSchema",
     "TransportError",
+    "assert_no_regression",
+    "compare_many",
     "compare_runs",
+    "cumulative_incidence",
     "duration_stats",
+    "failures",
     "iter_content",
     "load_content",
     "load_experiments",
@@ -99,6 +119,9 @@ __all__ = [
     "load_runs",
     "read_content",
     "read_contents",
+    "scan",
+    "slowest",
+    "timeline",
     "validate",
 ]
 
@@ -109,14 +132,20 @@ _ROOM_OF = {
     "ConfigError": "errors",
     "DeadlineError": "errors",
     "ExperimentsSchema": "schemas",
+    "GateError": "errors",
     "HandlesSchema": "schemas",
+    "InconclusiveError": "errors",
     "IssuesSchema": "schemas",
     "JobsSchema": "schemas",
     "MalformedResponseError": "errors",
+    "ManyComparison": "comparisons",
+    "MissingExtraError": "errors",
     "NotFoundError": "errors",
     "PaginationError": "errors",
+    "QueryError": "errors",
     "RateLimitError": "errors",
     "RawSchema": "schemas",
+    "RegressionError": "errors",
     "RequestError": "errors",
     "ResponseTooLargeError": "errors",
     "RetabFramesError": "errors",
@@ -135,8 +164,12 @@ _ROOM_OF = {
     "SnapshotWriteError": "errors",
     "SnapshotsSchema": "schemas",
     "TransportError": "errors",
+    "assert_no_regression": "gate",
+    "compare_many": "comparisons",
     "compare_runs": "comparison",
+    "cumulative_incidence": "durations",
     "duration_stats": "durations",
+    "failures": "messages",
     "iter_content": "loaders",
     "load_content": "loaders",
     "load_experiments": "loaders",
@@ -145,6 +178,9 @@ _ROOM_OF = {
     "load_runs": "loaders",
     "read_content": "sources",
     "read_contents": "sources",
+    "scan": "scanning",
+    "slowest": "durations",
+    "timeline": "concurrency",
     "validate": "schemas",
 }
 """The module of each public name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,19 @@ import pyarrow as pa
 
 from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError, shown
 from retab_frames.manifest import Manifest, folder_name
+from retab_frames.packs import Packs
 from retab_frames.schemas import SnapshotsSchema, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from retab_frames.storage import LocalStorage
+    from retab_frames.storage import Storage
 
-__all__ = ["Catalog", "manifest_name"]
+__all__ = ["MARKER", "Catalog", "manifest_name"]
 
 MARKER = "retab-frames.json"
 MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
+_VERSION = 1
 
 
 class Catalog:
@@ -30,12 +33,16 @@ class Catalog:
         files: The files of the store.
     """
 
-    def __init__(self, files: LocalStorage) -> None:
+    def __init__(self, files: Storage) -> None:
         self._files = files
 
     def exists(self) -> bool:
         """Return whether anything was ever written here."""
-        return MARKER in self._files.names("")
+        try:
+            self._files.size(MARKER)
+        except FileNotFoundError:
+            return False
+        return True
 
     def newest(self, run_id: str) -> Manifest | None:
         """Return the newest revision of a run, None if there is none.
@@ -44,29 +51,60 @@ class Catalog:
             SnapshotCorruptError: If its manifest is damaged.
             SnapshotError: If the store is of a format that this library does not read.
         """
-        self._check_marker()
+        self.check_marker()
         return self._newest_in(folder_name(run_id))
 
     def revision(self, run_id: str, revision: int) -> Manifest | None:
         """Return a revision of a run, None if there is none; raises as `newest`."""
-        self._check_marker()
+        self.check_marker()
         file = manifest_name(run_id, revision)
         try:
             return self._opened(file)
         except FileNotFoundError:
             return None
 
-    def all(self) -> Iterator[Manifest]:
-        """Yield the newest revision of every run, a damaged one left out with a warning."""
-        self._check_marker()
-        for folder in self._files.names("manifests"):
+    def before(self, manifest: Manifest) -> list[Manifest]:
+        """Return the revision before one; none for the first, or where it cannot be read."""
+        try:
+            found = self._opened(manifest_name(manifest.run_id, manifest.revision - 1))
+        except (FileNotFoundError, SnapshotError):
+            return []
+        return [found]
+
+    def folders(self) -> list[str]:
+        """Return the folders of the runs, sorted; raises SnapshotError as `newest`."""
+        self.check_marker()
+        return self._files.names("manifests")
+
+    def revisions(self, folder: str) -> Iterator[tuple[str, Manifest | SnapshotError]]:
+        """Yield each manifest of a run, oldest first: its file, and it or why it cannot be read."""
+        for revision in self._revisions(folder):
+            file = f"manifests/{folder}/{revision:06}.json"
             try:
-                manifest = self._newest_in(folder)
+                yield file, self._opened(file)
+            except FileNotFoundError:
+                continue
+            except SnapshotError as error:
+                yield file, error
+
+    def all(self) -> Iterator[Manifest]:
+        """Yield the newest revision of every run, a damaged one left out with a warning.
+
+        Those that are in a pack are read from its index: one file instead of one for each run.
+        """
+        self.check_marker()
+        packed = self._packed()
+        for folder, revision in self._newest_revisions().items():
+            known = packed.get(folder)
+            if known is not None and known.revision == revision:
+                yield known
+                continue
+            try:
+                manifest = self._opened(f"manifests/{folder}/{revision:06}.json")
             except SnapshotCorruptError as error:
                 warnings.warn(f"left out: {error}", RetabFramesWarning, stacklevel=4)
                 continue
-            if manifest is not None:
-                yield manifest
+            yield manifest
 
     def table(self) -> pa.Table:
         """Return the newest revisions, by experiment and then by when the run was made.
@@ -87,14 +125,34 @@ class Catalog:
     def mark(self) -> None:
         """Mark the folder as a store, or check that it is one that this library can write."""
         if not self._files.create(MARKER, MARKER_TEXT):
-            self._check_marker()
+            self.check_marker()
+
+    def _packed(self) -> dict[str, Manifest]:
+        """Return the manifests that packs hold, by the folder of the run."""
+        found: dict[str, Manifest] = {}
+        for pack in Packs(self._files).all():
+            # a damaged index is no loss: each run has its own manifest
+            if not isinstance(pack, SnapshotError):
+                found |= pack.revisions()
+        return found
+
+    def _newest_revisions(self) -> dict[str, int]:
+        """Return the number of the newest revision of each run, by its folder, from one listing."""
+        found: dict[str, int] = {}
+        for name in self._files.walk("manifests"):
+            _, _, rest = name.partition("/")
+            folder, _, file = rest.partition("/")
+            if match := _MANIFEST.fullmatch(file):
+                found[folder] = max(found.get(folder, 0), int(match[1]))
+        return found
 
     def _newest_in(self, folder: str) -> Manifest | None:
-        names = [name for name in self._files.names(f"manifests/{folder}") if _is_manifest(name)]
-        if not names:
-            return None
-        file = f"manifests/{folder}/{names[-1]}"
-        return self._opened(file)
+        revisions = self._revisions(folder)
+        return self._opened(f"manifests/{folder}/{revisions[-1]:06}.json") if revisions else None
+
+    def _revisions(self, folder: str) -> list[int]:
+        names = self._files.names(f"manifests/{folder}")
+        return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
 
     def _opened(self, file: str) -> Manifest:
         manifest = Manifest.opened(self._files.read(file), file)
@@ -106,7 +164,8 @@ class Catalog:
             file=file,
         )
 
-    def _check_marker(self) -> None:
+    def check_marker(self) -> None:
+        """Check that the folder is a store of this format, or none yet; raises as `newest`."""
         try:
             marker = json.loads(self._files.read(MARKER))
             version = marker["version"] if marker["format"] == "retab-frames-store" else None
@@ -114,23 +173,22 @@ class Catalog:
             return
         except (ValueError, KeyError, TypeError):
             version = None
-        if version != 1:
-            raise SnapshotError(
-                f"{shown(str(self._files))} is no store that this library reads: {MARKER} should "
-                f"say version 1, and says {shown(version)}"
-            )
+        if version == _VERSION:
+            return
+        newer = isinstance(version, int) and version > _VERSION
+        raise SnapshotError(
+            f"{shown(str(self._files))} is no store that this library reads: {MARKER} should say "
+            f"version {_VERSION}, and says {shown(version)}{'; upgrade retab-frames' * newer}"
+        )
 
 
+_MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
 _ORDER = ("experiment_id", "run_created_at", "run_id")
 
 
 def manifest_name(run_id: str, revision: int) -> str:
     """Return the name of the manifest of a revision."""
     return f"manifests/{folder_name(run_id)}/{revision:06}.json"
-
-
-def _is_manifest(name: str) -> bool:
-    return name.endswith(".json") and name[:-5].isdigit()
 
 
 def _row(manifest: Manifest) -> dict[str, object]:

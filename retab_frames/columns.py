@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,9 @@ from retab_frames.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Column", "Misfit", "fit", "flags", "reals", "texts", "times", "wholes"]
+    from msgspec import Raw
+
+__all__ = ["Column", "Misfit", "fit", "flags", "json_texts", "reals", "texts", "times", "wholes"]
 
 TIME = pa.timestamp("us", tz="UTC")
 _FIRST, _LAST = (
@@ -55,6 +58,16 @@ def texts(values: Sequence[Any]) -> Column:
         return Column(pa.array(values, pa.string()), [])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return _each(values, pa.string(), _text)
+
+
+def json_texts(values: Sequence[Raw]) -> pa.Array:
+    """Return JSON texts as they came, null where there is none; their bytes are copied once."""
+    lengths = np.fromiter(map(len, values), np.int32, len(values))
+    ends = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum(lengths, out=ends[1:])
+    sent = np.packbits(lengths > 0, bitorder="little")
+    buffers = [pa.py_buffer(each) for each in (sent, ends, b"".join(values))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
 
 
 def flags(values: Sequence[Any]) -> Column:

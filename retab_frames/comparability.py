@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from retab_frames.errors import shown
 from retab_frames.frames import TEXT, frame_of_rows
-from retab_frames.pairing import ENDED
+from retab_frames.pairing import ENDED, ENDED_BOTH
 from retab_frames.records import TERMINAL_RUN
+from retab_frames.tables import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,6 +81,8 @@ def _documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> _Check:
     alone = {name: int((documents["change"] == name).sum()) for name in ("added", "removed")}
     if len(documents) == sum(alone.values()):
         return _Check("documents", counts, "no", "the runs have no document in common")
+    if not documents["change"].isin(ENDED_BOTH).any():
+        return _Check("documents", counts, "no", "no document has ended in both runs")
     if any(alone.values()):
         told = " and ".join(f"{n} {name}" for name, n in alone.items() if n)
         return _Check("documents", counts, "warning", f"{told}: only the common ones are compared")
@@ -101,9 +104,8 @@ def _kind(sides: tuple[Side, Side]) -> _Check:
 
 
 def _kinds(side: Side) -> set[str]:
-    if "block_kind" not in side.jobs.columns:
-        return set()
-    return set(side.jobs["block_kind"].dropna())
+    recorded = [side.record["block_kind"]] if "block_kind" in side.record else []
+    return set(side.jobs["block_kind"].dropna()) or set(recorded)
 
 
 def _same(sides: tuple[Side, Side], check: str, field: str, reason: str) -> _Check:
@@ -131,33 +133,42 @@ def _ended(sides: tuple[Side, Side]) -> _Check:
         for side in sides
     ]
     counts = [int(mask.sum()) for mask in is_open]
-    told = [
-        side.record.get("status") or ("running" if n else "ended")
-        for side, n in zip(sides, counts, strict=True)
-    ]
+    told = [_state(side, n) for side, n in zip(sides, counts, strict=True)]
+    if None in told:
+        return _Check("ended", told, "unknown", "a side has no job that was run")
     reasons = list(_not_ended(sides, counts))
     if any(len(side.final) and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
         return _Check("ended", told, "no", "; ".join(reasons))
     return _Check("ended", told, "warning" if reasons else "yes", "; ".join(reasons) or None)
 
 
+def _state(side: Side, not_ended: int) -> str | None:
+    """Return the status of the run, or what its jobs come to; None where nothing was run."""
+    placeholders = side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
+    if placeholders.all():
+        return None
+    return side.record.get("status") or ("running" if not_ended else "ended")
+
+
 def _not_ended(sides: tuple[Side, Side], counts: list[int]) -> Iterator[str]:
     for name, side, count in zip(("baseline", "candidate"), sides, counts, strict=True):
         if count:
-            yield f"{count} of {len(side.final)} documents of the {name} have not ended"
+            told = f"{count} of {counted(len(side.final), 'document')}"
+            yield f"{told} of the {name} not ended yet"
         elif side.record.get("status") not in (None, *TERMINAL_RUN):
             yield f"the {name} had not ended when its record was read"
 
 
 def _placeholders(sides: tuple[Side, Side]) -> _Check:
-    counts = [
-        int(side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True).sum())
+    names = [
+        set(side.final.index[side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)])
         for side in sides
     ]
+    counts = [len(documents) for documents in names]
     if any(n and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
         return _Check("placeholders", counts, "no", "a side was never run")
     if any(counts):
-        reason = f"{sum(counts)} documents were never run: they are pending"
+        reason = f"{counted(len(set().union(*names)), 'document')} never run on a side: pending"
         return _Check("placeholders", counts, "warning", reason)
     return _Check("placeholders", counts, "yes")
 
@@ -175,8 +186,13 @@ def _jobs(sides: tuple[Side, Side]) -> _Check:
 
 
 def _inputs(documents: pd.DataFrame) -> _Check:
-    changed = int(documents["inputs_changed"].fillna(value=False).sum())
+    known = documents["inputs_changed"].dropna()
+    changed = int(known.sum())
+    if known.empty:
+        reason = "the inputs of no document are known on both sides"
+        return _Check("inputs", (None, None), "unknown", reason)
     if changed:
-        reason = f"the inputs of {changed} documents differ: so may what was made of them"
+        told = counted(changed, "document")
+        reason = f"the inputs of {told} changed: so may what was made of them"
         return _Check("inputs", (None, f"{changed} changed"), "warning", reason)
     return _Check("inputs", (None, "0 changed"), "yes")

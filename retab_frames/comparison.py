@@ -12,7 +12,7 @@ from retab_frames import estimates, tables
 from retab_frames.comparability import comparability, comparable
 from retab_frames.errors import shown
 from retab_frames.frames import REAL, TEXT, WHOLE, frame_of_rows
-from retab_frames.pairing import CHANGES, FAILED, paired_documents, side_of, transitions
+from retab_frames.pairing import CHANGES, ENDED_BOTH, FAILED, paired_documents, side_of, transitions
 from retab_frames.pairs import mcnemar, paired_ratio
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from retab_frames.pairs import PairedRatio
 
 __all__ = ["RunComparison", "compare_runs", "compare_sides"]
-
-_ENDED_ON_BOTH = ("unchanged", "broken", "fixed", "still_failing")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +90,7 @@ class RunComparison:
         `rate_low` and `rate_high` are Wilson's (1927); `p_value` stands in the candidate's row:
         McNemar's exact test on the documents that broke or were fixed.
         """
-        both = self.documents[self.documents["change"].isin(_ENDED_ON_BOTH)]
+        both = self.documents[self.documents["change"].isin(ENDED_BOTH)]
         p_value = mcnemar(self.changes["broken"], self.changes["fixed"])
         rows = []
         for side, run_id in self._run_ids.items():
@@ -104,7 +102,7 @@ class RunComparison:
 
     @cached_property
     def durations(self) -> pd.DataFrame:
-        """One row per side: the durations of the documents that were completed on both.
+        """One row per side: the documents that were completed, with a duration, on both.
 
         `side`, `run_id`, `documents`, then `mean_ms` (BCa bootstrap, seeded; rough below 30
         documents), `geometric_mean_ms` (Student's t on the log scale; null if a duration is 0) and
@@ -112,11 +110,13 @@ class RunComparison:
         interval is unbounded.
         """
         rows = []
+        measured = self._completed[self._completed["delta_ms"].notna()]
         for side, run_id in self._run_ids.items():
-            values = self._completed[f"{side}_duration_ms"].to_numpy(dtype=np.float64)
+            values = measured[f"{side}_duration_ms"].to_numpy(dtype=np.float64)
+            above_zero = values if (values > 0).all() else values[:0]
             found = (
                 estimates.mean(values, self.confidence),
-                estimates.geometric_mean(values, self.confidence),
+                estimates.geometric_mean(above_zero, self.confidence),
                 estimates.quantile(values, 0.5, self.confidence),
             )
             cells = [cell for e in found for cell in (e.value, e.low, e.high)]
@@ -289,7 +289,8 @@ def _sentences(comparison: RunComparison) -> Iterator[str]:
     yield _comparable_sentence(comparison)
     changes = comparison.changes
     counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
-    yield f"{len(comparison.documents)} documents: {counts or 'none'}."
+    told = tables.counted(len(comparison.documents), "document")
+    yield f"{told}: {counts}." if counts else f"{told}."
     before, after = comparison.failure_rates.to_dict("records")
     if before["documents"]:
         level = f"{100 * comparison.confidence:.10g} % interval"
@@ -316,7 +317,8 @@ def _comparable_sentence(comparison: RunComparison) -> str:
 
 def _speed_sentence(ratio: PairedRatio) -> str:
     if not ratio.pairs:
-        return "Speed: not known, no document was completed in both."
+        told = " with a duration above 0" if ratio.left_out else ""
+        return f"Speed: not known, no document was completed in both{told}."
     told = f"Speed: {ratio.verdict}; jobs take {_longer(ratio.ratio)}"
     if ratio.pairs > 1:
         ends = f"{ratio.ratio_low - 1:+.0%} to {ratio.ratio_high - 1:+.0%}".replace("%", " %")
@@ -325,6 +327,8 @@ def _speed_sentence(ratio: PairedRatio) -> str:
     told += f" on the {documents} completed in both"
     if ratio.verdict == "inconclusive" and ratio.pairs > 1:
         told += f"; {_percent(ratio.detectable_ratio - 1)} or more would have shown"
+        if ratio.wilcoxon_p < 1 - ratio.confidence:
+            told += f"; their ranks changed all the same (Wilcoxon p = {ratio.wilcoxon_p:.2g})"
     if ratio.skewed:
         told += "; the ratios are skewed, so the interval may be too narrow"
     return f"{told}."

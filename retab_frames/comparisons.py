@@ -54,6 +54,7 @@ _CELLS = {
 }
 _SLOW_QUANTILE = 0.9
 _LEAST_RUNS = 2
+_MOST_LABELS = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,10 +70,12 @@ class ManyComparison:
             `speed_p_adjusted` (of the verdict) and `verdict` ("faster", "slower", "equivalent" or
             "inconclusive"). The intervals are a run's own, not corrected.
         cells: One row per document and run, the baseline among them: `document_id`, `filename`,
-            `run_id`, `status` (of the final job), `duration_ms` and `times_median` (its ratio to
-            the median of the run) where completed, `slow` (in the slowest tenth of the run).
+            `run_id`, `status` (of the final job; null for a placeholder), `duration_ms` and
+            `times_median` (its ratio to the median of the run) where completed, `slow` (in the
+            slowest tenth of the run, and above its median).
         margin: The slowdown that does not matter, 0.05 for 5 %.
         confidence: Of the intervals; 1 - confidence is the false discovery rate of the verdicts.
+        run_ids: Every run in the order given, the baseline among them.
     """
 
     baseline_run_id: str | None
@@ -80,15 +83,17 @@ class ManyComparison:
     cells: pd.DataFrame
     margin: float
     confidence: float
+    run_ids: tuple[str, ...]
 
     @cached_property
     def documents(self) -> pd.DataFrame:
         """One row per document, those that need a look first.
 
         `document_id`, `filename`, `runs` (it occurs in), `completed`, `failed` (counts), `flaky`
-        (it both completed and failed), `always_failing`, `slow_runs` (runs in whose slowest tenth
-        it was), `always_slow` (in two or more runs, and in all in which it was completed),
-        `median_ms`, `median_times_median` (the median of its ratios to the median of each run).
+        (it both completed and failed), `always_failing` (it failed and never completed),
+        `slow_runs` (runs in whose slowest tenth it was), `always_slow` (in two or more runs, and in
+        all in which it was completed), `median_ms`, `median_times_median` (the median of its ratios
+        to the median of each run).
         """
         cells = self.cells.assign(
             completed=self.cells["status"] == "completed",
@@ -129,38 +134,36 @@ class ManyComparison:
         names = ["status", "duration_ms", "times_median", "slow"]
         if value not in names:
             raise ValueError(f"value must be one of {', '.join(names)}, not {value!r}")
-        wide = self.cells.pivot_table(
-            index="document_id", columns="run_id", values=value, aggfunc="first", sort=False
+        cells = self.cells.set_index("document_id")
+        documents = self.documents["document_id"]
+        columns = {
+            run: cells.loc[(cells["run_id"] == run).to_numpy(bool), value].reindex(documents).array
+            for run in self.run_ids
+        }
+        return pd.concat(
+            [self.documents[["document_id", "filename"]], pd.DataFrame(columns)], axis=1
         )
-        kind = self.cells[value].dtype
-        wide = wide.reindex(self.documents["document_id"])
-        columns = {run: wide[run].astype(kind).array if run in wide else None for run in self._ids}
-        names_of = self.documents[["document_id", "filename"]]
-        return names_of.assign(**columns)
-
-    @property
-    def _ids(self) -> list[str]:
-        return list(dict.fromkeys(self.cells["run_id"]))
 
     def summary(self) -> str:
         """Return the comparison in plain words."""
         return "\n".join(self._sentences())
 
     def _sentences(self) -> list[str]:
-        lines = [f"{len(self.runs)} runs against {shown(self.baseline_run_id)}"]
-        for verdict in ("slower", "faster"):
+        told = {"Not comparable": self.runs.loc[self.runs["comparable"] == "no", "run_id"].tolist()}
+        for verdict in ("slower", "faster", "equivalent", "inconclusive"):
             found = self.runs[self.runs["verdict"] == verdict]
-            told = [f"{shown(r.run_id)} (x {r.ratio:.2f})" for r in found.itertuples()]
-            lines += [f"{verdict.capitalize()}: {', '.join(told)}."] if told else []
+            told[verdict.capitalize()] = [
+                f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
+                for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
+            ]
         broken = self.runs[self.runs["broken"] > 0]
-        told = [f"{shown(r.run_id)} ({r.broken})" for r in broken.itertuples()]
-        lines += [f"Documents broken in {', '.join(told)}."] if told else []
-        for name, word in (("flaky", "Flaky"), ("always_slow", "Always slow")):
+        told["Documents broken in"] = [f"{r.run_id} ({r.broken})" for r in broken.itertuples()]
+        for name in ("flaky", "always_slow"):
             found = self.documents[self.documents[name]]
-            labels = found["filename"].fillna(found["document_id"]).map(shown).tolist()
-            more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""  # noqa: PLR2004
-            lines += [f"{word}: {', '.join(labels[:5])}{more}."] if labels else []
-        return lines
+            label = name.replace("_", " ").capitalize()
+            told[label] = found["filename"].fillna(found["document_id"]).tolist()
+        head = f"{tables.counted(len(self.runs), 'run')} against {shown(self.baseline_run_id)}"
+        return [head, *(f"{name}: {_few(what)}." for name, what in told.items() if len(what))]
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
@@ -177,7 +180,7 @@ class ManyComparison:
         counts = self.runs["verdict"].value_counts()
         told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         return (
-            f"ManyComparison({self.baseline_run_id!r} -> {len(self.runs)} runs"
+            f"ManyComparison({self.baseline_run_id!r} -> {tables.counted(len(self.runs), 'run')}"
             f"{f': {told}' if told else ''}; {len(self.documents)} documents)"
         )
 
@@ -192,10 +195,10 @@ def compare_many(
     """Return what several runs changed against one of them.
 
     Each run is paired with the baseline as in `compare_runs`. With many runs some differ by chance:
-    p-values are corrected by Benjamini and Hochberg (1995), so that of the runs called faster,
-    slower or equivalent at most a share of 1 - confidence is expected to be so called wrongly. A
-    verdict comes from the same t tests against the margin as that of two runs, and equals it for
-    one run.
+    p-values are corrected by Benjamini and Hochberg (1995), so that of the runs called faster or
+    slower, and of those called equivalent, at most a share of 1 - confidence is expected to be so
+    called wrongly. A verdict comes from the same t tests against the margin as that of two runs,
+    and equals it for one run.
 
     Args:
         runs: Contents or frames of jobs, one run each; or one frame of the jobs of several runs.
@@ -204,7 +207,9 @@ def compare_many(
         confidence: As in `compare_runs`.
 
     Raises:
-        ValueError: If there are fewer than two runs, one stands twice, or none is the baseline.
+        TypeError: If these are no runs, or only one.
+        ValueError: If there are fewer than two runs, one stands twice or was never run, or none is
+            the baseline.
     """
     sides = [side_of(run, f"run {n}") for n, run in enumerate(_split(runs))]
     chosen = _baseline([side.run_id for side in sides], baseline)
@@ -219,6 +224,7 @@ def compare_many(
         cells=pd.concat([_cells_of(side) for side in sides], ignore_index=True),
         margin=margin,
         confidence=confidence,
+        run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
     )
 
 
@@ -228,7 +234,10 @@ def _split(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
     if isinstance(runs, pd.DataFrame):
         if "run_id" not in runs.columns:
             raise ValueError("this is no frame of jobs: it has no column run_id")
-        return [part for _, part in runs.groupby("run_id", sort=False)]
+        groups = runs.reset_index(drop=True).groupby(
+            "run_id", sort=False, dropna=False, observed=True
+        )
+        return [part for _, part in groups]
     if not isinstance(runs, Iterable):
         raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
     return list(runs)
@@ -237,6 +246,8 @@ def _split(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
 def _baseline(ids: list[str | None], baseline: int | str) -> int:
     if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
         raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
+    if None in ids:
+        raise ValueError(f"run {ids.index(None)} has no run id, it was never run: leave it out")
     twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
     if twice is not None:
         raise ValueError(f"run {shown(twice)} stands twice among the runs")
@@ -295,17 +306,23 @@ def _cells_of(side: Side) -> pd.DataFrame:
     duration = np.where(done, duration, np.nan)
     measured = duration[~np.isnan(duration)]
     median, high = np.quantile(measured, [0.5, _SLOW_QUANTILE]) if len(measured) else (0, np.inf)
-    filename = final["filename"] if "filename" in final.columns else [None] * len(final)
     values = {
         "document_id": final["document_id"],
-        "filename": filename,
+        "filename": final["filename"],
         "run_id": [side.run_id] * len(final),
         "status": final["status"].mask(placeholder),
         "duration_ms": duration,
         "times_median": duration / median if median else np.full(len(final), np.nan),
-        "slow": duration >= high,
+        # where most take the same time, none of them is slow
+        "slow": (duration >= high) & (duration > median),
     }
     return pd.DataFrame({name: arrow_column(values[name], kind) for name, kind in _CELLS.items()})
+
+
+def _few(labels: list[str]) -> str:
+    """Return the first labels in a row, and how many more there are."""
+    more = len(labels) - _MOST_LABELS
+    return ", ".join(map(shown, labels[:_MOST_LABELS])) + (f" and {more} more" if more > 0 else "")
 
 
 def _brief(runs: pd.DataFrame) -> pd.DataFrame:

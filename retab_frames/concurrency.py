@@ -57,9 +57,9 @@ def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None) -> pd.DataFrame:
 
     A job waits from `created_at` to `started_at` (not at all where it was not told when it was
     created) and runs to `completed_at`. One that has not ended, or is of a status that this library
-    does not know, goes on until it was last seen, or until the last event of its run if that is
-    later. One that ended without a start (cancelled while it waited) never runs. A span that would
-    be negative has length 0.
+    does not know, goes on to the last row of its run: the last event, or the last time that such a
+    job was seen. One that ended without a start (cancelled while it waited) never runs. A span that
+    would be negative has length 0.
 
     Left out are placeholders and jobs whose times do not tell when they ran: completed ones without
     start, ended ones without end, running ones without start, and those without any time.
@@ -109,9 +109,6 @@ def _spells(jobs: pd.DataFrame, run: Ints, as_of: AsOf) -> Spells:
     ended[unseen] = last_seen(jobs[unseen], as_of)
     # with the clocks of several machines a job may end before it began
     ended = np.maximum(ended, begun)
-    last = np.full(run.max(initial=-1) + 1, np.iinfo(np.int64).min)
-    np.maximum.at(last, run[kept], ended[kept])
-    ended = np.where(is_over, ended, last[run])
     started = np.where(is_started, started, ended)
     return Spells(
         run=run[kept],
@@ -169,6 +166,5 @@ def _work(running: Ints, at: Ints, first: Ints, length: Ints) -> Ints:
     """Return how long all jobs of a run together have run before each moment, in µs."""
     # whole microseconds: a sum of many doubles is not exact
     spent = running[:-1] * np.diff(at)
-    spent[first[1:] - 1] = 0
     work = np.concatenate([[0], np.cumsum(spent)])[: len(at)]
     return np.asarray(work - np.repeat(work[first], length))

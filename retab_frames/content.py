@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.flatten import RunPayloads, Tables, flatten, raw_table
+from retab_frames.errors import RetabFramesError, SchemaError
+from retab_frames.flatten import RunPayloads, Tables, batch_of, flatten, issues_table, raw_table
 from retab_frames.issues import of_run
 from retab_frames.records import TERMINAL_RUN
 from retab_frames.rows import Oddity
@@ -19,23 +20,50 @@ from retab_frames.schemas import (
     JobsSchema,
     RawSchema,
     RunsSchema,
-    arrow_schema,
     empty_table,
+    frame_of,
     to_frame,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import pandas as pd
 
     from retab_frames.issues import Issue
+    from retab_frames.schemas import Model
 
-__all__ = ["TERMINAL", "RunContent", "content_of", "failed_content"]
+__all__ = ["TERMINAL", "RunContent", "Validated", "content_of", "contents_of", "failed_content"]
 
 TERMINAL = ("completed", "error", "cancelled", "skipped")
 """The statuses of a job that will not change any more."""
+
+
+class Validated:
+    """The tables of several runs, each validated at most once for all of them.
+
+    What holds for all the rows holds for those of one run, the key included. What does not may
+    still hold for most of the runs, so each of them is validated by itself then.
+    """
+
+    def __init__(self, tables: dict[str, pa.Table]) -> None:
+        self._tables = tables
+        self._fits: dict[str, bool] = {}
+
+    def frame(self, name: str, part: pa.Table, model: Model) -> pd.DataFrame:
+        """Return the part of a run as a validated frame.
+
+        Raises:
+            SchemaError: If it does not fit the model.
+        """
+        if name in self._tables and name not in self._fits:
+            try:
+                to_frame(self._tables[name], model)
+                self._fits[name] = True
+            except SchemaError:
+                self._fits[name] = False
+        return frame_of(part) if self._fits.get(name) else to_frame(part, model)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +82,7 @@ class RunContent:
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
         failed: True where `iter_content(errors="collect")` could not load the run.
+        validated: The tables of which these are parts, where runs were flattened together.
     """
 
     experiment_id: str | None
@@ -64,6 +93,7 @@ class RunContent:
     run_table: pa.Table
     raw_source: Callable[[], pa.Table]
     failed: bool = False
+    validated: Validated = field(default_factory=lambda: Validated({}))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.statuses.items())
@@ -85,27 +115,27 @@ class RunContent:
     @cached_property
     def jobs(self) -> pd.DataFrame:
         """One row per job, fits JobsSchema; rows in the order they came."""
-        return to_frame(self.tables.jobs, JobsSchema)
+        return self.validated.frame("jobs", self.tables.jobs, JobsSchema)
 
     @cached_property
     def handle_inputs(self) -> pd.DataFrame:
         """One row per job and input, fits HandlesSchema."""
-        return to_frame(self.tables.handle_inputs, HandlesSchema)
+        return self.validated.frame("handle_inputs", self.tables.handle_inputs, HandlesSchema)
 
     @cached_property
     def handle_outputs(self) -> pd.DataFrame:
         """One row per job and output, fits HandlesSchema; empty where the API sends none."""
-        return to_frame(self.tables.handle_outputs, HandlesSchema)
+        return self.validated.frame("handle_outputs", self.tables.handle_outputs, HandlesSchema)
 
     @cached_property
     def run(self) -> pd.DataFrame:
         """The run record: one row that fits RunsSchema, or none."""
-        return to_frame(self.run_table, RunsSchema)
+        return self.validated.frame("run", self.run_table, RunsSchema)
 
     @cached_property
     def issues(self) -> pd.DataFrame:
         """What was odd and what was done about it, fits IssuesSchema."""
-        return to_frame(self.tables.issues, IssuesSchema)
+        return self.validated.frame("issues", self.tables.issues, IssuesSchema)
 
     @cached_property
     def raw_rows(self) -> pa.Table:
@@ -129,14 +159,64 @@ def content_of(
     Raises:
         MalformedResponseError: If a row contradicts the contract of the API.
     """
-    tables = flatten([source])
-    jobs = tables.jobs
     record = empty_table(RunsSchema) if run_table is None else run_table
+    return _content(source, flatten([source]), record, run_issues or [], Validated({}))
+
+
+def contents_of(
+    sources: Sequence[RunPayloads],
+    *,
+    run_tables: Sequence[pa.Table] | None = None,
+    run_issues: Sequence[list[Issue]] | None = None,
+) -> list[RunContent | RetabFramesError]:
+    """Return the content of each run, or why there is none; all are flattened together.
+
+    Args:
+        sources: The responses of each run.
+        run_tables: The record of each, a slice of one table; None if there are none.
+        run_issues: What was odd about each record.
+    """
+    records = run_tables or [empty_table(RunsSchema)] * len(sources)
+    odd = run_issues or [[]] * len(sources)
+    try:
+        batch = batch_of(sources) if len(sources) > 1 else None
+    except RetabFramesError:
+        batch = None
+    if batch is None or not batch.is_divisible:
+        return [
+            _content_or_error(source, record, issues)
+            for source, record, issues in zip(sources, records, odd, strict=True)
+        ]
+    shared = {**batch.tables._asdict(), "run": pa.concat_tables(records)}
+    validated = Validated(shared)
+    return [
+        _content(source, tables, record, issues, validated)
+        for source, tables, record, issues in zip(
+            sources, batch.divided(), records, odd, strict=True
+        )
+    ]
+
+
+def _content_or_error(
+    source: RunPayloads, record: pa.Table, issues: list[Issue]
+) -> RunContent | RetabFramesError:
+    try:
+        return content_of(source, run_table=record, run_issues=issues)
+    except RetabFramesError as error:
+        return error
+
+
+def _content(
+    source: RunPayloads,
+    tables: Tables,
+    record: pa.Table,
+    run_issues: list[Issue],
+    validated: Validated,
+) -> RunContent:
+    jobs = tables.jobs
     missing = _missing(source, jobs, record)
-    issues = (run_issues or []) + missing
-    if issues:
-        more = pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
-        tables = tables._replace(issues=pa.concat_tables([tables.issues, more]))
+    if more := run_issues + missing:
+        tables = tables._replace(issues=pa.concat_tables([tables.issues, issues_table(more)]))
     run_id = jobs.column("run_id")[0].as_py() if jobs.num_rows else source.run_id
     experiment_id = source.experiment_id
     if jobs.num_rows:
@@ -149,6 +229,7 @@ def content_of(
         tables=tables,
         run_table=record,
         raw_source=lambda: raw_table(source, jobs),
+        validated=validated,
     )
 
 

@@ -21,7 +21,7 @@ RetabFramesError
 └── SnapshotError
     ├── SnapshotNotFoundError    no such run or revision in the store
     ├── SnapshotConflictError    someone else wrote the same revision first
-    ├── SnapshotWriteError       the file system refused
+    ├── SnapshotWriteError       the file system or the bucket refused
     └── SnapshotCorruptError     a file is missing, cut or altered
 
 RetabFramesWarning               something to know that stopped nothing
@@ -229,7 +229,7 @@ class SnapshotConflictError(SnapshotError):
 
 
 class SnapshotWriteError(SnapshotError):
-    """The file system refused; what was there before is untouched."""
+    """The file system or the bucket refused; the message says what is known of the file."""
 
 
 class SnapshotCorruptError(SnapshotError):

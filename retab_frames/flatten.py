@@ -1,63 +1,59 @@
 """Raw rows -> Arrow tables: the jobs, their handles, and a list of what was odd.
 
-Many runs are flattened in one go, because building the columns costs far more than a row does.
+Many runs are flattened together, because building the columns costs far more than a row does, and
+many rows become columns chunk by chunk, so that they are not held twice.
 """
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from retab_frames.columns import Misfit, fit, texts
-from retab_frames.errors import MalformedResponseError, shown
-from retab_frames.handles import LongHandles, explode, long_handles
-from retab_frames.issues import of_cells, of_handles, of_run, of_values
-from retab_frames.rows import Oddity, RowReader
+from retab_frames.handles import (
+    MOST_WIDE,
+    Fields,
+    Indices,
+    LongHandles,
+    explode,
+    fields_by_run,
+    filenames,
+    long_handles,
+    united,
+)
+from retab_frames.issues import (
+    Issue,
+    Told,
+    of_cells,
+    of_handles,
+    of_many,
+    of_run,
+    of_types,
+    of_values,
+)
+from retab_frames.jobs import Part, job_columns, null_handles
+from retab_frames.payloads import CHUNK, RunPayloads, bodies, decode, kept_rows
 from retab_frames.schemas import IssuesSchema, JobsSchema, RawSchema, arrow_schema
-from retab_frames.wire import NOTHING, Payload, Row, raw_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from retab_frames.issues import Issue
+    from retab_frames.columns import Misfit
 
-__all__ = ["RunPayloads", "Tables", "flatten", "raw_table"]
+__all__ = [
+    "Batch",
+    "Flattener",
+    "RunPayloads",
+    "Tables",
+    "batch_of",
+    "flatten",
+    "issues_table",
+    "raw_table",
+]
 
-JOB_PATHS: dict[str, tuple[str, ...]] = {
-    "block_kind": ("block_kind", "block_type"),
-    "status": ("status", "lifecycle.status"),
-    "attempt": ("attempt",),
-    "artifact_operation": ("artifact.operation",),
-    "artifact_id": ("artifact.id",),
-    "duration_ms": ("timing.duration_ms", "duration_ms"),
-    "created_at": ("timing.created_at", "created_at"),
-    "started_at": ("timing.started_at", "started_at"),
-    "completed_at": ("timing.completed_at", "completed_at"),
-}
-"""Where each column of the jobs stands on the wire; the first that is present counts."""
-
-
-class RunPayloads(NamedTuple):
-    """All the responses of one run.
-
-    Attributes:
-        workflow_id: From the call; None where it is not known.
-        experiment_id: From the call or the envelope; None if only the rows tell.
-        run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
-        payloads: In the order they came.
-        fetched_at: When they arrived; None for a source in hand.
-    """
-
-    workflow_id: str | None
-    experiment_id: str | None
-    run_id: str | None
-    payloads: tuple[Payload, ...]
-    fetched_at: datetime | None
+SIDES = ("handle_inputs", "handle_outputs")
 
 
 class Tables(NamedTuple):
@@ -69,248 +65,227 @@ class Tables(NamedTuple):
     issues: pa.Table
 
 
-class _Run(NamedTuple):
-    """A run whose rows are decoded: one row per job, each with its index among all that came."""
+class Batch(NamedTuple):
+    """The tables of some runs together, and what divides them.
 
-    source: RunPayloads
-    run_id: str | None
-    rows: list[Row]
-    kept: Sequence[int]
-    job_ids: list[str]
+    Attributes:
+        tables: Of all the runs.
+        fields: The handles of each run that are columns of its jobs: of the inputs, the outputs.
+        lengths: How many rows of each table every run has.
+    """
+
+    tables: Tables
+    fields: tuple[dict[int, Fields], ...]
+    lengths: tuple[list[int], ...]
+
+    @property
+    def is_divisible(self) -> bool:
+        """True if every handle of every run is a column."""
+        return all(len(united(runs.values())) <= MOST_WIDE for runs in self.fields)
+
+    def divided(self) -> list[Tables]:
+        """Return the tables of each run, as slices: what `flatten` makes of that run alone."""
+        ends = [np.cumsum(lengths).tolist() for lengths in self.lengths]
+        return [
+            Tables(
+                *(
+                    table.slice(end[run] - length[run], length[run])
+                    for table, end, length in zip(
+                        (self.tables.jobs.select(self._names(run)), *self.tables[1:]),
+                        ends,
+                        self.lengths,
+                        strict=True,
+                    )
+                )
+            )
+            for run in range(len(ends[0]))
+        ]
+
+    def _names(self, run: int) -> list[str]:
+        """Return the columns that the jobs of a run have."""
+        exploded = [
+            f"{side}.{handle}.{name}"
+            for side, runs in zip(SIDES, self.fields, strict=True)
+            for handle, names in runs.get(run, {}).items()
+            for name in names
+        ]
+        return [*arrow_schema(JobsSchema).names, *exploded]
 
 
-def flatten(runs: Sequence[RunPayloads]) -> Tables:
+class _Chunk(NamedTuple):
+    """Some thousand jobs as columns; `run` is the number of the run of each."""
+
+    jobs: dict[str, pa.Array]
+    misfits: list[tuple[str, Misfit]]
+    handles: tuple[LongHandles, LongHandles]
+    run: Indices
+
+
+class Flattener:
+    """Takes runs one by one, and gives their tables."""
+
+    def __init__(self) -> None:
+        self._run_ids: list[str | None] = []
+        self._told: list[list[Issue]] = []
+        self._waiting: list[Part] = []
+        self._rows = 0
+        self._chunks: list[_Chunk] = []
+
+    def add(self, source: RunPayloads) -> None:
+        """Take a run.
+
+        Raises:
+            MalformedResponseError: If a row contradicts the contract of the API: not an object, no
+                id, an id twice with different content, a row of another run.
+        """
+        number = len(self._run_ids)
+        run_id, pieces, reader = decode(source)
+        for piece in pieces:
+            self._waiting.append(
+                Part(
+                    number,
+                    source.workflow_id,
+                    source.experiment_id,
+                    run_id,
+                    source.fetched_at,
+                    *piece,
+                )
+            )
+            self._rows += len(piece[0])
+            if self._rows >= CHUNK:
+                self._settle()
+        self._run_ids.append(run_id)
+        self._told.append(of_run(run_id, reader.told()))
+
+    def batch(self) -> Batch:
+        """Return the tables of all the runs, in their order; the flattener is spent.
+
+        Raises:
+            MalformedResponseError: If neither a row nor its response names the experiment.
+        """
+        self._settle()
+        run = np.concatenate([chunk.run for chunk in self._chunks])
+        names = arrow_schema(JobsSchema).names
+        jobs = {n: _joined([chunk.jobs[n] for chunk in self._chunks]) for n in names}
+        fields = tuple(self._fields(side) for side in (0, 1))
+        wide = {n: column for side in (0, 1) for n, column in self._exploded(side, fields[side])}
+        long = [
+            pa.concat_tables([chunk.handles[side].table for chunk in self._chunks])
+            for side in (0, 1)
+        ]
+        owners = [
+            np.concatenate([chunk.run[chunk.handles[side].job] for chunk in self._chunks])
+            for side in (0, 1)
+        ]
+        issues = self._issues(jobs, run, long, owners, fields)
+        tables = Tables(
+            pa.table({**jobs, **wide}),
+            long[0].combine_chunks(),
+            long[1].combine_chunks(),
+            issues_table([*chain(*issues)]),
+        )
+        counts = [np.bincount(of, minlength=len(issues)).tolist() for of in (run, *owners)]
+        return Batch(tables, fields, (*counts, [len(told) for told in issues]))
+
+    def _fields(self, side: int) -> dict[int, Fields]:
+        found: dict[int, Fields] = {}
+        for chunk in self._chunks:
+            for run, fields in fields_by_run(chunk.handles[side], chunk.run).items():
+                found[run] = united([found[run], fields]) if run in found else fields
+        return found
+
+    def _exploded(
+        self, side: int, runs: dict[int, Fields]
+    ) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        """Yield the columns of the jobs that their handles become."""
+        shown = dict(islice(united(runs.values()).items(), MOST_WIDE))
+        exploded = [explode(chunk.handles[side], shown, len(chunk.run)) for chunk in self._chunks]
+        for handle, names in shown.items():
+            for name in names:
+                yield (
+                    f"{SIDES[side]}.{handle}.{name}",
+                    _joined([columns[handle, name] for columns in exploded]),
+                )
+
+    def _issues(
+        self,
+        jobs: dict[str, pa.ChunkedArray],
+        run: Indices,
+        long: list[pa.Table],
+        owners: list[Indices],
+        fields: tuple[dict[int, Fields], ...],
+    ) -> list[list[Issue]]:
+        """Return the issues of each run."""
+        told: list[Told] = []
+        for chunk in self._chunks:
+            told += of_cells(chunk.jobs, chunk.run, chunk.misfits)
+        told += of_values(jobs, run, self._run_ids)
+        for n, side in enumerate(SIDES):
+            for chunk in self._chunks:
+                told += of_handles(side, chunk.handles[n], chunk.run)
+            told += of_types(side, long[n].column("type"), owners[n], self._run_ids)
+            told += [
+                (len(self._told) - 1, one) for one in of_many(side, len(united(fields[n].values())))
+            ]
+        issues = [list(oddities) for oddities in self._told]
+        for number, issue in told:
+            issues[number].append(issue)
+        return issues
+
+    def _settle(self) -> None:
+        """Make columns of the rows that wait."""
+        if self._chunks and not self._waiting:
+            return
+        parts, self._waiting, self._rows = self._waiting, [], 0
+        rows = [row for part in parts for row in part.rows]
+        columns, misfits = job_columns(rows, parts)
+        sides = [[row.handle_inputs for row in rows], [row.handle_outputs for row in rows]]
+        inputs, outputs = (long_handles(side, columns) for side in sides)
+        columns["filename"] = filenames(inputs, len(rows))
+        run = np.repeat(
+            np.array([part.run for part in parts], dtype=np.int64),
+            np.array([len(part.rows) for part in parts], dtype=np.int64),
+        )
+        self._chunks.append(_Chunk(columns, misfits + null_handles(rows), (inputs, outputs), run))
+
+
+def flatten(runs: Iterable[RunPayloads]) -> Tables:
     """Return the tables of the runs, in their order, rows in the order they came.
 
     Raises:
         MalformedResponseError: If a row contradicts the contract of the API: not an object, no id,
             an id twice with different content, a row of another run.
     """
-    reader = RowReader()
-    issues: list[Issue] = []
-    decoded = []
+    return batch_of(runs).tables
+
+
+def batch_of(runs: Iterable[RunPayloads]) -> Batch:
+    """Return the tables of the runs, and what divides them; raises as `flatten`."""
+    flattener = Flattener()
     for source in runs:
-        run = _decode(source, reader)
-        issues += of_run(run.run_id, [*reader.oddities, *reader.unknown(run.rows)])
-        reader.oddities.clear()
-        decoded.append(run)
-    rows = [row for run in decoded for row in run.rows]
-    jobs, misfits = _jobs(rows, decoded)
-    inputs = long_handles([row.handle_inputs for row in rows], jobs, reader)
-    outputs = long_handles([row.handle_outputs for row in rows], jobs, reader)
-    jobs = _with_filename(jobs, inputs)
-    issues += of_cells(jobs, misfits + _null_handles(rows)) + of_values(jobs)
-    for side, long in (("handle_inputs", inputs), ("handle_outputs", outputs)):
-        issues += of_handles(side, long)
-        for name, column in explode(side, long, len(rows)):
-            jobs = jobs.append_column(name, column)
-    table = pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
-    return Tables(jobs, inputs.table, outputs.table, table)
+        flattener.add(source)
+    return flattener.batch()
 
 
 def raw_table(source: RunPayloads, jobs: pa.Table) -> pa.Table:
     """Return every row of a run as it came, under the job id that it has in the jobs table."""
-    bodies = _bodies(source)
-    every: Sequence[int] = range(len(bodies))
+    texts = bodies(source)
+    every: Sequence[int] = range(len(texts))
     # which of the rows that came twice were kept is the one thing that must be worked out again
-    kept = every if len(bodies) == len(jobs) else _decode(source, RowReader()).kept
+    kept = every if len(texts) == len(jobs) else kept_rows(source)
     positions = pa.array(kept, pa.int64())
-    whole = pa.array([bodies[n].decode() for n in kept], pa.string())
+    whole = pa.array([texts[n].decode() for n in kept], pa.string())
     schema = arrow_schema(RawSchema)
     return pa.table([jobs.column("job_id"), positions, whole], schema=schema)
 
 
-def _decode(source: RunPayloads, reader: RowReader) -> _Run:
-    rows = [row for payload in source.payloads for row in reader.read(payload.rows)]
-    kept: Sequence[int] = range(len(rows))
-    if len({row.id for row in rows}) != len(rows):
-        kept = _once(rows, source)
-        rows = [rows[n] for n in kept]
-    return _Run(source, _run_id(rows, source, reader), rows, kept, _job_ids(rows))
+def issues_table(issues: Sequence[Issue]) -> pa.Table:
+    """Return the issues as a table that fits IssuesSchema."""
+    schema = arrow_schema(IssuesSchema)
+    return pa.Table.from_pylist(issues, schema=schema) if issues else schema.empty_table()
 
 
-def _once(rows: list[Row], source: RunPayloads) -> list[int]:
-    """Keep a row that came twice, byte for byte, once; refuse two different rows of one id."""
-    bodies = _bodies(source)
-    first: dict[str, int] = {}
-    kept = []
-    for n, row in enumerate(rows):
-        # placeholders are no jobs: theirs may be repeated, or taken by a job
-        known = n if row.is_placeholder else first.setdefault(row.id, n)
-        if known == n:
-            kept.append(n)
-        elif bodies[known] != bodies[n]:
-            raise MalformedResponseError(
-                f"rows {known} and {n} of run {shown(source.run_id)} both have the id "
-                f"{shown(row.id)}, with different content",
-                where=f"$[{n}].id",
-            )
-    return kept
-
-
-def _bodies(source: RunPayloads) -> list[bytes]:
-    # bytes() copies: a slice would keep the whole response alive
-    return [bytes(raw) for payload in source.payloads for raw in raw_rows(payload.rows)]
-
-
-def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
-    """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
-    own = [row.run_id or row.experiment_run_id or None for row in rows]
-    run_id = source.run_id or next((run for run in own if run), None)
-    others = [n for n, run in enumerate(own) if run and run != run_id]
-    for n in others:
-        if not source.payloads[0].enveloped:
-            raise MalformedResponseError(
-                f"row {n} ({shown(rows[n].id)}) is of run {shown(own[n])}, not of {shown(run_id)}: "
-                "a page holds the rows of one run; for pages of several use read_contents",
-                where=f"$[{n}].run_id",
-            )
-        reader.oddities.append(
-            Oddity(rows[n].id, "run_id", "row of an earlier run", own[n], "kept in this run")
-        )
-    homeless = next(
-        (n for n, row in enumerate(rows) if not run_id and not row.is_placeholder), None
-    )
-    if homeless is not None:
-        raise MalformedResponseError(
-            f"row {homeless} ({shown(rows[homeless].id)}) names no run, and neither does the "
-            "response; give read_content the whole response, or the run with each row",
-            where=f"$[{homeless}].run_id",
-        )
-    return run_id
-
-
-def _job_ids(rows: list[Row]) -> list[str]:
-    """Return the ids, a placeholder with an empty or repeated one named after its document."""
-    ids = [row.id for row in rows]
-    if "" not in ids and len(set(ids)) == len(ids):
-        return ids
-    taken = {row.id for row in rows if not row.is_placeholder}
-    for n, row in enumerate(rows):
-        if row.is_placeholder and (not row.id or row.id in taken):
-            ids[n] = name = f"placeholder:{row.document_id}"
-            again = 1
-            while ids[n] in taken:
-                again += 1
-                ids[n] = f"{name}:{again}"
-        elif not row.id:
-            raise MalformedResponseError(f"row {n} has an empty id", where=f"$[{n}].id")
-        taken.add(ids[n])
-    return ids
-
-
-def _jobs(rows: list[Row], runs: list[_Run]) -> tuple[pa.Table, list[tuple[str, Misfit]]]:
-    """Return the jobs table without its handles, and the cells that did not fit it."""
-    schema = arrow_schema(JobsSchema)
-    misfits: list[tuple[str, Misfit]] = []
-    columns: dict[str, pa.Array] = {
-        "workflow_id": _per_run(runs, [run.source.workflow_id for run in runs]),
-        "experiment_id": _experiment_ids(rows, runs),
-        "run_id": _per_run(runs, [run.run_id for run in runs]),
-        "job_id": texts([job_id for run in runs for job_id in run.job_ids]).array,
-        "document_id": texts([row.document_id for row in rows]).array,
-        "filename": pa.nulls(len(rows), pa.string()),
-        "is_placeholder": pa.array([bool(row.is_placeholder) for row in rows], pa.bool_()),
-        "fetched_at": _per_run(
-            runs, [r.source.fetched_at for r in runs], pa.timestamp("us", "UTC")
-        ),
-    }
-    columns["error_message"], columns["error_details"], odd = _errors(rows)
-    misfits += [("error", misfit) for misfit in odd]
-    parents: dict[str, list[Any]] = {}
-    for name, paths in JOB_PATHS.items():
-        options = []
-        for path in paths:
-            column = fit(_values(rows, path, parents), schema.field(name).type, least=0)
-            options.append(column.array)
-            misfits += [(path, misfit) for misfit in column.misfits]
-        columns[name] = pc.coalesce(*options)
-    return pa.table([columns[name] for name in schema.names], schema=schema), misfits
-
-
-def _values(rows: list[Row], path: str, parents: dict[str, list[Any]]) -> list[Any]:
-    parent, _, name = path.rpartition(".")
-    if not parent:
-        return list(map(attrgetter(name), rows))
-    if parent not in parents:
-        parents[parent] = list(map(attrgetter(parent), rows))
-    get = attrgetter(name)
-    return [None if value is None else get(value) for value in parents[parent]]
-
-
-def _per_run(runs: list[_Run], values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
-    """Return a column that has one value for all the rows of a run; text unless told."""
-    kind = pa.string() if kind is None else kind
-    parts = [
-        pa.repeat(pa.scalar(value, kind), len(run.rows))
-        for run, value in zip(runs, values, strict=True)
-    ]
-    return pa.concat_arrays(parts) if parts else pa.array([], kind)
-
-
-def _experiment_ids(rows: list[Row], runs: list[_Run]) -> pa.Array:
-    own = texts([row.experiment_id or None for row in rows]).array
-    ids = pc.coalesce(own, _per_run(runs, [run.source.experiment_id for run in runs]))
-    if ids.null_count:
-        n = ids.is_null().index(pa.scalar(value=True)).as_py()
-        raise MalformedResponseError(
-            f"row {shown(rows[n].id)} names no experiment, and neither does the response",
-            where="$.experiment_id",
-        )
-    return ids
-
-
-def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array, list[Misfit]]:
-    """Return messages and details: `error` first, then the lifecycle's message or reason.
-
-    An `error` that is not text is kept as the details, unless the lifecycle has some.
-    """
-    odd: list[Misfit] = []
-    messages: list[str | None] = [None] * len(rows)
-    details: list[str | None] = [None] * len(rows)
-    for n, row in enumerate(rows):
-        life, error = row.lifecycle, row.error
-        if life is not None:
-            messages[n] = life.message or life.reason
-            details[n] = _text(life.details)
-        if error is not NOTHING and (text := _text(error)) is not None:
-            messages[n] = _message(text) or messages[n]
-            if not text.startswith('"'):
-                action = "kept in error_details" if details[n] is None else "kept in raw"
-                odd.append(Misfit(n, "an error that is not text", shown(text, 200), action))
-                details[n] = details[n] or text
-    return pa.array(messages, pa.string()), pa.array(details, pa.string()), odd
-
-
-def _null_handles(rows: list[Row]) -> list[tuple[str, Misfit]]:
-    """Tell of a null in place of the handles; handles that were not sent are UNSET."""
-    return [
-        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
-        for side in ("handle_inputs", "handle_outputs")
-        for n, value in enumerate(map(attrgetter(side), rows))
-        if value is None
-    ]
-
-
-def _message(error: str) -> str | None:
-    """Return the words of an error: text, or the `message` of an object."""
-    if error.startswith("{"):
-        message = msgspec.json.decode(error, type=dict[str, msgspec.Raw]).get("message", NOTHING)
-        error = bytes(message).decode()
-    return msgspec.json.decode(error, type=str) if error.startswith('"') else None
-
-
-def _text(raw: msgspec.Raw) -> str | None:
-    """Return JSON text, None for `null` and for what was not sent."""
-    text = "" if raw is NOTHING else bytes(raw).decode()
-    return None if text in ("", "null") else text
-
-
-def _with_filename(jobs: pa.Table, inputs: LongHandles) -> pa.Table:
-    """Fill in the name of the first file that has one."""
-    named = inputs.table.column("filename").is_valid().to_numpy(zero_copy_only=False).nonzero()[0]
-    names: list[str | None] = [None] * len(jobs)
-    for row in named[::-1].tolist():
-        names[inputs.job[row]] = inputs.table.column("filename")[row].as_py()
-    at = jobs.column_names.index("filename")
-    return jobs.set_column(at, "filename", pa.array(names, pa.string()))
+def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:
+    """Return the parts as one column; only one beyond 2 GB stays in more than one piece."""
+    whole = pa.chunked_array(parts)
+    return whole if len(parts) == 1 else pa.table([whole], [""]).combine_chunks().column(0)

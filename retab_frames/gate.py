@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from retab_frames.errors import InconclusiveError, RegressionError, shown
 from retab_frames.frames import TEXT, frame_of_rows
-from retab_frames.tables import terminal
+from retab_frames.pairing import FAILED
+from retab_frames.tables import counted, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +37,8 @@ def assert_no_regression(
     It judges by the rows of the comparison itself. Broken documents are counted. A slowdown is
     judged by the interval of `ratio`: wholly above the limit it is a regression, wholly below it
     passes (so non-inferiority is shown, not assumed), and across it the comparison cannot tell.
-    It cannot tell either if the runs are not comparable, or if documents that are pending or gone
-    could be broken.
+    It cannot tell either if the runs are not comparable, in which case it looks no further, or if
+    documents that are pending or gone could be broken.
 
     Args:
         comparison: What `compare_runs` gave.
@@ -82,6 +83,7 @@ def _checks(
         table = comparison.comparability
         reasons = "; ".join(table.loc[table["result"] == "no", "reason"])
         yield _Check("comparable", "no", "yes", "inconclusive", reasons)
+        return
     if max_broken is not None:
         yield _broken(comparison, max_broken)
     if max_slowdown is not None:
@@ -91,8 +93,10 @@ def _checks(
 def _broken(comparison: RunComparison, allowed: int) -> _Check:
     documents = comparison.documents
     broken = int((documents["change"] == "broken").sum())
-    was_completed = documents["baseline_status"] == "completed"
-    unseen = int((documents["change"].isin(["pending", "removed"]) & was_completed).sum())
+    harmless = documents["baseline_status"].isin(FAILED) | documents["candidate_status"].isin(
+        ["completed"]
+    )
+    unseen = int((documents["change"].isin(["pending", "removed"]) & ~harmless).sum())
     if broken > allowed:
         found = documents[documents["change"] == "broken"]
         names = found["filename"].fillna(found["document_id"]).head(3)
@@ -100,18 +104,19 @@ def _broken(comparison: RunComparison, allowed: int) -> _Check:
         reason = ", ".join(map(shown, names)) + more
         return _Check("broken", str(broken), str(allowed), "regression", reason)
     if broken + unseen > allowed:
-        reason = f"{unseen} more are pending or gone, and could be"
+        reason = f"{counted(unseen, 'document')} pending or gone, which could be broken"
         return _Check("broken", str(broken), str(allowed), "inconclusive", reason)
     return _Check("broken", str(broken), str(allowed), "pass", None)
 
 
 def _slowdown(comparison: RunComparison, allowed: float) -> _Check:
     speed = comparison.ratio
-    limit = f"x {1 + allowed:.3g}"
+    limit = f"x {1 + allowed:.4g}"
     if speed.pairs < 2:  # noqa: PLR2004 - one pair has no interval
-        reason = f"{speed.pairs} documents were completed in both: at least 2 are needed"
+        told = counted(speed.pairs, "document")
+        reason = f"{told} completed in both, with a duration: at least 2 are needed"
         return _Check("slowdown", "-", limit, "inconclusive", reason)
-    found = f"x {speed.ratio:.3g} ({speed.ratio_low:.3g} to {speed.ratio_high:.3g})"
+    found = f"x {speed.ratio:.4g} ({speed.ratio_low:.4g} to {speed.ratio_high:.4g})"
     if speed.ratio_low > 1 + allowed:
         return _Check("slowdown", found, limit, "regression", "the interval lies above the limit")
     if speed.ratio_high > 1 + allowed:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.columns import Misfit
 from retab_frames.errors import shown
-from retab_frames.handles import MOST_WIDE, LongHandles
+from retab_frames.handles import MOST_WIDE
 from retab_frames.rows import Oddity
 
-__all__ = ["Issue", "of_cells", "of_handles", "of_run", "of_values"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from retab_frames.handles import Indices, LongHandles
+
+    RunIds = Sequence[str | None]
+
+__all__ = ["Issue", "Told", "of_cells", "of_handles", "of_many", "of_run", "of_types", "of_values"]
 
 Issue = dict[str, str | None]
 """A row of the issues table, by column."""
+
+Told = tuple[int, Issue]
+"""An issue, and the number of the run that it is of."""
 
 KNOWN_VALUES: dict[str, frozenset[str]] = {
     "status": frozenset(
@@ -47,65 +59,87 @@ def of_run(run_id: str | None, oddities: list[Oddity]) -> list[Issue]:
     return [{"run_id": run_id, **oddity._asdict()} for oddity in oddities]
 
 
-def of_cells(table: pa.Table, misfits: list[tuple[str, Misfit]]) -> list[Issue]:
-    """Tell of cells that did not fit; each comes with its field, and the index of its row."""
+def of_cells(
+    columns: Mapping[str, pa.Array], run: Indices, misfits: list[tuple[str, Misfit]]
+) -> list[Told]:
+    """Tell of cells that did not fit.
+
+    Args:
+        columns: What holds the `run_id` and `job_id` of each row.
+        run: The number of the run of each row.
+        misfits: Each with its field.
+    """
     return [
-        {
-            "run_id": table.column("run_id")[misfit.row].as_py(),
-            "job_id": table.column("job_id")[misfit.row].as_py(),
-            "field": field,
-            "problem": misfit.problem,
-            "value": misfit.value,
-            "action": misfit.action,
-        }
+        (
+            int(run[misfit.row]),
+            {
+                "run_id": columns["run_id"][misfit.row].as_py(),
+                "job_id": columns["job_id"][misfit.row].as_py(),
+                "field": field,
+                "problem": misfit.problem,
+                "value": misfit.value,
+                "action": misfit.action,
+            },
+        )
         for field, misfit in misfits
     ]
 
 
-def of_handles(side: str, long: LongHandles) -> list[Issue]:
-    """Tell of misfits, of handles without a type, of unknown types, of more than become columns."""
-    table = long.table
-    handle = table.column("handle")
-    issues = of_cells(table, [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits])
-    untyped = table.column("type").is_null().to_numpy().nonzero()[0].tolist()
-    nameless = Misfit(0, "a handle without a type", "", "kept")
-    issues += of_cells(
-        table, [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in untyped]
-    )
-    issues += _beyond(table, "type", KNOWN_HANDLE_TYPES, f"{side}.type")
-    count = pc.count_distinct(handle).as_py()
-    if count > MOST_WIDE:
-        text = f"{count} handles"
-        action = f"the first {MOST_WIDE} are columns, all are in {side}"
-        issues += of_run(None, [Oddity(None, side, "very many handles", text, action)])
-    return issues
+def of_handles(side: str, long: LongHandles, run: Indices) -> list[Told]:
+    """Tell of misfits, and of handles without a type; `run` is the number of each job's run."""
+    handle, types = (long.table.column(name) for name in ("handle", "type"))
+    misfits = [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits]
+    if types.null_count:
+        nameless = Misfit(0, "a handle without a type", "", "kept")
+        rows = types.is_null().to_numpy().nonzero()[0].tolist()
+        misfits += [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in rows]
+    return of_cells(long.table, run[long.job], misfits) if misfits else []
 
 
-def of_values(jobs: pa.Table) -> list[Issue]:
+def of_types(side: str, types: pa.ChunkedArray, run: Indices, run_ids: RunIds) -> list[Told]:
+    """Tell of types of handles that this library does not know."""
+    return _beyond(types, KNOWN_HANDLE_TYPES, f"{side}.type", run, run_ids)
+
+
+def of_values(jobs: Mapping[str, pa.ChunkedArray], run: Indices, run_ids: RunIds) -> list[Told]:
     """Tell of statuses, block kinds and operations that this library does not know."""
     return [
-        issue for name, known in KNOWN_VALUES.items() for issue in _beyond(jobs, name, known, name)
+        told
+        for name, known in KNOWN_VALUES.items()
+        for told in _beyond(jobs[name], known, name, run, run_ids)
     ]
 
 
-def _beyond(table: pa.Table, name: str, known: frozenset[str], field: str) -> list[Issue]:
+def of_many(side: str, handles: int) -> list[Issue]:
+    """Tell of more handles than become columns."""
+    if handles <= MOST_WIDE:
+        return []
+    action = f"the first {MOST_WIDE} are columns, all are in {side}"
+    return of_run(None, [Oddity(None, side, "very many handles", f"{handles} handles", action)])
+
+
+def _beyond(
+    column: pa.ChunkedArray, known: frozenset[str], field: str, run: Indices, run_ids: RunIds
+) -> list[Told]:
     """Tell of each value that is not among the known ones: once per run, with how many."""
-    column = table.column(name)
     new = [
         value for value in column.unique().to_pylist() if value is not None and value not in known
     ]
     if not new:
         return []
-    rows = table.select(["run_id", name]).filter(pc.is_in(column, pa.array(new)))
-    counts = rows.group_by(["run_id", name], use_threads=False).aggregate([([], "count_all")])
+    rows = pa.table({"run": run, "value": column}).filter(pc.is_in(column, pa.array(new)))
+    counts = rows.group_by(["run", "value"], use_threads=False).aggregate([([], "count_all")])
     return [
-        {
-            "run_id": row["run_id"],
-            "job_id": None,
-            "field": field,
-            "problem": f"unknown value {shown(row[name])!r}",
-            "value": f"{row['count_all']} times",
-            "action": "kept",
-        }
+        (
+            row["run"],
+            {
+                "run_id": run_ids[row["run"]],
+                "job_id": None,
+                "field": field,
+                "problem": f"unknown value {shown(row['value'])!r}",
+                "value": f"{row['count_all']} times",
+                "action": "kept",
+            },
+        )
         for row in counts.to_pylist()
     ]

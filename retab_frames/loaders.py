@@ -6,14 +6,16 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pyarrow.compute as pc
 
 from retab_frames.client import Client
-from retab_frames.content import RunContent, content_of, failed_content
+from retab_frames.content import RunContent, contents_of, failed_content
 from retab_frames.errors import RetabFramesError, RetabFramesWarning
-from retab_frames.flatten import RunPayloads, flatten
+from retab_frames.flatten import Flattener, RunPayloads
+from retab_frames.payloads import in_batches
 from retab_frames.records import Record, expected_jobs, experiments_table, runs_table
 from retab_frames.schemas import (
     ExperimentsSchema,
@@ -26,6 +28,7 @@ from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import pandas as pd
 
@@ -43,6 +46,9 @@ __all__ = [
 T = TypeVar("T")
 RunIds = str | Iterable[str] | None
 """One run id, any sequence or Series of them, or None for the latest run."""
+
+_Fetched = tuple[str | None, RunPayloads | RetabFramesError]
+"""A run as it was asked for, and its responses, or why there are none."""
 
 
 def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.DataFrame:
@@ -196,28 +202,64 @@ def _contents(
     collect: bool,
 ) -> Iterator[RunContent]:
     with _client(client) as api:
-        records, fetched_at = api.runs(workflow_id, experiment_id)
+        records, arrived = api.runs(workflow_id, experiment_id)
         record_of = {record["id"]: record for record in records}
 
-        def load(one: str | None) -> RunContent:
+        def fetch(one: str | None) -> _Fetched:
             try:
                 record = record_of.get(one) if one else next(iter(records), None)
-                source = api.content(workflow_id, experiment_id, one, record=record)
-                record = record_of.get(source.run_id)
-                table, issues = runs_table(
-                    [record] if record else [],
-                    workflow_id=workflow_id,
-                    experiment_id=experiment_id,
-                    fetched_at=fetched_at,
-                )
-                return content_of(source, run_table=table, run_issues=issues)
+                return one, api.content(workflow_id, experiment_id, one, record=record)
             except RetabFramesError as error:
                 if not collect:
                     raise
-                return failed_content(workflow_id, experiment_id, one, error)
+                return one, error
 
-        contents = in_order(load, ids, workers=api.max_connections)
-        yield from _progress(contents, len(ids), show=progress)
+        fetched = in_order(fetch, ids, workers=api.max_connections)
+        shown = _progress(fetched, len(ids), show=progress)
+        for batch in in_batches(shown, size=_size):
+            for one, found in _of_batch(batch, record_of, workflow_id, experiment_id, arrived):
+                if isinstance(found, RunContent):
+                    yield found
+                elif collect:
+                    yield failed_content(workflow_id, experiment_id, one, found)
+                else:
+                    raise found
+
+
+def _size(fetched: _Fetched) -> int:
+    _, source = fetched
+    return source.size if isinstance(source, RunPayloads) else 0
+
+
+def _of_batch(
+    batch: list[_Fetched],
+    record_of: Mapping[object, Record],
+    workflow_id: str,
+    experiment_id: str,
+    arrived: datetime,
+) -> Iterator[tuple[str | None, RunContent | RetabFramesError]]:
+    """Yield the content of each run of a batch, or why there is none, by what was asked for."""
+    sources = [source for _, source in batch if isinstance(source, RunPayloads)]
+    known = [record_of.get(source.run_id) for source in sources]
+    table, odd = runs_table(
+        [record for record in known if record],
+        workflow_id=workflow_id,
+        experiment_id=experiment_id,
+        fetched_at=arrived,
+    )
+    starts = accumulate((bool(record) for record in known), initial=0)
+    contents = iter(
+        contents_of(
+            sources,
+            run_tables=[table.slice(at, bool(one)) for at, one in zip(starts, known, strict=False)],
+            run_issues=[
+                [issue for issue in odd if record and issue["run_id"] == record["id"]]
+                for record in known
+            ],
+        )
+    )
+    for one, source in batch:
+        yield one, next(contents) if isinstance(source, RunPayloads) else source
 
 
 def _load(
@@ -241,8 +283,10 @@ def _load(
             return api.content(workflow_id, experiment_id, one, record=record)
 
         fetched = in_order(fetch, ids, workers=api.max_connections)
-        sources = list(_progress(fetched, len(ids), show=progress))
-    tables = flatten(sources)
+        flattener = Flattener()
+        for source in _progress(fetched, len(ids), show=progress):
+            flattener.add(source)
+    tables = flattener.batch().tables
     _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
     _count(tables, record_of)
     return tables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,11 +16,30 @@ from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FileEntry", "Manifest", "content_digest", "folder_name", "sha256"]
+__all__ = [
+    "DIGEST_KEYS",
+    "FileEntry",
+    "Manifest",
+    "content_digest",
+    "folder_name",
+    "library",
+    "opened_fields",
+    "sealed_text",
+    "sha256",
+]
 
 FORMAT = "retab-frames-snapshot"
 VERSION = 1
+DIGEST_KEYS = {
+    "jobs": ("job_id",),
+    "handle_inputs": ("job_id", "position"),
+    "handle_outputs": ("job_id", "position"),
+    "raw": ("job_id",),
+    "runs": ("run_id",),
+}
+"""What the digest covers, and in which order; issues follow from the rest."""
 _SLUG = re.compile(r"[^a-z0-9_-]+")
+_WITHIN = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.parquet)?")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -54,11 +74,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     library: str
     seal: str = ""
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its files below the root, where plain readers look."""
+        return [f"{table}/{entry.name}" for table, entry in self.files.items()]
+
     def sealed(self) -> bytes:
         """Return the manifest as JSON text that holds the hash of all the rest of it."""
-        fields = msgspec.to_builtins(self)
-        del fields["seal"]
-        return _canonical({**fields, "seal": sha256(_canonical(fields))})
+        return sealed_text(self)
 
     @classmethod
     def opened(cls, text: bytes, file: str) -> Manifest:
@@ -68,25 +91,66 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             SnapshotError: If a newer version of this library wrote it.
             SnapshotCorruptError: If it is cut or altered.
         """
+        fields = opened_fields(text, file, FORMAT, VERSION)
         try:
-            # as a dict, so that the seal covers fields that a later version of this library added
-            fields = msgspec.json.decode(text, type=dict[str, Any])
-            version = fields.get("version")
-            if isinstance(version, int) and version > VERSION:
-                raise SnapshotError(
-                    f"{shown(file)} has format version {version}, this library reads up to "
-                    f"{VERSION}: upgrade retab-frames"
-                )
-            seal = fields.pop("seal", None)
-            if seal == sha256(_canonical(fields)) and fields.get("format") == FORMAT:
-                return msgspec.convert({**fields, "seal": seal}, cls)
-            problem = "its content does not match its own hash"
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            manifest = msgspec.convert(fields, cls)
+            if all(map(_WITHIN.fullmatch, manifest.names)):
+                return manifest
+            # anyone can make a hash that matches: nothing may be read or moved elsewhere
+            problem = "it names a file outside of its table"
+        except msgspec.MsgspecError as error:
             problem = shown(error, 200)
-        raise SnapshotCorruptError(
-            f"{shown(file)} is damaged: {problem}; restore it, or delete it and pull the run again",
-            file=file,
-        )
+        raise _damaged(file, problem)
+
+
+def sealed_text(struct: msgspec.Struct) -> bytes:
+    """Return a struct as JSON text whose field `seal` is the hash of all the rest of it."""
+    fields = msgspec.to_builtins(struct)
+    del fields["seal"]
+    return _canonical({**fields, "seal": sha256(_canonical(fields))})
+
+
+def opened_fields(text: bytes, file: str, expected: str, version: int) -> dict[str, Any]:
+    """Return the fields of a sealed JSON text, the seal checked.
+
+    Args:
+        text: The JSON text.
+        file: Where it was read, for the errors.
+        expected: What its field `format` must say.
+        version: The highest version of that format that this library reads.
+
+    Raises:
+        SnapshotError: If a newer version of this library wrote it.
+        SnapshotCorruptError: If it is cut or altered.
+    """
+    try:
+        # as a dict, so that the seal covers fields that a later version of this library added
+        fields = msgspec.json.decode(text, type=dict[str, Any])
+        came = fields.get("version")
+        if isinstance(came, int) and came > version:
+            raise SnapshotError(
+                f"{shown(file)} has format version {came}, this library reads up to "
+                f"{version}: upgrade retab-frames"
+            )
+        seal = fields.pop("seal", None)
+        if seal == sha256(_canonical(fields)) and fields.get("format") == expected:
+            return {**fields, "seal": seal}
+        problem = "its content does not match its own hash"
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        problem = shown(error, 200)
+    raise _damaged(file, problem)
+
+
+def _damaged(file: str, problem: str) -> SnapshotCorruptError:
+    return SnapshotCorruptError(
+        f"{shown(file)} is damaged: {problem}; restore it, or delete it and pull the run again",
+        file=file,
+    )
+
+
+def library() -> str:
+    """Return the versions of what writes the files."""
+    return f"retab-frames {version_of('retab-frames')}, pyarrow {pa.__version__}"
 
 
 def sha256(data: bytes) -> str:

@@ -242,10 +242,10 @@ def groups_of(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
         keys = _columns(jobs, by)
     grouper = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True)
     number = grouper.ngroup().to_numpy().astype(np.int64)
-    # the last to be written stays, so from behind that is each group's first job
-    first = np.zeros(number.max(initial=-1) + 1, dtype=np.int64)
-    first[number[::-1]] = np.arange(len(number))[::-1]
-    return keys.iloc[first].reset_index(drop=True), number
+    # any job of a group has its keys
+    example = np.zeros(number.max(initial=-1) + 1, dtype=np.int64)
+    example[number] = np.arange(len(number))
+    return keys.iloc[example].reset_index(drop=True), number
 
 
 def beside(keys: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:

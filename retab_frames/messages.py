@@ -127,7 +127,7 @@ def failures(jobs: pd.DataFrame, by: Grouping = None) -> pd.DataFrame:
         "example_filename": first["filename"],
         "example_job_id": first["job_id"],
     }
-    order = np.lexsort((first["status"], first["_template"], counts, number))
+    order = np.lexsort((first["status"], first["_template"], -counts, number))
     found = {
         name: arrow_column(pd.Series(values).iloc[order], _TYPES.get(name, TEXT))
         for name, values in columns.items()

@@ -14,15 +14,38 @@ from retab_frames.content import RunContent
 from retab_frames.errors import shown
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 
-__all__ = ["CHANGES", "ENDED", "FAILED", "Side", "paired_documents", "side_of", "transitions"]
+__all__ = [
+    "CHANGES",
+    "ENDED",
+    "ENDED_BOTH",
+    "FAILED",
+    "Side",
+    "paired_documents",
+    "side_of",
+    "transitions",
+]
 
 CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "unchanged")
 """What can have become of a document; the first that need a look."""
 
+ENDED_BOTH = ("unchanged", "broken", "fixed", "still_failing")
+"""The changes that can be read as a result: both sides have one."""
+
 FAILED = ("error", "cancelled", "skipped")
 ENDED = ("completed", *FAILED)
-_NEEDED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "duration_ms")
+_NEEDED = {
+    "run_id": TEXT,
+    "job_id": TEXT,
+    "document_id": TEXT,
+    "status": TEXT,
+    "is_placeholder": FLAG,
+    "duration_ms": WHOLE,
+}
+_OPTIONAL = {"experiment_id": TEXT, "filename": TEXT, "block_kind": TEXT, "artifact_id": TEXT}
+_PREFIX = "handle_inputs."
 _INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
+
+_Inputs = tuple[pd.DataFrame | None, pd.DataFrame | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +54,10 @@ class Side:
 
     Attributes:
         run_id: The run; None where the jobs are placeholders only.
-        jobs: Its jobs as they were given.
+        jobs: Its jobs in the order given; the columns that a comparison reads are all there, and
+            Arrow-backed.
         final: The final job of each document, by `document_id`.
-        inputs: One row per job and handle input.
+        inputs: One row per job and handle input; None for a bare frame without such columns.
         record: The fields of its run record that are not null; empty for a bare frame.
         complete: As RunContent.complete; None for a bare frame.
     """
@@ -41,7 +65,7 @@ class Side:
     run_id: str | None
     jobs: pd.DataFrame
     final: pd.DataFrame
-    inputs: pd.DataFrame
+    inputs: pd.DataFrame | None
     record: dict[str, Any]
     complete: bool | None
 
@@ -58,16 +82,14 @@ def side_of(given: RunContent | pd.DataFrame, name: str) -> Side:
         raise TypeError(
             f"{name} must be a RunContent or a frame of jobs, not {type(given).__name__}"
         )
-    missing = [column for column in _NEEDED if column not in jobs.columns]
-    if missing:
-        raise ValueError(f"{name} is no frame of jobs: it has no column {', '.join(missing)}")
-    record, complete = {}, None
-    if isinstance(given, RunContent):
-        complete = given.complete
-        records = given.run_table.to_pylist()
-        record = {k: v for k, v in records[0].items() if v is not None} if records else {}
-    run_id = _only_run(jobs, name)
-    return Side(run_id, jobs, _final_jobs(jobs), _inputs(given), record, complete)
+    jobs = _typed(jobs, name)
+    run_id, final = _only_run(jobs, name), _final_jobs(jobs)
+    if not isinstance(given, RunContent):
+        return Side(run_id, jobs, final, _wide_inputs(jobs), {}, None)
+    records = given.run_table.to_pylist()
+    record = {k: v for k, v in records[0].items() if v is not None} if records else {}
+    inputs = given.handle_inputs[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
+    return Side(run_id or given.run_id, jobs, final, inputs, record, given.complete)
 
 
 def paired_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
@@ -76,6 +98,24 @@ def paired_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
     documents = before.index.append(after.index.difference(before.index, sort=False))
     before, after = before.reindex(documents), after.reindex(documents)
     return _documents(before, after, (baseline.inputs, candidate.inputs))
+
+
+def _typed(jobs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the jobs with the columns and types that a comparison reads, whoever read the file."""
+    missing = [column for column in _NEEDED if column not in jobs.columns]
+    if missing:
+        raise ValueError(f"{name} is no frame of jobs: it has no column {', '.join(missing)}")
+    # an index may bear the name of a column, and be ambiguous
+    jobs = jobs.reset_index(drop=True)
+    columns = {}
+    for column, kind in {**_NEEDED, **_OPTIONAL}.items():
+        values = jobs[column] if column in jobs.columns else [None] * len(jobs)
+        try:
+            columns[column] = arrow_column(values, kind)
+        except pa.ArrowException as error:
+            message = f"{name} is no frame of jobs: its column {column} does not fit {kind}"
+            raise ValueError(message) from error
+    return jobs.assign(**columns)
 
 
 def _only_run(jobs: pd.DataFrame, name: str) -> str | None:
@@ -89,38 +129,30 @@ def _only_run(jobs: pd.DataFrame, name: str) -> str | None:
 def _final_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return the final job of each document, by document, in the order of first appearance.
 
-    The job id decides last, so that the order of the rows never does.
+    A job goes before a placeholder. The job id decides last, so that the order of the rows never
+    does.
     """
     order = [name for name in ("attempt", "completed_at", "job_id") if name in jobs.columns]
     ranked = jobs.sort_values(order, kind="stable", na_position="first")
+    ranked = ranked.sort_values("is_placeholder", ascending=False, kind="stable")
     final = ranked.drop_duplicates("document_id", keep="last").set_index("document_id")
     return final.loc[jobs["document_id"].drop_duplicates()]
 
 
-def _documents(
-    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
-) -> pd.DataFrame:
+def _documents(before: pd.DataFrame, after: pd.DataFrame, inputs: _Inputs) -> pd.DataFrame:
     change = _change(before, after)
-    baseline_ms, candidate_ms = (
-        np.where(
-            change == "unchanged",
-            side["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan),
-            np.nan,
-        )
-        for side in (before, after)
-    )
-    ratio = candidate_ms / np.where(baseline_ms > 0, baseline_ms, np.nan)
-    filename = _optional(after, "filename").fillna(_optional(before, "filename"))
+    # whole numbers, so that the delta of huge durations is exact
+    old_ms, new_ms = (side["duration_ms"].where(change == "unchanged") for side in (before, after))
     columns: dict[str, Any] = {
         "document_id": (before.index, TEXT),
-        "filename": (filename, TEXT),
+        "filename": (after["filename"].fillna(before["filename"]), TEXT),
         "change": (change, TEXT),
         "baseline_status": (before["status"], TEXT),
         "candidate_status": (after["status"], TEXT),
         "baseline_duration_ms": (before["duration_ms"], WHOLE),
         "candidate_duration_ms": (after["duration_ms"], WHOLE),
-        "delta_ms": (candidate_ms - baseline_ms, WHOLE),
-        "ratio": (ratio, REAL),
+        "delta_ms": (new_ms - old_ms, WHOLE),
+        "ratio": (_floats(new_ms) / _floats(old_ms.where(old_ms > 0)), REAL),
         "inputs_changed": (_inputs_changed(before, after, inputs), FLAG),
         "artifact_changed": (_artifact_changed(before, after), FLAG),
     }
@@ -129,10 +161,8 @@ def _documents(
     )
 
 
-def _optional(jobs: pd.DataFrame, name: str) -> pd.Series[Any]:
-    if name in jobs.columns:
-        return jobs[name]
-    return pd.Series(None, index=jobs.index, dtype=pd.ArrowDtype(pa.string()))
+def _floats(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.object_]]:
@@ -170,23 +200,23 @@ def transitions(documents: pd.DataFrame) -> pd.DataFrame:
 
 
 def _artifact_changed(before: pd.DataFrame, after: pd.DataFrame) -> list[bool | None]:
-    old, new = (_optional(side, "artifact_id") for side in (before, after))
+    old, new = before["artifact_id"], after["artifact_id"]
     known = (old.notna() & new.notna()).tolist()
     return [d if k else None for d, k in zip(_differs(old, new).tolist(), known, strict=True)]
 
 
 def _inputs_changed(
-    before: pd.DataFrame, after: pd.DataFrame, inputs: tuple[pd.DataFrame, pd.DataFrame]
+    before: pd.DataFrame, after: pd.DataFrame, inputs: _Inputs
 ) -> list[bool | None]:
     """Tell, handle by handle, whether a document's inputs differ; null if a side has it not.
 
     JSON is compared by value; a file by the fingerprint of its content where both sides have one,
     else by its id, else by its name.
     """
-    old, new = (
-        side[side["job_id"].isin(jobs["job_id"])]
-        for side, jobs in zip(inputs, (before, after), strict=True)
-    )
+    if inputs[0] is None or inputs[1] is None:
+        return [None] * len(before)
+    old = inputs[0][inputs[0]["job_id"].isin(before["job_id"])]
+    new = inputs[1][inputs[1]["job_id"].isin(after["job_id"])]
     pairs = old.merge(new, how="outer", on=["document_id", "handle"], suffixes=("_x", "_y"))
     side = {name: (pairs[f"{name}_x"], pairs[f"{name}_y"]) for name in _INPUT_FIELDS}
     differs = {name: _differs(*columns).to_numpy() for name, columns in side.items()}
@@ -206,23 +236,21 @@ def _inputs_changed(
     ]
 
 
-def _inputs(side: RunContent | pd.DataFrame) -> pd.DataFrame:
-    """Return one row per job and handle input, from the long frame or from the wide columns."""
-    if isinstance(side, RunContent):
-        return side.handle_inputs[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
-    prefix = "handle_inputs."
-    found = (c.rpartition(".")[0] for c in side.columns if c.startswith(prefix))
+def _wide_inputs(jobs: pd.DataFrame) -> pd.DataFrame | None:
+    """Return one row per job and handle input, from the columns of the jobs; None without any."""
+    names = [c.rpartition(".")[0] for c in jobs.columns if str(c).startswith(_PREFIX)]
+    if not names:
+        return None
     parts = []
-    for column in dict.fromkeys(found):
-        part = side[["job_id", "document_id"]].assign(
-            handle=column.removeprefix(prefix),
-            **{name: _optional(side, f"{column}.{name}") for name in _INPUT_FIELDS},
+    for name in dict.fromkeys(names):
+        fields = {field: f"{name}.{field}" for field in _INPUT_FIELDS}
+        there = {field: jobs[column] for field, column in fields.items() if column in jobs.columns}
+        missing = dict.fromkeys(fields.keys() - there.keys())
+        part = jobs[["job_id", "document_id"]].assign(
+            handle=name.removeprefix(_PREFIX), **there, **missing
         )
-        parts.append(part[part[list(_INPUT_FIELDS)].notna().any(axis=1)])
-    names = ["job_id", "document_id", "handle", *_INPUT_FIELDS]
-    text = pd.ArrowDtype(pa.string())
-    whole = pd.concat(parts) if parts else pd.DataFrame({name: [] for name in names})
-    return whole.astype(dict.fromkeys(names, text))
+        parts.append(part[part[list(fields)].notna().any(axis=1)].astype(pd.ArrowDtype(TEXT)))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:
@@ -245,5 +273,5 @@ def _canonical(text: str) -> bytes:
     """Return JSON with sorted keys and no blanks; what cannot be decoded stays as it is."""
     try:
         return msgspec.json.encode(msgspec.json.decode(text), order="sorted")
-    except (msgspec.ValidationError, RecursionError):
+    except (msgspec.DecodeError, OverflowError, RecursionError):
         return text.encode()

@@ -7,10 +7,7 @@ import pyarrow.parquet as pq
 
 from retab_frames.errors import SnapshotCorruptError, shown
 
-__all__ = ["SCHEMA_VERSION", "decoded", "encoded"]
-
-SCHEMA_VERSION = 1
-"""Goes up with every change to the columns of a table."""
+__all__ = ["decoded", "encoded"]
 
 _REPEATING = frozenset(
     (

@@ -31,9 +31,9 @@ from retab_frames.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Oddity", "RowReader"]
+__all__ = ["Oddity", "RowReader", "beyond", "goes_beyond"]
 
 _MOST_LEARNED = 64
 """A payload that makes up a new field on every row is not worth a struct for each."""
@@ -111,17 +111,19 @@ class RowReader:
 
     Attributes:
         learned: The unknown fields met so far.
+        met: How often the rows that were counted have each of them.
         unlearned: How often those were met that are one too many, or have a name that no struct
             takes.
         oddities: The cells that did not fit, in the order they were met.
     """
 
     learned: Learned = ()
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
     unlearned: Counter[tuple[str, str]] = field(default_factory=Counter)
     oddities: list[Oddity] = field(default_factory=list)
 
-    def read(self, rows: bytes) -> list[Row]:
-        """Return the rows of a payload.
+    def read(self, rows: bytes | Raw, *, first: int = 0) -> list[Row]:
+        """Return the rows of an array; `first` is the number of its first one, for messages.
 
         Raises:
             MalformedResponseError: If a row is not an object, or has no id or document id.
@@ -130,7 +132,8 @@ class RowReader:
             try:
                 return self._decode(rows)
             except msgspec.ValidationError:
-                return [self._read_row(n, bytes(row)) for n, row in enumerate(raw_rows(rows))]
+                texts = enumerate(raw_rows(rows), first)
+                return [self._read_row(n, bytes(text)) for n, text in texts]
         except RecursionError:
             # how deep one can decode depends on how deep the caller's stack is already
             problem = "a row is nested too deep to decode"
@@ -138,30 +141,18 @@ class RowReader:
             problem = f"the rows cannot be decoded: {error}"
         raise MalformedResponseError(problem)
 
-    def beyond(self, struct: Struct | None, level: str) -> dict[str, Raw]:
-        """Return the learned fields that a struct of that level has, by their names on the wire."""
-        values = (
-            (name, getattr(struct, f"learned_{n}", NOTHING))
-            for n, (at, name) in enumerate(self.learned)
-            if at == level
-        )
-        return {name: value for name, value in values if value is not NOTHING}
-
-    def unknown(self, rows: list[Row]) -> list[Oddity]:
-        """Return one oddity for each unknown field, with how many times the rows have it."""
-        found: list[Oddity] = []
+    def count(self, rows: list[Row]) -> None:
+        """Count the unknown fields of the rows."""
         for n, (level, name) in enumerate(self.learned):
-            attribute = f"learned_{n}"
-            count = sum(
-                getattr(struct, attribute, NOTHING) is not NOTHING
-                for struct in _structs(rows, level)
-            )
-            found.append(_unknown(level, name, count))
-        found += [_unknown(level, name, n) for (level, name), n in self.unlearned.items()]
-        self.unlearned.clear()
-        return found
+            values = (getattr(one, f"learned_{n}", NOTHING) for one in _structs(rows, level))
+            self.met[level, name] += sum(value is not NOTHING for value in values)
 
-    def _decode(self, rows: bytes) -> list[Row]:
+    def told(self) -> list[Oddity]:
+        """Return all that was odd: the cells, then each unknown field with how often it came."""
+        unknown = [*((one, self.met[one]) for one in self.learned), *self.unlearned.items()]
+        return [*self.oddities, *(_unknown(*one, count) for one, count in unknown)]
+
+    def _decode(self, rows: bytes | Raw) -> list[Row]:
         """Decode strictly, learning one field at a time; msgspec names only the first."""
         while True:
             try:
@@ -250,6 +241,26 @@ class RowReader:
         problem = problem.partition(" - at `")[0]
         came = shown(value.decode(errors="backslashreplace"), 200)
         self.oddities.append(Oddity(job_id, field, problem, came, action))
+
+
+def beyond(struct: Struct | None) -> dict[str, Raw]:
+    """Return the unknown fields that a struct has, by their names on the wire."""
+    kind: Any = type(struct)
+    values = ((name, getattr(struct, attribute)) for name, attribute in _added(kind))
+    return {name: value for name, value in values if value is not NOTHING}
+
+
+def goes_beyond(structs: Iterable[Struct | None]) -> bool:
+    """Return whether any of the structs may have unknown fields."""
+    kinds: set[Any] = {type(struct) for struct in structs}
+    return any(map(_added, kinds))
+
+
+@lru_cache(maxsize=512)
+def _added(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Return the names of the learned fields of a struct: on the wire, and in Python."""
+    fields = _fields(kind) if issubclass(kind, Struct) else ()
+    return tuple((f.encode_name, f.name) for f in fields if f.name.startswith("learned_"))
 
 
 def _unknown(level: str, name: str, count: int) -> Oddity:

@@ -6,13 +6,14 @@ so that a frame with a column of the user's own still validates.
 """
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
-from functools import cache
+from copy import copy
+from functools import cache, lru_cache
 from typing import Annotated, Any, TypeAlias
 
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
-from pandera.errors import SchemaErrors
+from pandera import errors
 from pandera.typing import Series
 
 from retab_frames.errors import SchemaError, shown
@@ -27,6 +28,7 @@ __all__ = [
     "SnapshotsSchema",
     "arrow_schema",
     "empty_table",
+    "frame_of",
     "to_frame",
     "validate",
 ]
@@ -274,10 +276,14 @@ def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
     Raises:
         SchemaError: If it does not fit the model.
     """
-    columns = {
-        name: pd.arrays.ArrowExtensionArray(table.column(name)) for name in table.column_names
-    }
-    return validate(pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows)), model)
+    return validate(frame_of(table), model)
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return the table as a frame of Arrow-backed columns, not validated."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    arrays = {name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}
+    return pd.DataFrame(arrays, index=pd.RangeIndex(table.num_rows))
 
 
 def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
@@ -293,13 +299,42 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
     """
     failures = _wrong_integers(frame, schema)
     try:
-        schema.validate(frame, lazy=True)
-    except SchemaErrors as error:
+        _exact(schema, tuple(frame.columns)).validate(frame, lazy=True)
+    except errors.SchemaErrors as error:
         failures = pd.concat([failures, _failures(error.failure_cases, frame)], ignore_index=True)
     if failures.empty:
         return frame
     message = _failure_message(schema, failures, len(frame))
     raise SchemaError(message, schema_name=schema.__name__, failures=failures)
+
+
+@lru_cache(maxsize=256)
+def _exact(schema: Model, names: tuple[Any, ...]) -> pandera.DataFrameSchema:
+    """Return the schema with each regex column replaced by the columns of that name, if there are.
+
+    pandera looks for the names of a regex column three times at every validation, which takes
+    longer than all its checks.
+    """
+    whole = schema.to_schema()
+    header = pd.DataFrame(columns=list(names))
+    found: dict[str, pandera.Column] = {}
+    settled = []
+    for pattern in [column for column in whole.columns.values() if column.regex]:
+        try:
+            matches = set(pattern.get_regex_columns(header))
+        except errors.SchemaError:
+            matches = set()
+        if matches.isdisjoint({*whole.columns, *found}) and (matches or not pattern.required):
+            settled.append(pattern.name)
+            found |= {name: _named(pattern, name) for name in matches}
+    return whole.remove_columns(settled).add_columns(found) if settled else whole
+
+
+def _named(pattern: pandera.Column, name: str) -> pandera.Column:
+    column = copy(pattern)
+    column.regex = False
+    column.name = name
+    return column
 
 
 def _wrong_integers(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:

@@ -5,72 +5,51 @@
     <root>/<table>/<experiment>/<run>-<hash>.parquet    named by content, never changed
     <root>/archive/<table>/...                          files of superseded revisions
 
-Data files are written first and the manifest last, so a revision is there whole or not at all.
+Data files are written first, in `archive/`, and the manifest last, so a revision is there whole or
+not at all; then its files change places with those of the revision before it. A reader looks in
+both places.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
-
-from retab_frames.catalog import Catalog, manifest_name
+from retab_frames.catalog import Catalog
+from retab_frames.commits import Commits
+from retab_frames.compaction import compacted
 from retab_frames.content import RunContent
 from retab_frames.errors import (
     RetabFramesWarning,
     SnapshotConflictError,
-    SnapshotCorruptError,
     SnapshotNotFoundError,
     shown,
 )
 from retab_frames.flatten import Tables
+from retab_frames.leftovers import cleaned
 from retab_frames.loaders import iter_content, load_runs
-from retab_frames.manifest import FileEntry, Manifest, content_digest
+from retab_frames.manifest import DIGEST_KEYS, FileEntry, Manifest, content_digest, library
 from retab_frames.revisions import RevisionFiles
-from retab_frames.schemas import (
-    HandlesSchema,
-    IssuesSchema,
-    JobsSchema,
-    RawSchema,
-    RunsSchema,
-    SnapshotsSchema,
-    to_frame,
-)
-from retab_frames.storage import LocalStorage
+from retab_frames.schemas import SnapshotsSchema, to_frame
+from retab_frames.storage import open_storage
+from retab_frames.verification import verified
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
+    import pyarrow as pa
 
     from retab_frames.client import Client
+    from retab_frames.compaction import Compaction
     from retab_frames.loaders import RunIds
-    from retab_frames.schemas import Model
+    from retab_frames.verification import Level
 
 __all__ = ["Snapshot", "SnapshotStore"]
 
 Action = Literal["created", "revised", "repaired", "unchanged"]
-
-TABLES: dict[str, Model] = {
-    "jobs": JobsSchema,
-    "handle_inputs": HandlesSchema,
-    "handle_outputs": HandlesSchema,
-    "issues": IssuesSchema,
-    "raw": RawSchema,
-    "runs": RunsSchema,
-}
-DIGEST_KEYS = {
-    "jobs": ("job_id",),
-    "handle_inputs": ("job_id", "position"),
-    "handle_outputs": ("job_id", "position"),
-    "raw": ("job_id",),
-    "runs": ("run_id",),
-}
-"""What the digest covers, and in which order; issues follow from the rest."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +88,10 @@ class SnapshotStore:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self._files = LocalStorage(root)
+        self._files = open_storage(root)
         self._catalog = Catalog(self._files)
         self._tables = RevisionFiles(self._files)
+        self._commits = Commits(self._files, self._catalog, self._tables)
 
     def __repr__(self) -> str:
         return f"SnapshotStore({self.root!r})"
@@ -178,37 +158,34 @@ class SnapshotStore:
                 the store has that run of another experiment.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
-        if not isinstance(content, RunContent):
-            raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
-        if content.run_id is None or content.experiment_id is None:
-            raise ValueError("there is no run in this content: an experiment never run has none")
-        if content.failed:
-            raise ValueError(f"run {content.run_id!r} could not be loaded; its `issues` say why")
+        run_id, experiment_id = _ids(content)
         tables = _tables(content)
         digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
-        newest = self._catalog.newest(content.run_id)
-        if newest is not None and newest.experiment_id != content.experiment_id:
+        newest = self._catalog.newest(run_id)
+        if newest is not None and newest.experiment_id != experiment_id:
             raise SnapshotConflictError(
-                f"run {shown(content.run_id)} of experiment {shown(content.experiment_id)} is in "
-                f"this store already, as a run of {shown(newest.experiment_id)}: use another store"
+                f"run {shown(run_id)} of experiment {shown(experiment_id)} is in this store "
+                f"already, as a run of {shown(newest.experiment_id)}: use another store"
             )
         equal = newest is not None and newest.digest == digest
-        if newest is not None and equal and self._tables.are_whole(newest):
-            if newest.revision > 1:
-                # a crash may have come between its manifest and the archiving
-                self._tables.settle(newest)
-            return _snapshot(newest, "unchanged")
+        if newest is not None:
+            # a crash may have come between its manifest and the moving of its files
+            self._commits.settle(newest)
+            if equal and self._tables.are_whole(newest):
+                return _snapshot(newest, "unchanged")
         self._catalog.mark()
-        files = self._tables.write(tables, content.experiment_id, content.run_id)
+        files = self._tables.write(tables, experiment_id, run_id)
         manifest = _manifest(content, digest, files, newest)
-        text = manifest.sealed()
-        name = manifest_name(content.run_id, manifest.revision)
-        if not self._files.create(name, text):
-            return self._lost_race(content.run_id, name, digest)
-        if self._files.read(name) != text:
-            raise SnapshotCorruptError(f"{name} reads back differently", file=name)
-        self._tables.settle(self._catalog.newest(content.run_id) or manifest)
-        return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
+        other = self._commits.make(manifest)
+        if other is None:
+            return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
+        if other.digest == digest:
+            return _snapshot(other, "unchanged")
+        raise SnapshotConflictError(
+            f"someone else wrote revision {other.revision} of run {shown(run_id)} first, with "
+            f"different content ({other.digest[:12]}, ours {digest[:12]}); read it, or write again "
+            "to make a revision after it"
+        )
 
     def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
         """Return the content of a run, every file checked against its hash.
@@ -255,16 +232,87 @@ class SnapshotStore:
         """
         return to_frame(self._catalog.table(), SnapshotsSchema)
 
-    def _lost_race(self, run_id: str, name: str, digest: str) -> Snapshot:
-        other = Manifest.opened(self._files.read(name), name)
-        self._tables.settle(self._catalog.newest(run_id) or other)
-        if other.digest == digest:
-            return _snapshot(other, "unchanged")
-        raise SnapshotConflictError(
-            f"someone else wrote revision {other.revision} of run {shown(run_id)} first, with "
-            f"different content ({other.digest[:12]}, ours {digest[:12]}); read it, or write again "
-            "to make a revision after it"
-        )
+    def verify(
+        self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None
+    ) -> pd.DataFrame:
+        """Return what is wrong with the store; no rows if nothing is.
+
+        Args:
+            level: "quick" opens every manifest, and looks for every file by name and size; "hash"
+                also reads every file and compares its SHA-256; "full" also decodes it with the
+                checksum of each page, compares rows, columns and the digest of the content, and
+                makes the frames anew from the rows of the API in `raw`.
+            run_id: Only this run, in all its revisions; None for all that is in the store.
+            progress: True shows a progress bar, False none; None shows one for several runs in a
+                terminal or a notebook.
+
+        Returns:
+            One row per problem, by run and revision, what belongs to no run last: `run_id,
+            experiment_id, revision, file, kind, problem, action`. `kind` is "damaged" (missing,
+            cut or altered), "newer" (than this library reads), "stray" (plain readers see a file
+            that they should not, or do not see one that they should), "differs" (what the rows in
+            `raw` make today is not what is stored) or "leftover" (it only takes space). `action`
+            says what to do.
+
+        Raises:
+            SnapshotNotFoundError: If there is no store, or no such run in it.
+            SnapshotError: If the folder cannot be listed.
+        """
+        return verified(self._files, level, run_id=run_id, progress=progress)
+
+    def clean(
+        self, *, older_than: timedelta = timedelta(days=1), dry_run: bool = True
+    ) -> pd.DataFrame:
+        """Return what a crash or a failed write left behind; remove it if asked to.
+
+        Removed are temporary files, and files in the archive that no manifest names. Files of a
+        revision that stand where they should not are moved. A file in sight that no manifest names
+        is listed and left alone: the manifest may be what is missing.
+
+        Args:
+            older_than: Younger files are kept: someone may be writing them just now.
+            dry_run: True changes nothing; `action` says what would be done.
+
+        Returns:
+            One row per file, sorted by name: `file, size_bytes, modified_at, problem, action`.
+
+        Raises:
+            SnapshotCorruptError: If a manifest cannot be read: what it names is not known, and
+                nothing is removed. Not raised by a dry run, whose `action` says so.
+            SnapshotNotFoundError: If there is no store.
+            SnapshotWriteError: If the file system refuses.
+        """
+        return cleaned(self._files, older_than=older_than, dry_run=dry_run)
+
+    def compact(self, experiment_id: str) -> Compaction:
+        """Pack the complete runs of an experiment into few files, which read many times faster.
+
+        Nothing that is read through this library changes: contents, revisions, manifests, scans.
+        Plain readers find the same rows in one file per table (`raw` with a `run_id`). The files of
+        the runs move to `archive/`, where they stay; a run that gets a new revision leaves the
+        pack. While the files change places, for a moment, a plain reader may miss rows.
+
+        Args:
+            experiment_id: The experiment. Its incomplete runs, which will change, stay as they are.
+
+        Raises:
+            SnapshotNotFoundError: If the store has no run of it.
+            SnapshotConflictError: If someone else packs it at this moment.
+            SnapshotCorruptError: If a file is missing, cut or altered; nothing is packed.
+            SnapshotWriteError: If the file system refuses.
+        """
+        return compacted(self._files, experiment_id)
+
+
+def _ids(content: RunContent) -> tuple[str, str]:
+    """Return run and experiment of a content that can be written."""
+    if not isinstance(content, RunContent):
+        raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
+    if content.run_id is None or content.experiment_id is None:
+        raise ValueError("there is no run in this content: an experiment never run has none")
+    if content.failed:
+        raise ValueError(f"run {content.run_id!r} could not be loaded; its `issues` say why")
+    return content.run_id, content.experiment_id
 
 
 def _tables(content: RunContent) -> dict[str, pa.Table]:
@@ -298,7 +346,7 @@ def _manifest(
         digest=digest,
         previous=None if newest is None else newest.seal,
         files=files,
-        library=f"retab-frames {version('retab-frames')}, pyarrow {pa.__version__}",
+        library=library(),
     )
 
 

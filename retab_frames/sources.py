@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from retab_frames import wire
-from retab_frames.content import RunContent, content_of
+from retab_frames.content import RunContent, content_of, contents_of
 from retab_frames.errors import MalformedResponseError, shown
-from retab_frames.flatten import RunPayloads
+from retab_frames.payloads import RunPayloads, in_batches
 
 __all__ = ["grouped_by_run", "payloads_of", "read_content", "read_contents", "saved_responses"]
 
@@ -30,7 +30,7 @@ def read_content(source: object, *, workflow_id: str | None = None) -> RunConten
         MalformedResponseError: If it is not JSON, holds no jobs, or contradicts the contract.
         TypeError: If the source is none of these.
     """
-    return _content_in_hand(payloads_of(source), workflow_id)
+    return content_of(_in_hand(payloads_of(source), workflow_id))
 
 
 def read_contents(
@@ -52,8 +52,12 @@ def read_contents(
     if isinstance(sources, PathLike):
         sources = saved_responses(Path(sources))
     payloads = (payload for source in sources for payload in payloads_of(source))
-    for group in grouped_by_run(payloads):
-        yield _content_in_hand(group, workflow_id)
+    runs = (_in_hand(group, workflow_id) for group in grouped_by_run(payloads))
+    for batch in in_batches(runs, size=lambda run: run.size):
+        for found in contents_of(batch):
+            if not isinstance(found, RunContent):
+                raise found
+            yield found
 
 
 def payloads_of(source: object) -> list[wire.Payload]:
@@ -88,18 +92,16 @@ def payloads_of(source: object) -> list[wire.Payload]:
     )
 
 
-def _content_in_hand(payloads: Sequence[wire.Payload], workflow_id: str | None) -> RunContent:
+def _in_hand(payloads: Sequence[wire.Payload], workflow_id: str | None) -> RunPayloads:
     first = payloads[0] if payloads else None
     if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
         raise MalformedResponseError("these are responses of several runs: use read_contents")
-    return content_of(
-        RunPayloads(
-            workflow_id,
-            first.experiment_id if first else None,
-            (first.run_id or None) if first else None,
-            tuple(payloads),
-            None,
-        )
+    return RunPayloads(
+        workflow_id,
+        first.experiment_id if first else None,
+        (first.run_id or None) if first else None,
+        tuple(payloads),
+        None,
     )
 
 

@@ -21,7 +21,16 @@ from retab_frames.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["csv", "duration", "html", "html_text", "markdown", "markdown_text", "terminal"]
+__all__ = [
+    "counted",
+    "csv",
+    "duration",
+    "html",
+    "html_text",
+    "markdown",
+    "markdown_text",
+    "terminal",
+]
 
 _NULL = "-"
 _END = re.compile(r"_(low|high)(_ms)?$")
@@ -43,16 +52,32 @@ def duration(ms: float | None) -> str:
     """
     if ms is None or math.isnan(ms):
         return _NULL
-    if abs(ms) < _SECOND_MS - 0.5:
+    return f"{'-' if ms < 0 else ''}{_with_unit(abs(ms))}"
+
+
+def _with_unit(ms: float) -> str:
+    if math.isinf(ms):
+        return "∞"
+    if ms < _SECOND_MS - 0.5:
         return f"{ms:.0f} ms"
-    if abs(ms) < _MINUTE_MS - 50:
+    if ms < _MINUTE_MS - 50:
         seconds = ms / _SECOND_MS
-        return f"{seconds:.2f} s" if abs(seconds) < 9.995 else f"{seconds:.1f} s"  # noqa: PLR2004
-    if abs(ms) < _HOUR_MS - 500:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"  # noqa: PLR2004
+    if ms < _HOUR_MS - 500:
         minutes, seconds = divmod(round(ms / _SECOND_MS), 60)
         return f"{minutes} min {seconds:02} s"
     hours, minutes = divmod(round(ms / _MINUTE_MS), 60)
     return f"{hours} h {minutes:02} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count in words.
+
+    Example:
+        >>> counted(1, "document"), counted(0, "document")
+        ('1 document', '0 documents')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
@@ -84,7 +109,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def markdown_text(text: str) -> str:
     """Return the text so that Markdown shows it as it is."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", text)
+    escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", text)
     # a name would notify someone in a pull request
     return escaped.replace("@", "@\u200b")
 

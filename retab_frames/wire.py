@@ -15,6 +15,7 @@ import sys
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import pyarrow as pa
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError, shown
@@ -124,21 +125,26 @@ class Payload(NamedTuple):
     Attributes:
         experiment_id: From the envelope of `/content`; None for pages.
         run_id: From the envelope of `/content`, "" if the experiment was never run; None for pages.
-        rows: The JSON text of the array of rows.
+        text: The JSON text of the array of rows, a part of the response that is not copied.
         after: The cursor of the next page; None on the last one and for `/content`.
         enveloped: True for `/content`, whose envelope names the run of every row.
     """
 
     experiment_id: str | None
     run_id: str | None
-    rows: bytes
+    text: Raw
     after: str | None
     enveloped: bool
 
     @property
+    def rows(self) -> bytes:
+        """The JSON text of the array of rows, copied."""
+        return bytes(self.text)
+
+    @property
     def is_empty(self) -> bool:
         """True if there are no rows."""
-        return _EMPTY_ARRAY.fullmatch(self.rows) is not None
+        return _EMPTY_ARRAY.fullmatch(memoryview(self.text)) is not None
 
 
 class Listing(NamedTuple):
@@ -175,7 +181,7 @@ class _Envelope(Struct):
     document_id: Raw = NOTHING
 
 
-def as_json(body: bytes, kind: type[T], what: str) -> T:
+def as_json(body: bytes | Raw, kind: type[T], what: str) -> T:
     """Decode JSON text, or raise the one error that says what came instead.
 
     Raises:
@@ -183,7 +189,7 @@ def as_json(body: bytes, kind: type[T], what: str) -> T:
     """
     try:
         # msgspec does not look inside text that it skips, so the whole is checked first
-        body.decode()
+        _check_text(body)
         _guard_stack(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -206,16 +212,16 @@ def payload(body: bytes) -> Payload:
     """
     if body.lstrip()[:1] == b"[":
         as_json(body, list[Raw], "the response")
-        return Payload(None, None, body, None, enveloped=False)
+        return Payload(None, None, Raw(body), None, enveloped=False)
     envelope = as_json(body, _Envelope, "the response")
     if envelope.content is not None:
         rows = _array(envelope.content.jobs, "$.content.jobs")
         return Payload(envelope.experiment_id, envelope.run_id, rows, None, enveloped=True)
-    if bytes(envelope.data):
+    if len(envelope.data):
         rows = _array(envelope.data, "$.data")
         return Payload(None, None, rows, _next(envelope), enveloped=False)
     if bytes(envelope.id) and bytes(envelope.document_id):
-        return Payload(None, None, b"[" + body + b"]", None, enveloped=False)
+        return Payload(None, None, Raw(b"[" + body + b"]"), None, enveloped=False)
     hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
     raise MalformedResponseError(
         "the response holds no jobs: it has neither `content.jobs` nor `data`, "
@@ -242,14 +248,14 @@ def listing(body: bytes) -> Listing:
         return Listing(_identified(as_json(body, list[dict[str, Any]], "the listing")), None)
     envelope = as_json(body, _Envelope, "the listing")
     for name, records in (("data", envelope.data), ("runs", envelope.runs)):
-        if bytes(records):
+        if len(records):
             text = _array(records, f"$.{name}")
             found = as_json(text, list[dict[str, Any]], f"the listing's {name}")
             return Listing(_identified(found), _next(envelope))
     raise MalformedResponseError(f"the response holds no records; it begins {shown(_head(body))!r}")
 
 
-def raw_rows(rows: bytes) -> list[Raw]:
+def raw_rows(rows: bytes | Raw) -> list[Raw]:
     """Return the rows of a payload as their JSON texts."""
     return as_json(rows, list[Raw], "the rows")
 
@@ -277,7 +283,21 @@ def _identified(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return records
 
 
-def _guard_stack(body: bytes) -> None:
+def _check_text(body: bytes | Raw) -> None:
+    """Refuse what is not UTF-8, without a copy of it.
+
+    Raises:
+        UnicodeDecodeError: If it is none.
+    """
+    ends = pa.array((0, len(body)), pa.int64()).buffers()[1]
+    text = pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)])
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        bytes(body).decode()  # says where
+
+
+def _guard_stack(body: bytes | Raw) -> None:
     """Refuse deep nesting where Python's own limit would not stop it in time.
 
     The decoder recurses in C. A recursion limit that someone raised lets it run into the end of
@@ -289,23 +309,23 @@ def _guard_stack(body: bytes) -> None:
     if sys.getrecursionlimit() <= _SAFE_RECURSION_LIMIT:
         return
     depth = deepest = 0
-    for token in _BRACKETS.finditer(body):
+    for token in _BRACKETS.finditer(memoryview(body)):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
         deepest = max(deepest, depth)
     if deepest > _SAFE_DEPTH:
         raise RecursionError
 
 
-def _array(text: Raw, where: str) -> bytes:
-    value = bytes(text)
-    if value[:1] != b"[":
-        came = shown(_head(value)) if value else "nothing"
+def _array(text: Raw, where: str) -> Raw:
+    head = _head(text)
+    if head[:1] != "[":
+        came = shown(head) if head else "nothing"
         raise MalformedResponseError(f"expected an array at {where}, got {came}", where=where)
-    return value
+    return text
 
 
-def _head(body: bytes) -> str:
-    return body[:60].decode(errors="backslashreplace")
+def _head(body: bytes | Raw) -> str:
+    return bytes(memoryview(body)[:60]).decode(errors="backslashreplace")
 
 
 def _located(message: str) -> tuple[str, str]:

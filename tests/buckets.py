@@ -93,6 +93,7 @@ class FaultyProxy:
         "overwrite": passed on without its condition.
         "cut": the answer ends in the middle.
         "hang": not passed on, and never answered.
+        "hold": passed on when `released` is set.
         "pass": passed on.
     """
 
@@ -100,6 +101,7 @@ class FaultyProxy:
         self.faults: dict[str, list[str]] = {}
         self.seen: list[tuple[str, str]] = []
         self.closing = threading.Event()
+        self.released = threading.Event()
         handler = partial(_Handler, self, upstream.removeprefix("http://"))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -137,6 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = self._proxy.fault_for(self.command)
         self.close_connection = True
+        if fault == "hold":
+            self._proxy.released.wait(30)
         if fault == "hang":
             self._proxy.closing.wait()
         elif fault.isdigit():

@@ -397,14 +397,17 @@ def test_censored_quantiles_equal_those_of_scipy() -> None:
             for t, d in zip(took, done, strict=True)
         ]
     ).assign(fetched_at=seconds(*seen))
-    row = rf.duration_stats(jobs, measure="elapsed", unfinished="censor").iloc[0]
+    row = rf.duration_stats(
+        jobs, measure="elapsed", quantiles=(0.3, 0.5), unfinished="censor"
+    ).iloc[0]
 
     micros = np.round(np.where(done, took, seen) * SECOND) / 1_000
-    curve = ecdf(CensoredData.right_censored(micros, ~done)).sf
-    for name, q in (("p50", 0.5), ("p90", 0.9)):
-        reached = curve.quantiles[curve.probabilities <= 1 - q]
-        assert row[f"{name}_ms"] == reached[0]
-        assert row[f"{name}_low_ms"] <= reached[0]
+    curve: Any = ecdf(CensoredData.right_censored(micros, ~done)).sf
+    band = curve.confidence_interval(0.95, method="log-log")
+    for name, q in (("p30", 0.3), ("p50", 0.5)):
+        for end, edge in (("", curve), ("_low", band.low), ("_high", band.high)):
+            reached = edge.quantiles[edge.probabilities <= 1 - q]
+            assert row[f"{name}{end}_ms"] == reached[0], f"{name}{end}"
     assert row["censored"] == (~done).sum()
 
 
@@ -441,12 +444,18 @@ def test_what_is_censored_for_each_measure(
 
 
 def test_a_running_job_has_left_the_queue() -> None:
-    jobs = timed_jobs(("completed", 0, 1, 2), ("running", 0, 5, None), ("running", 0, 7, None))
+    jobs = timed_jobs(
+        ("completed", 0, 1, 2),
+        ("running", 0, 5, None),
+        ("running", 0, 7, None),
+        ("queued", 0, None, None),
+    )
     row = rf.duration_stats(
         jobs, measure="queue", unfinished="censor", as_of="1970-01-01T00:00:20Z"
     ).iloc[0]
 
-    assert row[["measured", "censored", "p50_ms", "max_ms"]].tolist() == [1, 0, 5_000, 1_000]
+    assert row[["measured", "censored", "p50_ms", "max_ms"]].tolist() == [1, 1, 5_000, 1_000]
+    assert row["note"].startswith("p90, p95, p99 not reached: 1 of 4 still waiting; ")
 
 
 def test_running_jobs_without_a_start_are_told() -> None:
@@ -700,10 +709,14 @@ def test_slowest_of_a_span_is_named_after_it() -> None:
 def test_slowest_marks_the_outliers_that_are_counted() -> None:
     jobs = seeded_jobs(4_000, 20)
     jobs["duration_ms"] = jobs["duration_ms"].where(jobs.index % 50 != 0, 10_000_000)
+    # half of this run's values are equal, so that the quartiles take the place of the median
+    jobs.loc[jobs.index < 100, ["run_id", "status"]] = ["exprun_equal", "completed"]
+    jobs.loc[jobs.index < 100, "duration_ms"] = [*[7_000] * 61, *[9_000] * 38, 10_000_000]
     marked = rf.slowest(jobs, len(jobs)).groupby("run_id")["is_outlier"].sum()
     counted = rf.duration_stats(jobs, "run_id").set_index("run_id")["outliers"]
 
     assert marked.to_dict() == counted.to_dict()
+    assert counted["exprun_equal"] > 0
     assert counted.sum() > 20
 
 
@@ -713,6 +726,12 @@ def test_slowest_does_not_depend_on_the_order_of_rows() -> None:
     shuffled = jobs.sample(frac=1, random_state=1)
 
     assert_frame_equal(rf.slowest(shuffled, 40), rf.slowest(jobs, 40))
+
+
+def test_slowest_ties_go_by_run_and_job() -> None:
+    jobs = jobs_of([7] * 4, run_id=texts("b", "a", "b", "a"))
+
+    assert rf.slowest(jobs, 3)["job_id"].tolist() == ["expjob_2", "expjob_4", "expjob_1"]
 
 
 def test_slowest_of_fewer_than_no_jobs() -> None:

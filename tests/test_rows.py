@@ -7,7 +7,7 @@ import pytest
 from samples import JsonObject, around, content, encoded, issues_of, job, page, rows_of
 
 import retab_frames as rf
-from retab_frames.rows import Oddity, RowReader
+from retab_frames.rows import Oddity, RowReader, beyond
 from retab_frames.wire import NOTHING, Row
 
 LOST = "null, kept in raw"
@@ -208,7 +208,8 @@ def test_unknown_field_is_learned(fields: JsonObject, level: str, path: str | No
     assert reader.learned == ((level, "novel"),)
     assert reader.oddities == []
     told = path or f"{level}.novel"
-    assert reader.unknown(rows) == [Oddity(None, told, "unknown field", "2 times", "kept in raw")]
+    reader.count(rows)
+    assert reader.told() == [Oddity(None, told, "unknown field", "2 times", "kept in raw")]
 
 
 @pytest.mark.parametrize(("fields", "level", "path"), LEVELS)
@@ -223,15 +224,15 @@ def test_unknown_field_in_the_frames(fields: JsonObject, level: str, path: str |
 def test_learned_value_is_exact(value: str) -> None:
     reader = RowReader()
     [row] = reader.read(f'[{{"id":"1","document_id":"d","novel":{value}}}]'.encode())
-    assert {name: bytes(raw).decode() for name, raw in reader.beyond(row, "").items()} == {
+    assert {name: bytes(raw).decode() for name, raw in beyond(row).items()} == {
         "novel": value
     }
-    assert reader.beyond(row, "timing") == {}
+    assert beyond(row.timing) == {}
 
 
 def test_null_is_sent_and_missing_is_not() -> None:
     rows, reader = read([job(1, novel=None), job(2)])
-    assert [list(reader.beyond(row, "")) for row in rows] == [["novel"], []]
+    assert [list(beyond(row)) for row in rows] == [["novel"], []]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,8 @@ def test_unknown_field_behind_an_odd_cell(fields: JsonObject, level: str, path: 
     rows = reader.read(encoded([odd]))
     assert reader.learned == ((level, "novel"),)
     assert [oddity.field for oddity in reader.oddities] == ["attempt"]
-    [told] = reader.unknown(rows)
+    reader.count(rows)
+    told = reader.told()[-1]
     assert (told.field, told.value) == (path or f"{level}.novel", "1 times")
 
 
@@ -295,7 +297,8 @@ def test_new_field_at_any_level_goes_the_fast_way(
     reader = CountingReader()
     rows = reader.read(encoded([job(n, **fields) for n in range(1000)]))
     assert (reader.learned, reader.mended, reader.oddities) == (((level, "novel"),), 0, [])
-    [told] = reader.unknown(rows)
+    reader.count(rows)
+    told = reader.told()[-1]
     assert (told.field, told.value) == (path or f"{level}.novel", "1000 times")
 
 
@@ -304,10 +307,11 @@ def test_new_field_on_every_row_goes_the_fast_way() -> None:
     rows = reader.read(encoded([job(n, novel={"n": n}, timing={"new": n}) for n in range(1000)]))
     assert reader.learned == (("", "novel"), ("timing", "new"))
     assert (reader.mended, reader.oddities) == (0, [])
-    assert [bytes(reader.beyond(row, "")["novel"]) for row in rows] == [
+    assert [bytes(beyond(row)["novel"]) for row in rows] == [
         b'{"n":%d}' % n for n in range(1000)
     ]
-    assert [o.value for o in reader.unknown(rows)] == ["1000 times", "1000 times"]
+    reader.count(rows)
+    assert [o.value for o in reader.told()] == ["1000 times", "1000 times"]
 
 
 def test_one_odd_row_of_many_stays_alone() -> None:
@@ -325,7 +329,7 @@ def test_what_was_learned_holds_for_the_next_page() -> None:
     reader.read(encoded([job(1, novel=1)]))
     [row] = reader.read(encoded([job(2, novel=2, other=3)]))
     assert reader.learned == (("", "novel"), ("", "other"))
-    assert {name: bytes(raw) for name, raw in reader.beyond(row, "").items()} == {
+    assert {name: bytes(raw) for name, raw in beyond(row).items()} == {
         "novel": b"2",
         "other": b"3",
     }

@@ -519,11 +519,6 @@ def payload(experiment_id: str) -> dict[str, object]:
     return {"experiment_id": experiment_id, "run_id": "r", "content": {"jobs": [job]}}
 
 
-def test_an_object_store_is_told_apart_from_a_folder() -> None:
-    with pytest.raises(ValueError, match="object stores are not supported yet"):
-        rf.SnapshotStore("s3://bucket/prefix")
-
-
 @pytest.mark.parametrize("damage", [flipped, cut, emptied, replaced_by_a_folder])
 @pytest.mark.parametrize("verb", ["read", "write"])
 def test_damaged_manifest(
@@ -670,13 +665,13 @@ def opened_for_writing(pipe: Path) -> int:
 def overtaken(root: Path, ours: rf.RunContent, theirs: rf.RunContent) -> rf.Snapshot:
     """Write ours, and theirs while ours stands between its look at the store and its manifest.
 
-    Our jobs file is there already, as a pipe: a writer reads what it finds under its name, and
-    waits there until it is told what the file holds.
+    Our jobs file is in the archive already, as a pipe: a writer reads what it finds under its name,
+    and waits there until it is told what the file holds.
     """
     probe = root.with_name("probe")
     rf.SnapshotStore(probe).write(ours)
     [jobs] = (probe / "jobs").rglob("*.parquet")
-    pipe = root / jobs.relative_to(probe)
+    pipe = root / "archive" / jobs.relative_to(probe)
     pipe.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as pool:
@@ -796,7 +791,8 @@ def test_hostile_ids(store: rf.SnapshotStore, root: Path) -> None:
         assert set(back.jobs["run_id"]) == {identifier}
     assert set(store.list()["run_id"]) == set(HOSTILE_IDS)
     assert {path.name for path in root.parent.iterdir()} == {"store"}
-    assert {path.name for path in root.iterdir()} == {*TABLES, "manifests", "retab-frames.json"}
+    made = {*TABLES, "archive", "manifests", "retab-frames.json"}
+    assert {path.name for path in root.iterdir()} == made
     names = [path.name for path in root.rglob("*")]
     assert all(name.isascii() and name[0].isalnum() and len(name) <= 90 for name in names)
     assert visible(root) == told(root)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from msgspec import Raw
 from samples import DOCUMENTED, around, content, encoded, job, page
 
 import retab_frames as rf
@@ -41,7 +42,7 @@ def test_documented_content_is_recognised() -> None:
     ],
 )
 def test_page_is_recognised(body: bytes, rows: bytes, after: str | None) -> None:
-    assert wire.payload(body) == wire.Payload(None, None, rows, after, enveloped=False)
+    assert wire.payload(body) == wire.Payload(None, None, Raw(rows), after, enveloped=False)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,232 @@
+"""The responses of one run -> its rows, each once, under the id of its job."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
+
+from retab_frames.errors import MalformedResponseError, shown
+from retab_frames.rows import Oddity, RowReader
+from retab_frames.wire import NOTHING, Payload, Row, raw_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+__all__ = ["CHUNK", "DecodedRun", "RunPayloads", "bodies", "decode", "in_batches", "kept_rows"]
+
+Item = TypeVar("Item")
+
+CHUNK = 2_048
+"""How many jobs become columns together; more gain nothing, and hold more memory."""
+
+_LARGE = 64_000_000
+"""The bytes of a run from which on its rows are decoded piece by piece."""
+
+_BATCH_BYTES = 4_000_000
+_BATCH_RUNS = 64
+_WAIT_S = 0.25
+"""How many bytes or runs are flattened together, and how long the first may wait for the last."""
+
+Piece = tuple[list[Row], list[str]]
+"""Rows that follow one another, and the ids of their jobs."""
+
+
+class RunPayloads(NamedTuple):
+    """All the responses of one run.
+
+    Attributes:
+        workflow_id: From the call; None where it is not known.
+        experiment_id: From the call or the envelope; None if only the rows tell.
+        run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
+        payloads: In the order they came.
+        fetched_at: When they arrived; None for a source in hand.
+    """
+
+    workflow_id: str | None
+    experiment_id: str | None
+    run_id: str | None
+    payloads: tuple[Payload, ...]
+    fetched_at: datetime | None
+
+    @property
+    def size(self) -> int:
+        """The bytes of the rows."""
+        return sum(len(payload.text) for payload in self.payloads)
+
+
+class DecodedRun(NamedTuple):
+    """The rows of a run.
+
+    Attributes:
+        run_id: The run of all the rows; None for placeholders of an experiment never run.
+        pieces: The rows, each at most a chunk where there are many.
+        reader: What decodes them; once all pieces are taken it knows what was odd.
+    """
+
+    run_id: str | None
+    pieces: Iterator[Piece]
+    reader: RowReader
+
+
+class _Key(msgspec.Struct):
+    """What tells one row from another."""
+
+    id: str
+    run_id: msgspec.Raw = NOTHING
+    experiment_run_id: msgspec.Raw = NOTHING
+
+
+def decode(source: RunPayloads) -> DecodedRun:
+    """Return the rows of a run in the order they came.
+
+    Raises:
+        MalformedResponseError: If a row contradicts the contract of the API: not an object, no id,
+            an id twice with different content, a row of another run. A long run may raise it when
+            its pieces are taken.
+    """
+    reader = RowReader()
+    if source.size > _LARGE and _is_plain(source):
+        return DecodedRun(source.run_id, _pieces(source, reader), reader)
+    rows = [row for payload in source.payloads for row in reader.read(payload.text)]
+    if len({row.id for row in rows}) != len(rows):
+        rows = [rows[n] for n in _once(rows, source)]
+    run_id = _run_id(rows, source, reader)
+    job_ids = _job_ids(rows)
+    reader.count(rows)
+    starts = range(0, max(1, len(rows)), CHUNK)
+    pieces = ((rows[at : at + CHUNK], job_ids[at : at + CHUNK]) for at in starts)
+    return DecodedRun(run_id, pieces, reader)
+
+
+def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield the runs in batches that are worth flattening together, none waiting for long.
+
+    The first has one run, each after it at most twice as many as the one before: what is not
+    wanted is not loaded.
+
+    Args:
+        runs: What is batched. If it raises, that is raised once what came before is yielded.
+        size: How many bytes one is.
+    """
+    batch: list[Item] = []
+    filled, begun, most = 0, time.monotonic(), 1
+    try:
+        for run in runs:
+            batch.append(run)
+            filled += size(run)
+            late = time.monotonic() - begun > _WAIT_S
+            if filled > _BATCH_BYTES or len(batch) >= most or late:
+                yield batch
+                batch, filled, begun, most = [], 0, time.monotonic(), min(2 * most, _BATCH_RUNS)
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def kept_rows(source: RunPayloads) -> list[int]:
+    """Return which of all the rows that came are jobs, where some came twice."""
+    reader = RowReader()
+    return _once([row for p in source.payloads for row in reader.read(p.text)], source)
+
+
+def bodies(source: RunPayloads) -> list[bytes]:
+    """Return every row as it came."""
+    # bytes() copies: a slice would keep the whole response alive
+    return [bytes(raw) for payload in source.payloads for raw in raw_rows(payload.text)]
+
+
+def _is_plain(source: RunPayloads) -> bool:
+    """Return whether no row came twice, has no id, or is of another run."""
+    run_id = msgspec.json.encode(source.run_id)
+    fine = {b"", b"null", b'""', run_id}
+    ids: set[str] = set()
+    count = 0
+    for payload in source.payloads:
+        try:
+            keys = msgspec.json.decode(payload.text, type=list[_Key])
+        except (msgspec.MsgspecError, RecursionError):
+            return False  # the careful way says what is wrong
+        if not {bytes(raw) for key in keys for raw in (key.run_id, key.experiment_run_id)} <= fine:
+            return False
+        ids.update(key.id for key in keys)
+        count += len(keys)
+    return source.run_id is not None and len(ids) == count and "" not in ids
+
+
+def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
+    for payload in source.payloads:
+        texts = raw_rows(payload.text)
+        for at in range(0, len(texts), CHUNK):
+            text = b"[" + b",".join(texts[at : at + CHUNK]) + b"]"
+            rows = reader.read(text, first=at)
+            reader.count(rows)
+            yield rows, [row.id for row in rows]
+
+
+def _once(rows: list[Row], source: RunPayloads) -> list[int]:
+    """Keep a row that came twice, byte for byte, once; refuse two different rows of one id."""
+    texts = bodies(source)
+    first: dict[str, int] = {}
+    kept = []
+    for n, row in enumerate(rows):
+        # placeholders are no jobs: theirs may be repeated, or taken by a job
+        known = n if row.is_placeholder else first.setdefault(row.id, n)
+        if known == n:
+            kept.append(n)
+        elif texts[known] != texts[n]:
+            raise MalformedResponseError(
+                f"rows {known} and {n} of run {shown(source.run_id)} both have the id "
+                f"{shown(row.id)}, with different content",
+                where=f"$[{n}].id",
+            )
+    return kept
+
+
+def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
+    """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
+    own = [row.run_id or row.experiment_run_id or None for row in rows]
+    run_id = source.run_id or next((run for run in own if run), None)
+    strangers = set(own) - {run_id, None}
+    for n in [n for n, run in enumerate(own) if run in strangers] if strangers else ():
+        if not source.payloads[0].enveloped:
+            raise MalformedResponseError(
+                f"row {n} ({shown(rows[n].id)}) is of run {shown(own[n])}, not of {shown(run_id)}: "
+                "a page holds the rows of one run; for pages of several use read_contents",
+                where=f"$[{n}].run_id",
+            )
+        reader.oddities.append(
+            Oddity(rows[n].id, "run_id", "row of an earlier run", own[n], "kept in this run")
+        )
+    alone = () if run_id else (n for n, row in enumerate(rows) if not row.is_placeholder)
+    if (homeless := next(iter(alone), None)) is not None:
+        raise MalformedResponseError(
+            f"row {homeless} ({shown(rows[homeless].id)}) names no run, and neither does the "
+            "response; give read_content the whole response, or the run with each row",
+            where=f"$[{homeless}].run_id",
+        )
+    return run_id
+
+
+def _job_ids(rows: list[Row]) -> list[str]:
+    """Return the ids, a placeholder with an empty or repeated one named after its document."""
+    ids = [row.id for row in rows]
+    if "" not in (distinct := set(ids)) and len(distinct) == len(ids):
+        return ids
+    taken = {row.id for row in rows if not row.is_placeholder}
+    for n, row in enumerate(rows):
+        if row.is_placeholder and (not row.id or row.id in taken):
+            ids[n] = name = f"placeholder:{row.document_id}"
+            again = 1
+            while ids[n] in taken:
+                again += 1
+                ids[n] = f"{name}:{again}"
+        elif not row.id:
+            raise MalformedResponseError(f"row {n} has an empty id", where=f"$[{n}].id")
+        taken.add(ids[n])
+    return ids

@@ -1,0 +1,1 @@
+"""Stores of every version of the format, as that version wrote them."""

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from job_frames import jobs_of, seconds, texts
+
+import retab_frames as rf
+from retab_frames import tables
+from retab_frames.pages import Page, Plot, Section, as_html, as_markdown, write_whole
+from retab_frames.plots import durations
+from retab_frames.reports import report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTILE = [
+    "<script>alert(1)</script>.pdf",
+    "\"><img src=x onerror='alert(1)'>",
+    "--><script>alert(2)</script><!--",
+    "]]></style></svg><iframe src='https://example.com'>",
+    "javascript:alert(1) & co.pdf",
+    "[a](https://example.com) ![b](https://example.com/b.png) @someone | `c` #1",
+    "請求書 \U0001f9fe.pdf",
+    "a\nb\x00\x1b[31m\u202e.pdf",
+    "$\\frac{1}$",
+    None,
+]
+TAGS = {
+}
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "main",
+    "h1",
+    "h2",
+    "ul",
+    "li",
+    "section",
+    "p",
+    "div",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "figure",
+    "figcaption",
+    "svg",
+    "g",
+    "path",
+    "defs",
+    "use",
+    "clippath",
+    "rect",
+    "image",
+    "pattern",
+}
+ATTRIBUTES = {
+}
+    "lang",
+    "charset",
+    "http-equiv",
+    "content",
+    "name",
+    "class",
+    "style",
+    "role",
+    "aria-label",
+    "width",
+    "height",
+    "viewbox",
+    "version",
+    "id",
+    "d",
+    "transform",
+    "x",
+    "y",
+    "href",
+    "clip-path",
+    "patternunits",
+    "fill",
+    "preserveaspectratio",
+}
+
+
+class Reader(HTMLParser):
+    """Collects the tags, attributes and texts of a page, and checks that tags close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data}")
+
+
+def read(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def hostile_jobs(run: str = "<b>exprun</b>", failed: int = 1) -> pd.DataFrame:
+    count = len(HOSTILE)
+    status = ["error"] * failed + ["completed"] * (count - failed)
+    return jobs_of(
+        [1000 + 100 * n for n in range(count)],
+        run_id=texts(*[run] * count),
+        document_id=texts(*[f"<i>{n}</i>" for n in range(count)]),
+        filename=texts(*HOSTILE),
+        status=texts(*status),
+        error_message=texts(*["<script>alert(3)</script> & more"] * count),
+        created_at=seconds(*[0] * count),
+        started_at=seconds(*range(count)),
+        completed_at=seconds(*[n + 1 for n in range(count)]),
+    )
+
+
+def subjects() -> dict[str, Any]:
+    first, second = hostile_jobs(), hostile_jobs("'run' \"2\" <b>", failed=3)
+    return {
+        "jobs": first,
+        "jobs of runs": pd.concat([first, second], ignore_index=True),
+        "comparison": rf.compare_runs(first, second),
+        "many": rf.compare_many([first, second]),
+    }
+
+
+@pytest.fixture
+def content(client: rf.Client) -> rf.RunContent:
+    return rf.load_content("wf_sandbox", "exp_invoices", run_id="exprun_invoices_4", client=client)
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_a_page_holds_nothing_but_its_own_tags(name: str, tmp_path: Path) -> None:
+    page = read(report(subjects()[name], tmp_path / "a.html", title="<script>title</script>"))
+    assert page.tags <= TAGS
+    assert {key for key, _ in page.attributes} <= ATTRIBUTES
+    assert "svg" in page.tags
+    assert any("<script>title</script>" in text for text in page.texts)
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_a_page_loads_nothing(name: str, tmp_path: Path) -> None:
+    page = read(report(subjects()[name], tmp_path / "a.html"))
+    links = [value or "" for key, value in page.attributes if key in {"href", "src"}]
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    styles = [value or "" for key, value in page.attributes if key in {"style", "clip-path"}]
+    assert not [s for s in styles if "url(" in s and "url(#" not in s]
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in [
+        (key, value) for key, value in page.attributes
+    ]
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_ids_are_unique_and_each_link_has_its_end(name: str, tmp_path: Path) -> None:
+    path = report(subjects()[name], tmp_path / "a.html")
+    ids = [value for key, value in read(path).attributes if key == "id"]
+    linked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', path.read_text(encoding="utf-8")))
+    assert len(ids) == len(set(ids))
+    assert linked <= set(ids)
+
+
+@pytest.mark.parametrize("name", subjects())
+@pytest.mark.parametrize("ending", ["html", "md"])
+def test_an_equal_subject_gives_an_equal_file(name: str, ending: str, tmp_path: Path) -> None:
+    first, second = (report(subjects()[name], tmp_path / f"{n}.{ending}") for n in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_run_is_told_in_words_first(content: rf.RunContent, tmp_path: Path) -> None:
+    page = read(report(content, tmp_path / "run.html"))
+    text = "\n".join(page.texts)
+    stats = rf.duration_stats(content.jobs).iloc[0]
+    half = tables.duration(stats["p50_ms"])
+    assert "exprun_invoices_4 of exp_invoices" in page.texts
+    assert "Run exprun_invoices_4 of experiment exp_invoices: complete, fetched " in text
+    assert "12 jobs: 9 completed, 3 error." in page.texts
+    assert "Failed: 3 of the 12 that ended (25 %, 95 % interval 9 % to 53 %)." in page.texts
+    assert f"Half of the completed jobs took at most {half} (95 % interval " in text
+    assert "3.68 s to unbounded" in text
+    order = [
+        page.texts.index(title)
+        for title in ("Jobs", "Durations of completed jobs", "Failures", "Slowest jobs")
+    ]
+    assert order == sorted(order)
+    slowest = rf.slowest(content.jobs)["filename"].iloc[0]
+    assert slowest in page.texts
+
+
+def test_issues_are_counted_by_kind(tmp_path: Path) -> None:
+    row = {
+        "id": "expjob_1",
+        "experiment_id": "exp_1",
+        "experiment_run_id": "exprun_1",
+        "document_id": "expdoc_1",
+        "block_type": "extract",
+        "lifecycle": {"status": "resting"},
+        "handle_inputs": {},
+    }
+    rows = [row, row | {"id": "expjob_2", "document_id": "expdoc_2"}]
+    content = rf.read_content({"data": rows, "list_metadata": {}}, workflow_id="wf_1")
+    assert len(content.issues)
+    page = read(report(content, tmp_path / "run.html"))
+    assert "Odd values in what the API sent" in page.texts
+    assert content.issues["problem"].iloc[0] in page.texts
+
+
+def test_a_comparison_begins_with_its_summary(tmp_path: Path) -> None:
+    comparison = subjects()["comparison"]
+    title, *told = comparison.summary().splitlines()
+    texts_of = read(report(comparison, tmp_path / "a.html")).texts
+    assert texts_of[texts_of.index(title, 3) + 1] != title
+    for line in told:
+        assert line in texts_of
+    assert [t for t in texts_of if t in {"broken", "fixed"}] == ["broken", "broken"]
+
+
+def test_many_runs_begin_with_their_summary(tmp_path: Path) -> None:
+    many = subjects()["many"]
+    page = report(many, tmp_path / "a.md").read_text(encoding="utf-8")
+    title, *told = map(tables.markdown_text, many.summary().splitlines())
+    assert page.startswith(
+        f"## {title}\n\n" + "\n".join(f"- {line}" for line in told) + "\n\n### Runs"
+    )
+    assert "| run\\_id |" in page
+
+
+@pytest.mark.parametrize("name", subjects())
+def test_markdown_shows_names_as_they_are(name: str, tmp_path: Path) -> None:
+    text = report(subjects()[name], tmp_path / "a.md").read_text(encoding="utf-8")
+    assert not re.search(r"(?<!\\)<", text)
+    assert not re.search(r"(?<!\\)\]\(", text)
+    assert not re.search(r"@\w", text)
+
+
+def test_markdown_needs_no_matplotlib(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "import retab_frames as rf\n"
+        "from retab_frames.reports import report\n"
+        "from job_frames import jobs_of\n"
+        f"report(jobs_of([1, 2]), {str(tmp_path / 'a.md')!r})\n"
+        f"try: report(jobs_of([1, 2]), {str(tmp_path / 'a.html')!r})\n"
+        "except rf.MissingExtraError as error: print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="tests"
+    )
+    assert "pip install 'retab-frames[jupyter]'" in told.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_a_report_replaces_one_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("old")
+    assert report(jobs_of([1]), str(path)) == path
+    assert path.read_text().startswith("## Jobs of one run")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_a_report_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "new" * 10_000 + "\udcff")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_a_report_needs_a_folder_a_known_ending_and_a_subject(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere to write a\.md in"):
+        report(jobs_of([1]), tmp_path / "nowhere" / "a.md")
+    with pytest.raises(ValueError, match=r"ends in \.html or \.md, not a\.pdf"):
+        report(jobs_of([1]), tmp_path / "a.pdf")
+    with pytest.raises(TypeError, match="or a frame of jobs, not dict"):
+        report({}, tmp_path / "a.md")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no frame of jobs"):
+        report(pd.DataFrame({"a": [1]}), tmp_path / "a.md")
+
+
+@pytest.mark.parametrize("ending", ["html", "md"])
+def test_no_jobs_make_a_report_too(ending: str, tmp_path: Path) -> None:
+    text = report(jobs_of([]), tmp_path / f"a.{ending}").read_text(encoding="utf-8")
+    assert "0 jobs." in text
+
+
+def test_an_interval_stands_beside_its_estimate() -> None:
+    frame = pd.DataFrame(
+        {
+            "p50_ms": [1000.0, 2000.0, 3000.0, None],
+            "p50_low_ms": [900.0, None, None, None],
+            "p50_high_ms": [1100.0, 2500.0, None, None],
+            "rate": [0.25, 0.5, 0.5, 0.5],
+            "rate_low": [0.1, 0.2, 0.2, 0.2],
+            "rate_high": [0.3, 0.7, 0.7, 0.7],
+            "below": [1, 2, 3, 4],
+        }
+    )
+    table = as_markdown(Page("a", ["b"], [Section("c", [frame])]))
+    assert table == (
+        "## a\n\n- b\n\n### c\n\n| p50 | rate | below |\n| --- | --- | ---: |\n"
+        "| 1.00 s (900 ms to 1.10 s) | 0.25 (0.10 to 0.30) | 1 |\n"
+        "| 2.00 s (unbounded to 2.50 s) | 0.50 (0.20 to 0.70) | 2 |\n"
+        "| 3.00 s (unbounded) | 0.50 (0.20 to 0.70) | 3 |\n"
+        "| - | 0.50 (0.20 to 0.70) | 4 |\n"
+    )
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    page = Page("a", [], [Section("b", [pd.DataFrame({"n": range(250)})])])
+    assert "and 230 more" in as_markdown(page)
+    assert as_markdown(page).count("\n| ") == 22
+    assert "and 50 more" in as_html(page)
+    assert as_html(page).count("<td") == 200
+
+
+def test_sections_without_parts_are_left_out() -> None:
+    page = Page("a", [], [Section("empty", []), Section("full", ["said"])])
+    assert "empty" not in as_html(page) + as_markdown(page)
+    assert "<p>said</p>" in as_html(page)
+
+
+def test_two_plots_of_a_page_share_no_ids() -> None:
+    plot = Plot(lambda: durations(jobs_of([1000, 2000])), 'told "so" & <b>')
+    text = as_html(Page("a", [], [Section("b", [plot, plot])]))
+    ids = re.findall(r'\sid="([^"]+)"', text)
+    assert len(ids) == len(set(ids)) > 10
+    assert text.count('aria-label="told &quot;so&quot; &amp; &lt;b&gt;"') == 2
