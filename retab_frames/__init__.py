@@ -5,11 +5,13 @@ Everything is imported when it is first used: `import retab_frames` loads neithe
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from retab_frames.client import Client
+    from retab_frames.compaction import Compaction
     from retab_frames.comparison import RunComparison, compare_runs
     from retab_frames.comparisons import ManyComparison, compare_many
     from retab_frames.concurrency import timeline
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
         load_runs,
     )
     from retab_frames.messages import failures
+    from retab_frames.queries import query
+    from retab_frames.reports import report
     from retab_frames.sandbox import Sandbox
     from retab_frames.scanning import scan
     from retab_frames.schemas import (
@@ -65,11 +69,13 @@ if TYPE_CHECKING:
     )
     from retab_frames.snapshots import Snapshot, SnapshotStore
     from retab_frames.sources import read_content, read_contents
+    from retab_frames.versions import show_versions
 
 __all__ = [
     "ApiStatusError",
     "AuthError",
     "Client",
+    "Compaction",
     "ConfigError",
     "DeadlineError",
     "ExperimentsSchema",
@@ -117,9 +123,12 @@ __all__ = [
     "load_handle_inputs",
     "load_jobs",
     "load_runs",
+    "query",
     "read_content",
     "read_contents",
+    "report",
     "scan",
+    "show_versions",
     "slowest",
     "timeline",
     "validate",
@@ -129,6 +138,7 @@ _ROOM_OF = {
     "ApiStatusError": "errors",
     "AuthError": "errors",
     "Client": "client",
+    "Compaction": "compaction",
     "ConfigError": "errors",
     "DeadlineError": "errors",
     "ExperimentsSchema": "schemas",
@@ -176,9 +186,12 @@ _ROOM_OF = {
     "load_handle_inputs": "loaders",
     "load_jobs": "loaders",
     "load_runs": "loaders",
+    "query": "queries",
     "read_content": "sources",
     "read_contents": "sources",
+    "report": "reports",
     "scan": "scanning",
+    "show_versions": "versions",
     "slowest": "durations",
     "timeline": "concurrency",
     "validate": "schemas",
@@ -194,9 +207,19 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
     globals()[name] = value
+    _register_accessor()
     return value
+
+
+def _register_accessor() -> None:
+    """Give frames their `retab` once someone has loaded pandas, which is slow to import."""
+    if "pandas" in sys.modules and f"{__name__}.accessor" not in sys.modules:
+        import_module(f"{__name__}.accessor")
 
 
 def __dir__() -> list[str]:
     """List the public names, imported or not."""
     return sorted({*globals(), *_ROOM_OF})
+
+
+_register_accessor()

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from matplotlib.axes import Axes
 
-    from retab_frames.gallery import Gallery
-
-__all__ = ["RetabAccessor"]
+__all__ = ["JobPlots", "RetabAccessor"]
 
 _NEEDED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "duration_ms")
 
@@ -29,7 +27,7 @@ class RetabAccessor:
         ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
         ...         jobs = rf.load_jobs("wf_sandbox", "exp_invoices", client=client)
         >>> jobs[jobs.status == "completed"].retab.slowest(1)["duration_ms"].tolist()
-        [4496]
+        [4496.0]
     """
 
     def __init__(self, jobs: pd.DataFrame) -> None:
@@ -90,8 +88,41 @@ class RetabAccessor:
         return validate(self._jobs, JobsSchema)
 
     @property
-    def plot(self) -> Gallery:
+    def plot(self) -> JobPlots:
         """The plots of the jobs: `df.retab.plot.timeline()` and its like."""
-        from retab_frames.gallery import Gallery  # noqa: PLC0415
+        return JobPlots(self._jobs)
 
-        return Gallery(self._jobs)
+
+class JobPlots:
+    """The plots of `retab_frames.plots` for a frame of jobs; each takes `ax=` and returns Axes."""
+
+    def __init__(self, jobs: pd.DataFrame) -> None:
+        self._jobs = jobs
+
+    def __call__(self, by: Any = None, **options: Any) -> Axes:
+        """Draw the durations, a row per group."""
+        return self.durations(by, **options)
+
+    def durations(self, by: Any = None, **options: Any) -> Axes:
+        """Draw the durations of completed jobs, a row per group."""
+        from retab_frames.plots import durations  # noqa: PLC0415 - matplotlib is optional
+
+        return durations(self._jobs, by, **options)
+
+    def ecdf(self, by: Any = None, **options: Any) -> Axes:
+        """Draw which share of the completed jobs took at most how long, a line per group."""
+        from retab_frames.plots import ecdf  # noqa: PLC0415
+
+        return ecdf(self._jobs, by, **options)
+
+    def timeline(self, **options: Any) -> Axes:
+        """Draw when the jobs of one run waited and worked, and how many at a time."""
+        from retab_frames.plots import timeline  # noqa: PLC0415
+
+        return timeline(self._jobs, **options)
+
+    def trend(self, **options: Any) -> Axes:
+        """Draw quantiles of the durations over the runs."""
+        from retab_frames.plots import trend  # noqa: PLC0415
+
+        return trend(self._jobs, **options)

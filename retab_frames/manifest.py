@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,7 @@ def _damaged(file: str, problem: str) -> SnapshotCorruptError:
     )
 
 
+@cache
 def library() -> str:
     """Return the versions of what writes the files."""
     return f"retab-frames {version_of('retab-frames')}, pyarrow {pa.__version__}"

@@ -16,7 +16,10 @@ from retab_frames.cli import main
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["compare", "demo", "failures", "ls", "pull", "sandbox", "slowest", "stats"]
+COMMANDS = [
+    *("clean", "compact", "compare", "demo", "failures", "ls", "pull", "report", "sandbox"),
+    *("slowest", "sql", "stats", "verify"),
+]
 
 
 def shell(*arguments: str, **env: str) -> Result:
@@ -133,10 +136,10 @@ def test_compare_takes_many_candidates(pulled: str) -> None:
     [
         (2, "broken,slower", 0, "equivalent"),
         (4, "broken", 1, "Regression."),
-        (3, "slower", 1, "x 1.25 (1.16 to 1.35)"),
+        (3, "slower", 1, "slowdown: found x 1.253 (1.16 to 1.354), allowed x 1.05, regression"),
         (3, "broken", 0, "Comparable"),
         (4, "slower", 2, "could not tell"),
-        (5, "broken", 2, "9 more are pending or gone"),
+        (5, "broken", 2, "9 documents pending or gone"),
         (4, "broken,slower", 1, "Regression."),
         (3, "nothing", 2, "--fail-on takes broken, slower or both, not 'nothing'"),
     ],

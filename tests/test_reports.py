@@ -32,64 +32,14 @@ HOSTILE = [
     None,
 ]
 TAGS = {
-}
-    "html",
-    "head",
-    "meta",
-    "title",
-    "style",
-    "body",
-    "main",
-    "h1",
-    "h2",
-    "ul",
-    "li",
-    "section",
-    "p",
-    "div",
-    "table",
-    "thead",
-    "tbody",
-    "tr",
-    "th",
-    "td",
-    "figure",
-    "figcaption",
-    "svg",
-    "g",
-    "path",
-    "defs",
-    "use",
-    "clippath",
-    "rect",
-    "image",
-    "pattern",
+    *("html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "ul", "li", "section"),
+    *("p", "div", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "svg", "g"),
+    *("path", "defs", "use", "clippath", "rect", "image", "pattern"),
 }
 ATTRIBUTES = {
-}
-    "lang",
-    "charset",
-    "http-equiv",
-    "content",
-    "name",
-    "class",
-    "style",
-    "role",
-    "aria-label",
-    "width",
-    "height",
-    "viewbox",
-    "version",
-    "id",
-    "d",
-    "transform",
-    "x",
-    "y",
-    "href",
-    "clip-path",
-    "patternunits",
-    "fill",
-    "preserveaspectratio",
+    *("lang", "charset", "http-equiv", "content", "name", "class", "style", "role", "aria-label"),
+    *("width", "height", "viewbox", "version", "id", "d", "transform", "x", "y", "href", "fill"),
+    *("clip-path", "patternunits", "preserveaspectratio"),
 }
 
 
@@ -250,9 +200,8 @@ def test_many_runs_begin_with_their_summary(tmp_path: Path) -> None:
     many = subjects()["many"]
     page = report(many, tmp_path / "a.md").read_text(encoding="utf-8")
     title, *told = map(tables.markdown_text, many.summary().splitlines())
-    assert page.startswith(
-        f"## {title}\n\n" + "\n".join(f"- {line}" for line in told) + "\n\n### Runs"
-    )
+    lines = "\n".join(f"- {line}" for line in told)
+    assert page.startswith(f"## {title}\n\n{lines}\n\n### Runs")
     assert "| run\\_id |" in page
 
 

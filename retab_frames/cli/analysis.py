@@ -97,7 +97,9 @@ def slowest(
     """
     from retab_frames.durations import slowest as slowest_jobs  # noqa: PLC0415
 
-    show(slowest_jobs(jobs_of(opened(root), experiment_id, run_ids), count), form)
+    found = slowest_jobs(jobs_of(opened(root), experiment_id, run_ids), count)
+    names = ["run_id", "filename", "duration_ms", "times_median", "is_outlier"]
+    show(found, form, found[names])
 
 
 @main.command()
@@ -112,7 +114,8 @@ def failures(*, experiment_id: str | None, run_ids: tuple[str, ...], root: str, 
     """
     from retab_frames.messages import failures as failed_jobs  # noqa: PLC0415
 
-    show(failed_jobs(jobs_of(opened(root), experiment_id, run_ids)), form)
+    found = failed_jobs(jobs_of(opened(root), experiment_id, run_ids))
+    show(found, form, found[["template", "status", "jobs", "share", "example_filename"]])
 
 
 @main.command()
@@ -164,6 +167,29 @@ def compare(
         _judge(comparison, gates)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("-o", "--output", required=True, help="A file that ends in .html or .md.")
+@click.option("--title", help="The heading.")
+@store_option
+def report(*, runs: tuple[str, ...], output: str, title: str | None, root: str) -> None:
+    """Write a page about a run, or about runs compared with the first of them.
+
+    Example: retab-frames report exprun_1 exprun_2 -o report.html
+    """
+    from retab_frames.comparison import compare_runs  # noqa: PLC0415
+    from retab_frames.comparisons import compare_many  # noqa: PLC0415
+    from retab_frames.reports import report as write_report  # noqa: PLC0415
+
+    store = opened(root)
+    contents = [store.read(run) for run in runs]
+    subject: Any = contents[0]
+    if len(contents) > 1:
+        several = len(contents) > 2  # noqa: PLR2004 - two runs are a pair
+        subject = compare_many(contents) if several else compare_runs(*contents)
+    click.echo(f"Wrote {write_report(subject, output, title=title)}.")
+
+
 def _gates(fail_on: str | None, max_broken: int, margin: float) -> dict[str, Any]:
     """Return the limits of the gate; none where nothing was asked for."""
     limits = {"broken": ("max_broken", max_broken), "slower": ("max_slowdown", margin)}
@@ -177,15 +203,23 @@ def _gates(fail_on: str | None, max_broken: int, margin: float) -> dict[str, Any
 def _judge(comparison: RunComparison, gates: dict[str, Any]) -> None:
     """Exit with 1 for a regression and 2 where the comparison cannot tell."""
     from retab_frames.gate import assert_no_regression  # noqa: PLC0415
-    from retab_frames.tables import terminal  # noqa: PLC0415
 
     try:
         assert_no_regression(comparison, **gates)
     except RegressionError as error:
-        click.echo(f"\nRegression.\n\n{terminal(error.checks)}", err=True)
+        click.echo(f"\nRegression. {_told(error.checks)}", err=True)
         raise click.exceptions.Exit(FOUND) from None
     except InconclusiveError as error:
-        raise Refusal(f"could not tell.\n\n{terminal(error.checks)}") from None
+        raise Refusal(f"could not tell. {_told(error.checks)}") from None
+
+
+def _told(checks: pd.DataFrame) -> str:
+    """Return the checks of a gate, one after the other, in words."""
+    return " ".join(
+        f"{row['check']}: found {row['found']}, allowed {row['allowed']}, {row['outcome']}"
+        + (f" ({row['reason']})." if isinstance(row["reason"], str) else ".")
+        for row in checks.to_dict("records")
+    )
 
 
 def _show_comparison(comparison: RunComparison, form: Form, *, markdown: bool) -> None:

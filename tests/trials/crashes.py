@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -82,7 +83,7 @@ class Calls:
             setattr(os, name, self._of_path(name, real[name]))
         for name in HANDLES:
             setattr(os, name, self._of_handle(name, real[name]))
-        io.open = builtins.open = self._of_open(opens)  # type: ignore[assignment]
+        io.open = builtins.open = self._of_open(opens)
         try:
             yield self
         finally:
@@ -149,7 +150,7 @@ class _File:
         """Write in two calls, so that a crash may come between them."""
         half = len(data) // 2
         for part in (data[:half], data[half:]):
-            self.calls.made("write", (self.path, part), lambda part=part: self._through(part))
+            self.calls.made("write", (self.path, part), partial(self._through, part))
         return len(data)
 
     def _through(self, part: bytes) -> None:
@@ -159,7 +160,8 @@ class _File:
 
 def folder() -> tempfile.TemporaryDirectory[str]:
     """Return a folder in memory where there is one: these trials do not test the disk."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    memory = Path("/dev/shm")  # noqa: S108 - a new folder of its own is made in it
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
 
 
 def ready(run_id: str, *durations: int) -> rf.RunContent:

@@ -223,13 +223,13 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Return what mounts a file system of so many KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = []
+    mounted: list[Path] = []
 
     def mount(kib: int) -> Path:
         for path in mounted:
             subprocess.run(["umount", path], check=True)  # noqa: S607
         mounted.clear()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.decode().strip()}")
