@@ -283,10 +283,10 @@ def test_a_side_that_was_never_run_does_not_compare() -> None:
 
 def test_placeholders_among_jobs_are_counted_once_per_document() -> None:
     blank = {"is_placeholder": True, "status": "pending", "duration_ms": None}
-    found = checks(run({}, blank, blank), run({}, {}, blank, run_id="s"))
+    found = checks(run({}, blank, blank, {}), run({}, {}, blank, blank, run_id="s"))
 
-    reason = "2 documents never run on a side: pending"
-    assert row(found, "placeholders") == ["2", "1", "warning", reason]
+    reason = "3 documents never run on a side: pending"
+    assert row(found, "placeholders") == ["2", "2", "warning", reason]
     assert row(found, "ended")[2] == "yes"
     assert comparable(found) == "warnings"
 

@@ -236,11 +236,18 @@ def test_the_sentence_of_the_speed(before: list[int], after: list[int], sentence
     assert compared(before, after).summary().splitlines()[-1] == sentence
 
 
-def test_an_inconclusive_speed_says_what_would_have_shown() -> None:
-    comparison = compared(*noisy(8, 1.0))
+@pytest.mark.parametrize(("seed", "shifted"), [(0, True), (1, False)])
+def test_an_inconclusive_speed_says_what_would_have_shown(
+    seed: int,
+    shifted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    comparison = compared(*noisy(8, 1.0, seed))
+    speed = comparison.speed.iloc[0]
+    assert (speed["wilcoxon_p"] < 0.05) == shifted
 
-    detectable = round(100 * (comparison.speed["detectable_ratio"][0] - 1))
-    assert comparison.summary().endswith(f"; {detectable} % or more would have shown.")
+    told = f"; {100 * (speed['detectable_ratio'] - 1):.0f} % or more would have shown"
+    assert told in comparison.summary()
+    assert (f"(Wilcoxon p = {speed['wilcoxon_p']:.2g})" in comparison.summary()) == shifted
 
 
 def test_skewed_ratios_are_told() -> None:

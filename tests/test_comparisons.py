@@ -248,6 +248,15 @@ def test_where_all_take_the_same_time_none_is_slow(durations: list[int | None]) 
     assert not found.documents["always_slow"].any()
 
 
+def test_always_slow_is_in_all_runs_and_at_least_two() -> None:
+    found = compare_many(
+        [timed(1, 2, 3, 9), timed(9, 2, 3, 1, run_id="s"), run({"document_id": "x"}, run_id="t")]
+    ).documents.set_index("document_id")
+
+    assert found["slow_runs"].to_dict() == {"doc_0": 1, "doc_3": 1, "doc_1": 0, "doc_2": 0, "x": 0}
+    assert not found["always_slow"].any()
+
+
 def test_empty_runs_and_failed_ones_have_rows() -> None:
     found = compare_many([timed(1, 2), run(run_id="s"), ended("error", "error", run_id="t")])
 

@@ -194,6 +194,7 @@ def test_the_final_job_of_a_document_counts(
         (file(filename="x.pdf"), {"handle_inputs": {}}, True),
         (file(filename="x.pdf"), {"handle_inputs": {"other": {"type": "file"}}}, True),
         (data("x"), file(filename="x"), True),
+        ({"handle_inputs": {"in": {}}}, {"handle_inputs": {}}, True),
         ({}, {}, False),
     ],
 )

@@ -231,6 +231,7 @@ def test_an_open_end_is_an_arrow_at_the_edge() -> None:
     left, right = ax.get_xlim()
     assert arrows(ax, "<") == [(left, 0.12)]
     assert arrows(ax, ">") == [(right, 0.12)]
+    assert segments(ax, "p50 interval") == [[[left, 0.12], [right, 0.12]]]
 
 
 def test_only_completed_jobs_are_drawn() -> None:

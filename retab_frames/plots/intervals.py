@@ -64,7 +64,7 @@ def draw_intervals(
     lines = ax.hlines if flat else ax.vlines
     bounds = np.where(np.isnan(low), begin, low), np.where(np.isnan(high), end, high)
     lines(at, *bounds, color=style["color"], linewidth=1.3, zorder=3, label=f"{name} interval")
-    for edge, bound, arrow in ((end, low, "<v"), (end, high, ">^")):
+    for edge, bound, arrow in ((begin, low, "<v"), (end, high, ">^")):
         is_open = at[np.isnan(bound)]
         if not len(is_open):
             # without points, one that is not clipped would stretch the figure to its corner

@@ -29,6 +29,7 @@ WORKERS = 2
 ERRNOS = ("ENOSPC", "EIO", "EACCES", "EROFS", "EMFILE")
 PAGE_KIB = 4
 EVERY_NTH = 16
+EVERY_4TH = 4
 
 
 def template(place: Path, *, revised: bool) -> Path:
@@ -48,7 +49,12 @@ def steps_of(place: Path, base: Path, only: frozenset[str] | None) -> int:
 
 
 def checked(
-    root: Path, new: rf.RunContent, before: tuple[int, ...] | str, found: Counter[str]
+    root: Path,
+    new: rf.RunContent,
+    before: tuple[int, ...] | str,
+    found: Counter[str],
+    *,
+    again: bool = True,
 ) -> None:
     """Count what a cut save left, and whether the same save then succeeds."""
     store = rf.SnapshotStore(root)
@@ -58,7 +64,10 @@ def checked(
     found["seen twice"] += len(seen) > 1
     # before the manifest is there, plain readers see what they saw
     found["touched"] += state == before and seen != ([OLD] if before == OLD else [])
+    if not again:
+        return
     store.write(new)
+    found["tried again"] += 1
     found["re-run"] += told(store, RUN) == NEW and plain(root, RUN) == [NEW]
     if found["re-run"] % EVERY_NTH == 0:
         found["problems"] += (store.verify()["kind"] != "leftover").sum()
@@ -157,14 +166,14 @@ def kills(worker: int) -> Counter[str]:
 def test_kills_at_random_times(figure: Callable[[str], None]) -> None:
     found = pooled(kills)
     figure(
-        f"saves killed at a random time: {found['killed']:,} ({found['complete']} complete, of "
-        f"them {found['acknowledged']} acknowledged); torn: {found['torn']}; acknowledged but "
-        f"missing: {found['missing']}"
+        f"saves killed at a random time: {found['killed']:,}; torn: {found['torn']}; acknowledged "
+        f"but missing: {found['missing']}; re-runs that succeed: {found['re-run']:,}"
     )
     assert found["killed"] == KILLS
     assert (found["torn"], found["missing"], found["problems"]) == (0, 0, 0)
     assert found["re-run"] == KILLS
-    assert KILLS // 20 < found["complete"] < KILLS
+    # the kills are spread over the whole of a save
+    assert KILLS // 20 < found["acknowledged"] <= found["complete"] < KILLS * 19 // 20
 
 
 def refused_at(root: Path, new: rf.RunContent, number: int, code: int) -> str:
@@ -197,7 +206,7 @@ def refusals(worker: int) -> Counter[str]:
                 found[outcome] += 1
                 done = told(rf.SnapshotStore(root), RUN) == NEW
                 found["written but missing"] += outcome == "written" and not done
-                checked(root, new, OLD, found)
+                checked(root, new, OLD, found, again=number % EVERY_4TH == 0)
                 shutil.rmtree(root)
                 found["tried"] += 1
     return found
@@ -214,7 +223,7 @@ def test_every_error_at_every_system_call(figure: Callable[[str], None]) -> None
     assert foreign == {}
     assert (found["torn"], found["touched"], found["seen twice"]) == (0, 0, 0)
     assert found["written but missing"] == 0
-    assert found["re-run"] == found["tried"]
+    assert found["re-run"] == found["tried again"] > 100
     assert found["tried"] > 100 * len(ERRNOS)
 
 

@@ -71,10 +71,9 @@ def rounds(_: int) -> Counter[str]:
 def test_one_winner_each(figure: Callable[[str], None]) -> None:
     found = pooled(rounds, 1)
     figure(
-        f"{PROCESSES} processes write one run at once, rounds: {found['rounds']} ("
-        f"{found['created']} created, {found['revised']} revised, {found['unchanged']} unchanged, "
-        f"{found['conflict']} told of a conflict); more than one winner: "
-        f"{found['more than one winner']}"
+        f"{PROCESSES} processes write one run at once, rounds: {found['rounds']}; with more than "
+        f"one winner: {found['more than one winner']}; with another content than the winner's: "
+        f"{found['lost']}"
     )
     wrong = ("more than one winner", "lost", "odd", "problems")
     assert {name: found[name] for name in wrong} == dict.fromkeys(wrong, 0)
