@@ -35,6 +35,7 @@ class Catalog:
 
     def __init__(self, files: Storage) -> None:
         self._files = files
+        self._packs = Packs(files)
 
     def exists(self) -> bool:
         """Return whether anything was ever written here."""
@@ -130,10 +131,10 @@ class Catalog:
     def _packed(self) -> dict[str, Manifest]:
         """Return the manifests that packs hold, by the folder of the run."""
         found: dict[str, Manifest] = {}
-        for pack in Packs(self._files).all():
+        for _, pack in self._packs.all():
             # a damaged index is no loss: each run has its own manifest
             if not isinstance(pack, SnapshotError):
-                found |= pack.revisions()
+                found |= pack.runs
         return found
 
     def _newest_revisions(self) -> dict[str, int]:

@@ -88,10 +88,14 @@ class Commits:
 
     def _is_packed(self, newest: Manifest) -> bool:
         """Return whether a pack holds a revision; take the run out of one that holds another."""
-        pack = self._packs.newest(newest.experiment_id)
-        if pack is not None and not pack.holds(newest) and folder_name(newest.run_id) in pack.runs:
-            pack = without_run(self._files, pack, newest.run_id)
-        return pack is not None and pack.holds(newest)
+        while (pack := self._packs.newest(newest.experiment_id)) is not None:
+            if pack.holds(newest):
+                return True
+            if folder_name(newest.run_id) not in pack.runs:
+                return False
+            # once more, and again, while others change the pack before us
+            without_run(self._files, newest.experiment_id, newest.run_id)
+        return False
 
     def _create(self, name: str, text: bytes, manifest: Manifest) -> bool:
         try:

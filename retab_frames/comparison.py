@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retab_frames import estimates, tables
+from retab_frames.briefs import sections, sentences
 from retab_frames.comparability import comparability, comparable
-from retab_frames.errors import shown
 from retab_frames.frames import REAL, TEXT, WHOLE, frame_of_rows
 from retab_frames.pairing import CHANGES, ENDED_BOTH, FAILED, paired_documents, side_of, transitions
 from retab_frames.pairs import mcnemar, paired_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
     from retab_frames.comparability import Comparable
@@ -78,7 +76,7 @@ class RunComparison:
     def transitions(self) -> pd.DataFrame:
         """One row per pair of statuses: `baseline_status`, `candidate_status`, `documents`.
 
-        A null status is a document that a side has not.
+        A null status is a document that a side has not, or a job without status.
         """
         return transitions(self.documents)
 
@@ -155,19 +153,19 @@ class RunComparison:
 
     def summary(self) -> str:
         """Return the comparison in plain words: what limits it, what broke, how fast it is."""
-        return "\n".join(_sentences(self))
+        return "\n".join(sentences(self))
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
-        names = " against ".join(map(tables.markdown_text, _names(self)))
-        told = [f"- {tables.markdown_text(line)}" for line in list(_sentences(self))[1:]]
-        parts = (f"### {title}\n\n{tables.markdown(frame)}" for title, frame in _tables(self))
-        return "\n\n".join([f"## {names}", "\n".join(told), *parts]) + "\n"
+        first, *told = map(tables.markdown_text, sentences(self))
+        lines = "\n".join(f"- {line}" for line in told)
+        parts = (f"### {title}\n\n{tables.markdown(frame)}" for title, frame in sections(self))
+        return "\n\n".join([f"## {first}", lines, *parts]) + "\n"
 
     def _repr_html_(self) -> str:
-        first, *told = map(tables.html_text, _sentences(self))
+        first, *told = map(tables.html_text, sentences(self))
         lines = "".join(f"<li>{line}</li>" for line in told)
-        parts = (f"<p>{title}</p>{tables.html(frame)}" for title, frame in _tables(self))
+        parts = (f"<p>{title}</p>{tables.html(frame)}" for title, frame in sections(self))
         return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
 
     def __repr__(self) -> str:
@@ -256,10 +254,6 @@ def compare_runs(
         >>> rf.compare_runs(first, second).verdict
         'slower'
     """
-    if not margin > 0:
-        raise ValueError(f"margin is a positive share, as in 0.05 for 5 %, not {margin!r}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
     sides = side_of(baseline, "baseline"), side_of(candidate, "candidate")
     return compare_sides(*sides, margin=margin, confidence=confidence)
 
@@ -268,6 +262,10 @@ def compare_sides(
     baseline: Side, candidate: Side, *, margin: float, confidence: float
 ) -> RunComparison:
     """Return what changed from one side to the other."""
+    if not 0 < margin < float("inf"):
+        raise ValueError(f"margin is a positive share, as in 0.05 for 5 %, not {margin!r}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
     documents = paired_documents(baseline, candidate)
     return RunComparison(
         baseline_run_id=baseline.run_id,
@@ -277,95 +275,3 @@ def compare_sides(
         margin=margin,
         confidence=confidence,
     )
-
-
-def _names(comparison: RunComparison) -> list[str]:
-    ids = (comparison.candidate_run_id, comparison.baseline_run_id)
-    return [shown(run_id) if run_id is not None else "a run without id" for run_id in ids]
-
-
-def _sentences(comparison: RunComparison) -> Iterator[str]:
-    yield " against ".join(_names(comparison))
-    yield _comparable_sentence(comparison)
-    changes = comparison.changes
-    counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
-    told = tables.counted(len(comparison.documents), "document")
-    yield f"{told}: {counts}." if counts else f"{told}."
-    before, after = comparison.failure_rates.to_dict("records")
-    if before["documents"]:
-        level = f"{100 * comparison.confidence:.10g} % interval"
-        ends = f"{_percent(after['rate_low'])} to {_percent(after['rate_high'])}"
-        share = f"{_percent(after['rate'])}, {level} {ends}"
-        counts = f"{after['failed']} of {after['documents']} ({share}), {before['failed']} before"
-        yield f"Failed: {counts} (p = {after['p_value']:.2g})."
-    yield _speed_sentence(comparison.ratio)
-
-
-def _comparable_sentence(comparison: RunComparison) -> str:
-    checks = comparison.comparability
-    told = {
-        result: checks.loc[checks["result"] == result, name].tolist()
-        for result, name in (("no", "reason"), ("warning", "reason"), ("unknown", "check"))
-    }
-    unknown = f" Not recorded: {', '.join(told['unknown'])}." if told["unknown"] else ""
-    if told["no"]:
-        return f"Not comparable: {'; '.join(told['no'])}.{unknown}"
-    if told["warning"]:
-        return f"Comparable, but {'; '.join(told['warning'])}.{unknown}"
-    return f"Comparable.{unknown}"
-
-
-def _speed_sentence(ratio: PairedRatio) -> str:
-    if not ratio.pairs:
-        told = " with a duration above 0" if ratio.left_out else ""
-        return f"Speed: not known, no document was completed in both{told}."
-    told = f"Speed: {ratio.verdict}; jobs take {_longer(ratio.ratio)}"
-    if ratio.pairs > 1:
-        ends = f"{ratio.ratio_low - 1:+.0%} to {ratio.ratio_high - 1:+.0%}".replace("%", " %")
-        told += f" ({100 * ratio.confidence:.10g} % interval {ends})"
-    documents = f"{ratio.pairs} document{'s' if ratio.pairs > 1 else ''}"
-    told += f" on the {documents} completed in both"
-    if ratio.verdict == "inconclusive" and ratio.pairs > 1:
-        told += f"; {_percent(ratio.detectable_ratio - 1)} or more would have shown"
-        if ratio.wilcoxon_p < 1 - ratio.confidence:
-            told += f"; their ranks changed all the same (Wilcoxon p = {ratio.wilcoxon_p:.2g})"
-    if ratio.skewed:
-        told += "; the ratios are skewed, so the interval may be too narrow"
-    return f"{told}."
-
-
-def _longer(ratio: float) -> str:
-    change = round(100 * (ratio - 1))
-    if not change:
-        return "as long"
-    return f"{abs(change)} % {'longer' if change > 0 else 'less time'}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-_MOST_DOCUMENTS = 20
-
-
-def _tables(comparison: RunComparison) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield what a page shows, with titles: reasons, documents that need a look, rates, speed."""
-    checks = comparison.comparability
-    doubtful = checks[checks["result"].isin(["no", "warning"])]
-    if len(doubtful):
-        yield "Comparability", doubtful
-    documents = comparison.documents
-    changed = documents[documents["change"] != "unchanged"]
-    order = changed["change"].map({change: n for n, change in enumerate(CHANGES)})
-    changed = changed.iloc[order.argsort(kind="stable")]
-    names = ["filename", "document_id", "change", "baseline_status", "candidate_status"]
-    if len(changed):
-        more = len(changed) - _MOST_DOCUMENTS
-        title = f"Documents that changed{f' (and {more} more)' if more > 0 else ''}"
-        yield title, changed[names].head(_MOST_DOCUMENTS)
-    slower = documents[documents["ratio"].notna()].nlargest(5, "ratio")
-    if len(slower):
-        columns = ["filename", "baseline_duration_ms", "candidate_duration_ms", "ratio"]
-        yield "Documents that slowed down most", slower[columns]
-    yield "Failures", comparison.failure_rates.drop(columns="run_id")
-    yield "Speed", comparison.speed

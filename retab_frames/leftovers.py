@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from retab_frames.catalog import MARKER, Catalog
 from retab_frames.commits import Commits
-from retab_frames.compaction import is_pack, settled
+from retab_frames.compaction import settled
 from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError, shown
 from retab_frames.manifest import Manifest, folder_name
-from retab_frames.packs import Pack, Packs
+from retab_frames.packs import Pack, Packs, is_pack
 from retab_frames.revisions import ARCHIVE, RevisionFiles
 from retab_frames.upgrades import TABLES
 
@@ -67,6 +67,7 @@ class Register:
         older: The last revision before it that names a file, by the name of the file.
         unreadable: Why a manifest cannot be read, by the folder of its run.
         packs: The pack that each file of a pack belongs to.
+        unsure: The folders of experiments whose pack cannot be read: where files belong is unknown.
     """
 
     def __init__(self) -> None:
@@ -75,14 +76,19 @@ class Register:
         self.older: dict[str, Manifest] = {}
         self.unreadable: dict[str, SnapshotError] = {}
         self.packs: dict[str, Pack] = {}
-        self._packed: dict[str, str] = {}
+        self.unsure: set[str] = set()
+        self._packed: dict[str, Manifest] = {}
+        self._kept: set[str] = set()
 
-    def add_packs(self, packs: Iterable[Pack | SnapshotError]) -> None:
-        """Enter the packs of a store; what a damaged one names is made again, not restored."""
-        for pack in packs:
+    def add_packs(self, packs: Iterable[tuple[str, Pack | SnapshotError]]) -> None:
+        """Enter the packs of a store, or why one cannot be read, each by its folder."""
+        for folder, pack in packs:
             if isinstance(pack, Pack):
                 self.packs |= dict.fromkeys(pack.names, pack)
                 self._packed |= pack.runs
+                self._kept.update(name for run in pack.runs.values() for name in run.names)
+            else:
+                self.unsure.add(folder)
 
     def names(self, name: str) -> bool:
         """Return whether a file is one of a newest revision, or of a pack."""
@@ -90,7 +96,22 @@ class Register:
 
     def is_packed(self, manifest: Manifest) -> bool:
         """Return whether plain readers see a revision in a pack."""
-        return self._packed.get(folder_name(manifest.run_id)) == manifest.seal
+        known = self._packed.get(folder_name(manifest.run_id))
+        return known is not None and known.seal == manifest.seal
+
+    def needs(self, name: str) -> bool:
+        """Return whether a file in the archive is one of any revision, or of a run in a pack."""
+        return name in self.newest or name in self.older or name in self._kept
+
+    def without_manifest(self, pack: Pack) -> list[Manifest]:
+        """Return the runs in a pack that have no manifest of their own, not even a damaged one."""
+        known = self.revisions.keys() | self.unreadable.keys()
+        return [run for folder, run in pack.runs.items() if folder not in known]
+
+    def is_unsure(self, name: str) -> bool:
+        """Return whether a file may belong to what cannot be read."""
+        parts = name.removeprefix(ARCHIVE).split("/")
+        return _run_folder(name) in self.unreadable or not self.unsure.isdisjoint(parts[1:2])
 
     def add(self, folder: str, revisions: Iterable[tuple[str, Manifest | SnapshotError]]) -> None:
         """Enter the revisions of a run, oldest first."""
@@ -121,7 +142,7 @@ def misplaced(names: Iterable[str], register: Register) -> Iterator[Misplaced]:
     """
     every = set(names)
     for name, newest in register.newest.items():
-        if _run_folder(name) in register.unreadable:
+        if register.is_unsure(name):
             continue
         packed = register.is_packed(newest)
         if packed and name in every:
@@ -133,7 +154,7 @@ def misplaced(names: Iterable[str], register: Register) -> Iterator[Misplaced]:
             yield Misplaced(name, "stray", _MISSED, pack=pack)
     for name in sorted(every):
         found = _misplaced(name, register, every)
-        if found is not None and _run_folder(name) not in register.unreadable:
+        if found is not None and not register.is_unsure(name):
             yield found
 
 
@@ -143,16 +164,15 @@ def _misplaced(name: str, register: Register, every: set[str]) -> Misplaced | No
         return Misplaced(name, "leftover", "is what a write that was cut short left")
     if name.startswith(ARCHIVE):
         return _in_archive(name, register, every)
-    if name.partition("/")[0] not in TABLES or register.names(name):
+    older = register.older.get(name)
+    hidden = older is None and last.startswith((".", "_"))
+    if name.partition("/")[0] not in TABLES or register.names(name) or hidden:
         return None
     if is_pack(last):
         return Misplaced(name, "stray", "is of a pack that was replaced, and plain readers see it")
-    older = register.older.get(name)
     if older is not None:
         problem = f"is of revision {older.revision}, which plain readers see beside the newest"
         return Misplaced(name, "stray", problem, older)
-    if last.startswith((".", "_")):
-        return None
     problem = "is named by no manifest" if _OWN.fullmatch(last) else "is no file of this store"
     return Misplaced(name, "stray", f"{problem}, and plain readers see it")
 
@@ -165,7 +185,7 @@ def _in_archive(name: str, register: Register, every: set[str]) -> Misplaced | N
         return Misplaced(name, "leftover", second) if shown_as in every else None
     if newest is not None and shown_as in every and not register.is_packed(newest):
         return Misplaced(name, "leftover", "is a second copy of a file in sight", newest)
-    if newest is None and shown_as not in register.older:
+    if not register.needs(shown_as):
         return Misplaced(name, "leftover", "is named by no manifest")
     return None
 
@@ -245,7 +265,7 @@ def _action(row: dict[str, Any], one: Misplaced, young: datetime, *, sure: bool)
 
 def _carry_out(files: Storage, register: Register, one: Misplaced, action: str) -> None:
     if action == "moved" and one.pack is not None:
-        settled(files, one.pack)
+        settled(files, one.pack.experiment_id)
     elif action == "moved":
         *older, newest = register.revisions[str(_run_folder(one.file))]
         Commits(files, Catalog(files), RevisionFiles(files)).settle(newest, older)

@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "DIGEST_KEYS",
     "FileEntry",
     "Manifest",
+    "are_within",
     "content_digest",
     "folder_name",
     "library",
@@ -40,6 +41,7 @@ DIGEST_KEYS = {
 }
 """What the digest covers, and in which order; issues follow from the rest."""
 _SLUG = re.compile(r"[^a-z0-9_-]+")
+_REMEDY = "restore it, or delete it and pull the run again"
 _WITHIN = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.parquet)?")
 
 
@@ -92,16 +94,21 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             SnapshotError: If a newer version of this library wrote it.
             SnapshotCorruptError: If it is cut or altered.
         """
-        fields = opened_fields(text, file, FORMAT, VERSION)
+        fields = opened_fields(text, file, FORMAT, VERSION, _REMEDY)
         try:
             manifest = msgspec.convert(fields, cls)
-            if all(map(_WITHIN.fullmatch, manifest.names)):
+            if are_within(manifest.names):
                 return manifest
             # anyone can make a hash that matches: nothing may be read or moved elsewhere
             problem = "it names a file outside of its table"
         except msgspec.MsgspecError as error:
             problem = shown(error, 200)
-        raise _damaged(file, problem)
+        raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}; {_REMEDY}", file=file)
+
+
+def are_within(names: Iterable[str]) -> bool:
+    """Return whether names of files, from the root, are all such as this library gives."""
+    return all(map(_WITHIN.fullmatch, names))
 
 
 def sealed_text(struct: msgspec.Struct) -> bytes:
@@ -111,7 +118,9 @@ def sealed_text(struct: msgspec.Struct) -> bytes:
     return _canonical({**fields, "seal": sha256(_canonical(fields))})
 
 
-def opened_fields(text: bytes, file: str, expected: str, version: int) -> dict[str, Any]:
+def opened_fields(
+    text: bytes, file: str, expected: str, version: int, remedy: str
+) -> dict[str, Any]:
     """Return the fields of a sealed JSON text, the seal checked.
 
     Args:
@@ -119,6 +128,7 @@ def opened_fields(text: bytes, file: str, expected: str, version: int) -> dict[s
         file: Where it was read, for the errors.
         expected: What its field `format` must say.
         version: The highest version of that format that this library reads.
+        remedy: What to do if it is damaged, for the errors.
 
     Raises:
         SnapshotError: If a newer version of this library wrote it.
@@ -139,14 +149,7 @@ def opened_fields(text: bytes, file: str, expected: str, version: int) -> dict[s
         problem = "its content does not match its own hash"
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = shown(error, 200)
-    raise _damaged(file, problem)
-
-
-def _damaged(file: str, problem: str) -> SnapshotCorruptError:
-    return SnapshotCorruptError(
-        f"{shown(file)} is damaged: {problem}; restore it, or delete it and pull the run again",
-        file=file,
-    )
+    raise SnapshotCorruptError(f"{shown(file)} is damaged: {problem}; {remedy}", file=file)
 
 
 @cache

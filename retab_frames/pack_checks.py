@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from retab_frames.compaction import rows_of
 from retab_frames.errors import SnapshotError, shown
-from retab_frames.manifest import folder_name, sha256
+from retab_frames.manifest import sha256
 from retab_frames.parquet import decoded
 from retab_frames.revisions import ARCHIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pyarrow as pa
+
     from retab_frames.manifest import FileEntry, Manifest
-    from retab_frames.packs import Pack
+    from retab_frames.packs import Pack, Part
     from retab_frames.revisions import RevisionFiles
 
 __all__ = ["pack_problems"]
@@ -28,12 +27,15 @@ def pack_problems(tables: RevisionFiles, pack: Pack, level: str) -> Iterator[tup
 
     At level "full" its rows are compared with those of the runs.
     """
-    for table, entries in pack.files.items():
-        for entry in entries:
+    for part in pack.parts:
+        for table, entry in part.files.items():
             file = f"{table}/{entry.name}"
-            problem = _of_file(tables, file, entry, level)
-            if problem is None and level == "full":
-                problem = _of_rows(tables, table, entry, pack)
+            try:
+                problem = _of_file(tables, file, entry, level)
+                if problem is None and level == "full":
+                    problem = _of_rows(tables, table, part)
+            except SnapshotError as error:
+                problem = shown(str(error), 400)
             if problem is not None:
                 yield file, problem
 
@@ -47,28 +49,29 @@ def _of_file(tables: RevisionFiles, file: str, entry: FileEntry, level: str) -> 
         return f"has {size:,} bytes instead of {entry.size:,}"
     if level == "quick":
         return None
-    try:
-        data = tables.found(file)
-    except SnapshotError as error:
-        return shown(str(error), 400)
+    data = tables.found(file)
     if data is None or sha256(data) != entry.sha256:
         return "is altered: its SHA-256 is not the one in the index of its pack"
     return None
 
 
-def _of_rows(tables: RevisionFiles, table: str, entry: FileEntry, pack: Pack) -> str | None:
-    """Compare the rows of each run with those in its own file."""
-    data = tables.found(f"{table}/{entry.name}")
-    try:
-        packed = decoded(data or b"", entry.name)
-    except SnapshotError as error:
-        return shown(str(error), 400)
-    if packed.num_rows != entry.rows:
-        return f"has {packed.num_rows} rows instead of {entry.rows}"
-    runs = set(packed.column("run_id").to_pylist())
-    for manifest in pack.revisions().values():
-        if manifest.run_id in runs and not _is_equal(tables, table, manifest, packed):
-            return f"has other rows of run {shown(manifest.run_id)} than the run's own file"
+def _of_rows(tables: RevisionFiles, table: str, part: Part) -> str | None:
+    """Compare the rows of each run with those in its own file.
+
+    Raises:
+        SnapshotCorruptError: If the file cannot be decoded.
+    """
+    entry = part.files[table]
+    packed = decoded(tables.found(f"{table}/{entry.name}") or b"", entry.name)
+    rows = sum(run.files[table].rows for run in part.runs if table in run.files)
+    if not packed.num_rows == entry.rows == rows:
+        return f"has {packed.num_rows} rows instead of {rows}"
+    begin = 0
+    for run in part.runs:
+        count = run.files[table].rows if table in run.files else 0
+        if not _is_equal(tables, table, run, packed.slice(begin, count)):
+            return f"has other rows of run {shown(run.run_id)} than the run's own file"
+        begin += count
     return None
 
 
@@ -78,8 +81,9 @@ def _is_equal(tables: RevisionFiles, table: str, manifest: Manifest, packed: pa.
     except SnapshotError:
         # the run's own file is damaged, which is told of the run
         return True
-    rows = packed.filter(pc.equal(packed.column("run_id"), manifest.run_id))
-    more = [name for name in rows.column_names if name not in own.column_names]
-    if any(rows.column(name).null_count != rows.num_rows for name in more):
+    more = [name for name in packed.column_names if name not in own.column_names]
+    if any(packed.column(name).null_count != packed.num_rows for name in more):
         return False
-    return bool(rows.select(own.column_names).cast(own.schema).equals(own))
+    if any(name not in packed.column_names for name in own.column_names):
+        return False
+    return bool(packed.select(own.column_names).cast(own.schema).equals(own))

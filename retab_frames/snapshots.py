@@ -284,24 +284,27 @@ class SnapshotStore:
         """
         return cleaned(self._files, older_than=older_than, dry_run=dry_run)
 
-    def compact(self, experiment_id: str) -> Compaction:
+    def compact(self, experiment_id: str, *, progress: bool | None = None) -> Compaction:
         """Pack the complete runs of an experiment into few files, which read many times faster.
 
         Nothing that is read through this library changes: contents, revisions, manifests, scans.
-        Plain readers find the same rows in one file per table (`raw` with a `run_id`). The files of
-        the runs move to `archive/`, where they stay; a run that gets a new revision leaves the
-        pack. While the files change places, for a moment, a plain reader may miss rows.
+        Plain readers find the same rows in a file for every 250 runs (`raw` with a `run_id`). The
+        files of the runs move to `archive/`, where they stay. A run that gets a new revision leaves
+        the pack; new runs stay beside it until it is compacted again, which packs them alone. While
+        files change places, for a moment, a plain reader may miss rows, and not find a file that it
+        listed.
 
         Args:
             experiment_id: The experiment. Its incomplete runs, which will change, stay as they are.
+            progress: True shows a progress bar, False none; None shows one for more than one file
+                in a terminal or a notebook.
 
         Raises:
             SnapshotNotFoundError: If the store has no run of it.
-            SnapshotConflictError: If someone else packs it at this moment.
-            SnapshotCorruptError: If a file is missing, cut or altered; nothing is packed.
+            SnapshotCorruptError: If a file is missing, cut or altered; nothing changes.
             SnapshotWriteError: If the file system refuses.
         """
-        return compacted(self._files, experiment_id)
+        return compacted(self._files, experiment_id, progress=progress)
 
 
 def _ids(content: RunContent) -> tuple[str, str]:

@@ -14,13 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from retab_frames.catalog import MARKER, Catalog, manifest_name
-from retab_frames.compaction import is_pack
 from retab_frames.content_checks import content_problems
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError, shown
 from retab_frames.leftovers import Register, misplaced
 from retab_frames.manifest import Manifest, folder_name, sha256
 from retab_frames.pack_checks import pack_problems
-from retab_frames.packs import Pack, Packs
+from retab_frames.packs import Pack, Packs, is_pack
 from retab_frames.revisions import ARCHIVE, RevisionFiles
 from retab_frames.upgrades import TABLES, VERSIONS
 from retab_frames.workers import in_order
@@ -51,7 +50,7 @@ _SCHEMA = pa.schema(
 _RESTORE = "restore it from a copy, or pull the run again"
 _RESTORE_OLD = "restore it from a copy; the newest revision does not need it"
 _RESTORE_MANIFEST = "restore it from a copy, or delete it and pull the run again"
-_REPACK = "delete its pack (packs/<experiment>), and compact again: the runs are not in it"
+_REPACK = "compact the experiment again, which makes it anew from the files of the runs"
 _UPGRADE = "upgrade retab-frames"
 _MOVE = "clean(dry_run=False) moves it, and so does the next write of the run"
 _SETTLE = "clean(dry_run=False) moves it"
@@ -105,7 +104,7 @@ def verified(
         problems += run.problems
     packs = list(Packs(files).all())
     register.add_packs(packs)
-    problems += _of_packs(tables, packs if run_id is None else [], level)
+    problems += _of_packs(tables, register, packs if run_id is None else [], level)
     return _frame([*problems, *_misplaced(tables, names, register)])
 
 
@@ -226,16 +225,24 @@ def _of_file(
 
 
 def _of_packs(
-    tables: RevisionFiles, packs: list[Pack | SnapshotError], level: Level
+    tables: RevisionFiles,
+    register: Register,
+    packs: list[tuple[str, Pack | SnapshotError]],
+    level: Level,
 ) -> Iterator[_Problem]:
-    for pack in packs:
+    for folder, pack in packs:
         if isinstance(pack, Pack):
+            for run in register.without_manifest(pack):
+                file = manifest_name(run.run_id, run.revision)
+                yield _of(run, file, "damaged", "is missing, and a pack has the run")
             for file, problem in pack_problems(tables, pack, level):
-                told = (None, pack.experiment_id, None, file, "damaged", problem, _REPACK)
-                yield _Problem(*told)
+                experiment_id = pack.experiment_id
+                yield _Problem(None, experiment_id, None, file, "damaged", problem, _REPACK)
         else:
-            file = getattr(pack, "file", "packs")
-            yield _Problem(None, None, None, file, "damaged", shown(str(pack), 400), _REPACK)
+            damaged = isinstance(pack, SnapshotCorruptError)
+            kind, action = ("damaged", _REPACK) if damaged else ("newer", _UPGRADE)
+            file = getattr(pack, "file", f"packs/{folder}")
+            yield _Problem(None, None, None, file, kind, shown(str(pack), 400), action)
 
 
 def _without_marker() -> _Problem:

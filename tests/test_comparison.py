@@ -355,7 +355,6 @@ def test_markdown_shows_what_needs_a_look_first() -> None:
     titles = [line for line in lines if line.startswith("### ")]
     assert titles == [
         "### Documents that changed",
-        "### Documents that slowed down most",
         "### Failures",
         "### Speed",
     ]

@@ -129,7 +129,7 @@ def test_of_one_run_the_verdict_is_that_of_two_runs(
     assert many.documents["document_id"].nunique() == len(many.documents) == len({*before, *after})
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("abcdef"), COMPLETED, min_size=1), min_size=2, max_size=4

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from samples import content, job
+from samples import content, job, page
 
 import retab_frames as rf
 from retab_frames import scanning
@@ -218,8 +218,22 @@ def test_a_filter_on_the_run_opens_its_file_alone(store: rf.SnapshotStore) -> No
     assert found.num_rows == len(store.read("exprun_invoices_2").handle_inputs)
 
 
-def test_rows_come_in_the_order_of_the_list(whole: rf.SnapshotStore) -> None:
+def test_rows_come_in_the_order_of_the_list(whole: rf.SnapshotStore, tmp_path: Path) -> None:
     assert runs(scan(whole)) == whole.list()["run_id"].tolist()
+    store = rf.SnapshotStore(tmp_path / "store")
+    for run_id, experiment_id in (("exprun_1", "exp_b"), ("exprun_2", "exp_a")):
+        row = job(1, run_id=run_id, experiment_id=experiment_id)
+        store.write(rf.read_content(page(row)))
+    assert runs(scan(store)) == ["exprun_2", "exprun_1"] == store.list()["run_id"].tolist()
+
+
+def test_an_issue_of_an_unknown_run_stays_so(tmp_path: Path) -> None:
+    store = rf.SnapshotStore(tmp_path / "store")
+    store.write(rf.read_content(page(job(1), after="more")))
+
+    found = [(row["run_id"], row["problem"]) for row in rows(scan(store, "issues"))]
+
+    assert found == [(None, "there are more pages")]
 
 
 @pytest.mark.parametrize("table", TABLES)

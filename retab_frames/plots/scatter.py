@@ -80,7 +80,7 @@ def _ms(documents: pd.DataFrame, name: str) -> Floats:
 def _draw_points(
     ax: Axes, before: Floats, after: Floats, margin: float
 ) -> list[tuple[Artist, str]]:
-    slower, faster = after > before, before > after * (1 + margin)
+    slower, faster = after > before * (1 + margin), before > after * (1 + margin)
     entries: list[tuple[Artist, str]] = []
     for mine, (name, marker, colour, size) in zip(
         (slower, faster, ~slower & ~faster), _CLASSES, strict=True

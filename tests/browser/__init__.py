@@ -1,0 +1,1 @@
+"""The notebooks as people see them, with a command of their own: pytest -m browser."""

@@ -1,0 +1,140 @@
+"""JupyterLab on this machine, with folders of its own, and notebooks opened in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Locator, Page
+
+TOKEN = "of-the-browser-tests"  # noqa: S105 - the server lives for one test session, on 127.0.0.1
+START_SECONDS = 60
+STOP_SECONDS = 15
+RUN_MS = 180_000
+SETTINGS = {
+    # cells out of sight would not be in the page
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
+STDERR = '[data-mime-type="application/vnd.jupyter.stderr"]'
+
+
+@contextmanager
+def running_lab(folder: Path) -> Iterator[str]:
+    """Run JupyterLab on `folder/work`; yield its address; end it and its kernels for certain."""
+    (folder / "work").mkdir()
+    port = free_port()
+    with (folder / "jupyterlab.log").open("w") as log:
+        process = subprocess.Popen(
+            command(folder / "work", port),
+            env=environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_for(f"http://127.0.0.1:{port}", process, folder / "jupyterlab.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            end(process)
+
+
+def command(work: Path, port: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={work}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which nothing of the person's own Jupyter is read or written."""
+    for name, values in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "RETAB"))}
+    return inherited | {
+        "HOME": str(folder / "home"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end_of_patience = time.monotonic() + START_SECONDS
+    while time.monotonic() < end_of_patience and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"JupyterLab did not start within {START_SECONDS} s:\n{log.read_text()}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the server: asked, it ends its kernels; killed, they notice and end themselves."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+            process.wait(STOP_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def run_all(page: Page, address: str, name: str) -> None:
+    """Open a notebook and run all of its cells, as a person does; return when all have run."""
+    page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    cells = code_cells(page).filter(has=page.locator(".cm-content", has_text=re.compile(r"\S")))
+    cells.first.wait_for()
+    ran = page.locator(".jp-CodeCell .jp-InputArea-prompt", has_text=re.compile(r"^\[\d+\]:$"))
+    failed = page.locator(ERRORS)
+    ran.nth(cells.count() - 1).or_(failed).first.wait_for(timeout=RUN_MS)
+
+
+def code_cells(page: Page) -> Locator:
+    return page.locator(".jp-NotebookPanel .jp-CodeCell")
+
+
+def show_whole(page: Page) -> None:
+    """Make the window as tall as the notebook, for a picture of all of it."""
+    height = page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
+    width = (page.viewport_size or {"width": 1200})["width"]
+    page.set_viewport_size({"width": width, "height": min(int(height) + 200, 16_000)})
