@@ -145,7 +145,11 @@ class Catalog:
             folder, _, file = rest.partition("/")
             if match := _MANIFEST.fullmatch(file):
                 found[folder] = max(found.get(folder, 0), int(match[1]))
-        return found
+        for folder in self._files.names("manifests"):
+            # what stands there instead of a file is told when it is opened
+            if folder not in found and (revisions := self._revisions(folder)):
+                found[folder] = revisions[-1]
+        return dict(sorted(found.items()))
 
     def _newest_in(self, folder: str) -> Manifest | None:
         revisions = self._revisions(folder)

@@ -179,7 +179,7 @@ class Flattener:
         ]
         issues = self._issues(jobs, run, long, owners, fields)
         tables = Tables(
-            pa.table({**jobs, **wide}),
+            pa.table([*jobs.values(), *wide.values()], schema=_with_handles([*wide])),
             long[0].combine_chunks(),
             long[1].combine_chunks(),
             issues_table([*chain(*issues)]),
@@ -283,6 +283,10 @@ def issues_table(issues: Sequence[Issue]) -> pa.Table:
     """Return the issues as a table that fits IssuesSchema."""
     schema = arrow_schema(IssuesSchema)
     return pa.Table.from_pylist(issues, schema=schema) if issues else schema.empty_table()
+
+
+def _with_handles(names: list[str]) -> pa.Schema:
+    return pa.schema([*arrow_schema(JobsSchema), *((name, pa.string()) for name in names)])
 
 
 def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:

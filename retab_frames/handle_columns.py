@@ -7,9 +7,10 @@ import pyarrow as pa
 
 from retab_frames.schemas import HandlesSchema, arrow_schema
 
-__all__ = ["long_handles"]
+__all__ = ["HANDLE_INPUTS", "long_handles"]
 
-_PREFIX = "handle_inputs."
+HANDLE_INPUTS = "handle_inputs."
+"""What the columns of handle inputs begin with."""
 _FIELDS = ("type", "filename", "file_id", "mime_type", "data")
 _KEY = ("experiment_id", "run_id", "job_id", "document_id")
 
@@ -31,17 +32,19 @@ def long_handles(jobs: pd.DataFrame) -> pd.DataFrame:
 
 def _handles(jobs: pd.DataFrame) -> list[str]:
     """Return the handles in the order of their columns; a handle's name may hold dots."""
-    columns = (str(name).removeprefix(_PREFIX) for name in jobs.columns if _is_handle(str(name)))
+    columns = (
+        str(name).removeprefix(HANDLE_INPUTS) for name in jobs.columns if _is_handle(str(name))
+    )
     return list(dict.fromkeys(name.rpartition(".")[0] for name in columns))
 
 
 def _is_handle(name: str) -> bool:
-    return name.startswith(_PREFIX) and name.rpartition(".")[2] in _FIELDS
+    return name.startswith(HANDLE_INPUTS) and name.rpartition(".")[2] in _FIELDS
 
 
 def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     """Return the rows of one handle, by the position of their job."""
-    names = {field: f"{_PREFIX}{handle}.{field}" for field in _FIELDS}
+    names = {field: f"{HANDLE_INPUTS}{handle}.{field}" for field in _FIELDS}
     text = pd.ArrowDtype(pa.string())
     columns = {
         field: jobs[name].astype(text) if name in jobs.columns else pd.NA

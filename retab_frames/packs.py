@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,17 +27,19 @@ from retab_frames.manifest import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from retab_frames.storage import Storage
 
-__all__ = ["Pack", "Packs", "Part", "is_pack", "pack_name"]
+__all__ = ["Pack", "Packs", "Part", "in_parts", "is_pack", "pack_name"]
 
 FORMAT = "retab-frames-pack"
 VERSION = 1
 FOLDER = "packs"
 _INDEX = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
 _FILE = re.compile(r"pack-[0-9a-f]{16}\.parquet")
+_WORTH_OPENING = 8
+"""So many runs of an experiment; the files of fewer are opened faster than the index of a pack."""
 _REMEDY = "compact the experiment again, which makes it anew"
 
 
@@ -214,3 +217,36 @@ class Packs:
     def _numbers(self, folder: str) -> list[int]:
         names = self._files.names(f"{FOLDER}/{folder}")
         return sorted(int(match[1]) for name in names if (match := _INDEX.fullmatch(name)))
+
+
+def in_parts(
+    packs: Packs, manifests: Iterable[Manifest]
+) -> Iterator[tuple[Part | None, list[Manifest]]]:
+    """Yield revisions in their order: together those that are all that a part of a pack has.
+
+    Each of the others comes alone, and without a part: so do all where the pack cannot be read.
+
+    Args:
+        packs: The packs of the store.
+        manifests: The revisions, in the order of `SnapshotStore.list`.
+    """
+    for experiment_id, group in groupby(manifests, key=lambda one: one.experiment_id):
+        runs = list(group)
+        parts = _parts(packs, experiment_id) if len(runs) >= _WORTH_OPENING else {}
+        place = 0
+        while place < len(runs):
+            part = parts.get(runs[place].seal)
+            following = runs[place : place + (1 if part is None else len(part.runs))]
+            if part is not None and part.seals != [run.seal for run in following]:
+                part, following = None, following[:1]
+            yield part, following
+            place += len(following)
+
+
+def _parts(packs: Packs, experiment_id: str) -> dict[str, Part]:
+    """Return the parts of a pack by the seal of their first run; none where it cannot be read."""
+    try:
+        pack = packs.newest(experiment_id)
+    except SnapshotError:
+        return {}
+    return {} if pack is None else {part.runs[0].seal: part for part in pack.parts}

@@ -13,6 +13,7 @@ import pyarrow as pa
 from retab_frames.content import RunContent
 from retab_frames.errors import shown
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
+from retab_frames.handle_columns import HANDLE_INPUTS, long_handles
 
 __all__ = [
     "CHANGES",
@@ -42,7 +43,6 @@ _NEEDED = {
     "duration_ms": WHOLE,
 }
 _OPTIONAL = {"experiment_id": TEXT, "filename": TEXT, "block_kind": TEXT, "artifact_id": TEXT}
-_PREFIX = "handle_inputs."
 _INPUT_FIELDS = ("type", "file_id", "filename", "content_fingerprint", "data")
 
 _Inputs = tuple[pd.DataFrame | None, pd.DataFrame | None]
@@ -238,19 +238,9 @@ def _inputs_changed(
 
 def _wide_inputs(jobs: pd.DataFrame) -> pd.DataFrame | None:
     """Return one row per job and handle input, from the columns of the jobs; None without any."""
-    names = [c.rpartition(".")[0] for c in jobs.columns if str(c).startswith(_PREFIX)]
-    if not names:
+    if not any(str(name).startswith(HANDLE_INPUTS) for name in jobs.columns):
         return None
-    parts = []
-    for name in dict.fromkeys(names):
-        fields = {field: f"{name}.{field}" for field in _INPUT_FIELDS}
-        there = {field: jobs[column] for field, column in fields.items() if column in jobs.columns}
-        missing = dict.fromkeys(fields.keys() - there.keys())
-        part = jobs[["job_id", "document_id"]].assign(
-            handle=name.removeprefix(_PREFIX), **there, **missing
-        )
-        parts.append(part[part[list(fields)].notna().any(axis=1)].astype(pd.ArrowDtype(TEXT)))
-    return pd.concat(parts, ignore_index=True)
+    return long_handles(jobs)[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
 
 
 def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:

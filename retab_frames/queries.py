@@ -51,8 +51,8 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         whole numbers is int64 where it fits.
 
     Raises:
-        QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; also
-            where a page that it reads is damaged.
+        QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
+            if a page that it reads is damaged.
         MissingExtraError: If DuckDB is not installed.
         SnapshotCorruptError: If a file is missing, or one of `jobs` is no Parquet.
 

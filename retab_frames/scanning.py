@@ -153,7 +153,8 @@ def _relation(selection: Selection) -> Any:
 def _lazy_frame(selection: Selection) -> Any:
     polars = imported("polars", "polars")
     folder = getattr(selection.filesystem, "base_path", None)
-    if folder is None or not selection.sources or selection.table == "raw":
+    whole = selection.table != "raw" or all(one.run_id is None for one in selection.sources)
+    if folder is None or not selection.sources or not whole:
         return polars.scan_pyarrow_dataset(selection.dataset())
     # its own reader is several times as fast, but knows neither our storage nor constant columns
     files = [f"{folder}{source.file}" for source in selection.sources]

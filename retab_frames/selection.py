@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from retab_frames.catalog import Catalog
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
+from retab_frames.packs import Packs, in_parts
 from retab_frames.schemas import arrow_schema
 from retab_frames.storage import LocalStorage, open_storage
 from retab_frames.upgrades import TABLES, VERSIONS
@@ -53,17 +54,17 @@ _FORMAT = ds.ParquetFileFormat(
 
 
 class Source(NamedTuple):
-    """A file that holds the rows of a run.
+    """A file that holds the rows of a run, or of several that follow one another.
 
     Attributes:
         file: Its name below the root of the store.
-        run_id: The run.
+        run_id: The run; None where they are several.
         rows: How many rows it has.
         size: Its size in bytes.
     """
 
     file: str
-    run_id: str
+    run_id: str | None
     rows: int
     size: int
 
@@ -75,7 +76,7 @@ class Selection:
     Attributes:
         table: The table.
         filesystem: Where the files are, seen from the root of the store. It can be pickled.
-        sources: One per run.
+        sources: One per run, or per part of a pack that is selected as a whole.
         schema: The columns of the schema, then the `handle_*` columns of any file.
     """
 
@@ -95,9 +96,12 @@ class Selection:
     def _known(self, source: Source) -> ds.Expression | None:
         """Return what is known of each row before the file is opened: files are skipped by it.
 
-        It also gives `raw` its column. The run of an issue may be null, so nothing is said of it.
+        It also gives `raw` its column, which the files of packs have. The run of an issue may be
+        null, so nothing is said of it.
         """
-        return None if self.table == "issues" else ds.field("run_id") == source.run_id
+        if self.table == "issues" or source.run_id is None:
+            return None
+        return ds.field("run_id") == source.run_id
 
 
 def check_table(table: str) -> None:
@@ -174,21 +178,29 @@ def select(storage: Storage, manifests: list[Manifest], table: str) -> Selection
 
 
 def _sources(storage: Storage, manifests: list[Manifest], table: str) -> Iterator[Source]:
-    """Yield the file of each revision, wherever a crash left it."""
+    """Yield the file of each revision, or of several in a pack, wherever a crash left it."""
     names = cache(lambda folder: frozenset(storage.names(folder)))
-    for manifest in manifests:
-        # a table that the library did not have when it wrote the revision has no rows
-        if (entry := manifest.files.get(table)) is None:
-            continue
-        _check_version(entry, manifest, table)
+
+    def found(entry: FileEntry) -> str | None:
         folder, _, name = entry.name.partition("/")
         places = (f"{table}/{folder}", f"archive/{table}/{folder}")
-        found = next((place for place in places if name in names(place)), None)
-        if found is None:
-            # it may have come in sight between the two looks
-            found = places[0]
-            _check_present(storage, f"{found}/{name}", manifest)
-        yield Source(f"{found}/{name}", manifest.run_id, entry.rows, entry.size)
+        return next((f"{place}/{name}" for place in places if name in names(place)), None)
+
+    for part, runs in in_parts(Packs(storage), manifests):
+        entry = None if part is None else part.files.get(table)
+        if entry is not None and entry.schema_version == VERSIONS[table]:
+            file = found(entry)
+            if file is not None:
+                yield Source(file, None, entry.rows, entry.size)
+                continue
+        # the files of the runs themselves say the same as that of a pack
+        for run in runs:
+            # a table that the library did not have when it wrote the revision has no rows
+            if (entry := run.files.get(table)) is not None:
+                _check_version(entry, run, table)
+                # it may have come in sight between the two looks
+                file = found(entry) or _present(storage, f"{table}/{entry.name}", run)
+                yield Source(file, run.run_id, entry.rows, entry.size)
 
 
 def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
@@ -205,7 +217,7 @@ def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
         )
 
 
-def _check_present(storage: Storage, file: str, manifest: Manifest) -> None:
+def _present(storage: Storage, file: str, manifest: Manifest) -> str:
     try:
         storage.size(file)
     except FileNotFoundError:
@@ -214,6 +226,7 @@ def _check_present(storage: Storage, file: str, manifest: Manifest) -> None:
             "the file",
             file=file,
         ) from None
+    return file
 
 
 def _reader(filesystem: pafs.FileSystem) -> Callable[[Source], list[str]]:
@@ -227,9 +240,11 @@ def _reader(filesystem: pafs.FileSystem) -> Callable[[Source], list[str]]:
             reason = shown(error, 200)
         else:
             return names
+        packed = source.run_id is None
+        of = "" if packed else f" of run {shown(source.run_id)}"
+        remedy = "compact the experiment again" if packed else "pull the run again"
         raise SnapshotCorruptError(
-            f"{source.file} of run {shown(source.run_id)} is damaged: {reason}; pull the run "
-            "again, or restore the file",
+            f"{source.file}{of} is damaged: {reason}; {remedy}, or restore the file",
             file=source.file,
         )
 

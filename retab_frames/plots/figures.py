@@ -27,7 +27,7 @@ class ShownAxes(Axes):
         image = BytesIO()
         figure.savefig(image, format="png", dpi=_DETAIL * figure.dpi)
         width, height = (round(side * figure.dpi) for side in figure.get_size_inches())
-        return image.getvalue()[1:], {"width": width, "height": height}
+        return image.getvalue(), {"width": width, "height": height}
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:

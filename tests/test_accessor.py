@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import retab_frames as rf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from retab_frames import Sandbox
+
+KEY = ["job_id", "handle"]
+RUN = "exprun_invoices_4"
+
+
+@pytest.fixture(scope="module")
+def content() -> rf.RunContent:
+    with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        return rf.load_content("wf_sandbox", "exp_invoices", run_id=RUN, client=client)
+
+
+@pytest.mark.parametrize("verb", ["duration_stats", "timeline", "slowest", "failures"])
+def test_a_method_gives_what_its_function_gives(verb: str, content: rf.RunContent) -> None:
+    jobs = content.jobs
+
+    assert_frame_equal(getattr(jobs.retab, verb)(), getattr(rf, verb)(jobs))
+
+
+def test_options_are_passed_on(content: rf.RunContent) -> None:
+    jobs = content.jobs
+    found = jobs.retab.duration_stats("status", quantiles=(0.25,), confidence=0.9)
+
+    assert_frame_equal(found, rf.duration_stats(jobs, "status", quantiles=(0.25,), confidence=0.9))
+    assert len(jobs.retab.slowest(3)) == 3
+    assert_frame_equal(
+        jobs.retab.cumulative_incidence(measure="turnaround"),
+        rf.cumulative_incidence(jobs, measure="turnaround"),
+    )
+
+
+def test_wide_handles_become_long(content: rf.RunContent) -> None:
+    found = content.jobs.retab.handle_inputs()
+    expected = content.handle_inputs.assign(content_fingerprint=None, size_bytes=None, extra=None)
+
+    assert found["job_id"].drop_duplicates().tolist() == content.jobs["job_id"].tolist()
+    for name in ("document_id", "handle", "type", "filename", "file_id", "mime_type", "data"):
+        pairs = [f.sort_values(KEY, ignore_index=True)[name] for f in (found, expected)]
+        assert pairs[0].equals(pairs[1]), name
+    assert found["extra"].isna().all()
+
+
+def test_a_handle_whose_name_holds_dots(content: rf.RunContent) -> None:
+    jobs = content.jobs.rename(columns=lambda name: name.replace("input-json-context", "a.b.data"))
+
+    assert "a.b.data" in set(jobs.retab.handle_inputs()["handle"])
+
+
+def test_a_job_without_anything_under_a_handle_has_no_row(content: rf.RunContent) -> None:
+    jobs = content.jobs.head(2).copy()
+    columns = [name for name in jobs.columns if name.startswith("handle_inputs.input-json")]
+    jobs.loc[jobs.index[0], columns] = None
+
+    found = jobs.retab.handle_inputs()
+
+    assert found.groupby("job_id", sort=False).size().tolist() == [1, 2]
+    assert found["position"].tolist() == [0, 0, 1]
+
+
+def test_it_works_on_what_pandas_reads(content: rf.RunContent, tmp_path: Path) -> None:
+    content.jobs.to_parquet(tmp_path / "jobs.parquet")
+    jobs = pd.read_parquet(tmp_path / "jobs.parquet", dtype_backend="pyarrow")
+
+    assert_frame_equal(jobs.retab.duration_stats(), rf.duration_stats(content.jobs))
+    assert jobs[jobs.status == "error"].retab.failures()["jobs"].sum() == 3
+
+
+def test_validate_tells_what_does_not_fit(content: rf.RunContent) -> None:
+    assert content.jobs.retab.validate() is content.jobs
+    with pytest.raises(rf.SchemaError, match="duration_ms"):
+        content.jobs.assign(duration_ms=content.jobs["duration_ms"] - 10**9).retab.validate()
+
+
+def test_a_frame_that_is_no_frame_of_jobs() -> None:
+    with pytest.raises(AttributeError, match="it has no column run_id, job_id"):
+        pd.DataFrame({"a": [1]}).retab  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import pandas, retab_frames", "import retab_frames; retab_frames.JobsSchema; import pandas"],
+    ids=["pandas before", "the first use that loads pandas"],
+)
+def test_it_is_there_without_being_asked_for(imports: str) -> None:
+    program = f"{imports}; print(hasattr(pandas.DataFrame, 'retab'))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "True\n"
+
+
+def test_plots_are_those_of_the_jobs(content: rf.RunContent) -> None:
+    plot = content.jobs.retab.plot
+
+    for draw in (plot, plot.durations, plot.ecdf, plot.timeline, plot.trend):
+        assert draw().figure is not None
+
+
+def test_versions_name_what_is_at_work(sandbox: Sandbox) -> None:
+    versions = rf.show_versions().set_index("package")
+
+    assert versions.loc["pandas", "version"] == pd.__version__
+    assert versions.loc["retab-frames", "version"] == rf.__version__
+    assert versions.loc["obstore", "extra"] == "cloud"
+    assert sandbox.url not in str(versions)
