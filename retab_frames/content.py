@@ -24,6 +24,7 @@ from retab_frames.schemas import (
     frame_of,
     to_frame,
 )
+from retab_frames.tables import html, html_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TERMINAL", "RunContent", "Validated", "content_of", "contents_of", "failed_content"]
 
+_JOBS_SHOWN = 5
 TERMINAL = ("completed", "error", "cancelled", "skipped")
 """The statuses of a job that will not change any more."""
 
@@ -102,6 +104,14 @@ class RunContent:
             f"{f' ({counts})' if counts else ''}, {'complete' if self.complete else 'incomplete'}, "
             f"{self.tables.issues.num_rows} issues)"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the same with the first jobs; tables escape what documents brought along."""
+        names = ["filename", "status", "duration_ms", "error_message"]
+        jobs = html(self.jobs[names].head(_JOBS_SHOWN))
+        more = max(0, self.tables.jobs.num_rows - _JOBS_SHOWN)
+        rest = f"<div>and {more} more</div>" if more else ""
+        return f"<div><b>{html_text(repr(self))}</b>{jobs}{rest}</div>"
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -38,7 +38,7 @@ VERSION = 1
 FOLDER = "packs"
 _INDEX = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
 _FILE = re.compile(r"pack-[0-9a-f]{16}\.parquet")
-_WORTH_OPENING = 8
+WORTH_OPENING = 8
 """So many runs of an experiment; the files of fewer are opened faster than the index of a pack."""
 _REMEDY = "compact the experiment again, which makes it anew"
 
@@ -232,7 +232,7 @@ def in_parts(
     """
     for experiment_id, group in groupby(manifests, key=lambda one: one.experiment_id):
         runs = list(group)
-        parts = _parts(packs, experiment_id) if len(runs) >= _WORTH_OPENING else {}
+        parts = _parts(packs, experiment_id) if len(runs) >= WORTH_OPENING else {}
         place = 0
         while place < len(runs):
             part = parts.get(runs[place].seal)

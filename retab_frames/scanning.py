@@ -83,7 +83,9 @@ def scan(
     Polars; `SnapshotStore.verify` and `read` check the whole files.
 
     Args:
-        store: A SnapshotStore, or the folder or URL of one.
+        store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
+            Arrow for DuckDB and Polars too; `memory://` is there for this process alone, so not for
+            the workers of a cluster.
         table: "jobs", "handle_inputs", "handle_outputs", "issues", "raw" or "runs".
         engine: "arrow", "duckdb" or "polars", which read on this machine what a query needs; or
             "dask", for which `duration_stats` and its like run on the cluster that one is

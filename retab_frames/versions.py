@@ -18,7 +18,6 @@ __all__ = ["show_versions"]
 _EXTRAS = {
     "matplotlib": "jupyter",
     "ipywidgets": "jupyter",
-    "jinja2": "jupyter",
     "duckdb": "duckdb",
     "polars": "polars",
     "dask": "dask",

@@ -25,6 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
+from retab_frames import payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -413,3 +414,99 @@ def test_odd_values_raise_one_family(source: object) -> None:
     mutants = (odd_value(odd_value(source, rng), rng) for _ in range(500))
     read = sum(reads_or_refuses(json.dumps(value).encode()) for value in mutants)
     assert 50 < read < 500
+
+
+# Runs that are flattened together are what each is alone
+
+ODD_RUN = st.sampled_from(("fine", "new field", "odd cell", "new status", "other handle", "none"))
+
+
+def odd_run(number: int, kind: str) -> JsonObject:
+    """Return a response of a run with something particular."""
+    handle = {"type": "file", "document": {"id": f"f{number}", "filename": f"{number}.pdf"}}
+    fields: dict[str, JsonObject] = {
+        "fine": {"handle_inputs": {"file": handle}},
+        "new field": {"novel": number, "handle_inputs": {"file": {**handle, "new": [number]}}},
+        "odd cell": {"attempt": "odd", "handle_inputs": {"file": handle}},
+        "new status": {"status": "paused", "handle_inputs": None},
+        "other handle": {"handle_outputs": {"out": {"type": "json", "data": number}}},
+        "none": {},
+    }
+    run = f"exprun_{number}"
+    jobs = [] if kind == "none" else [job(n, run_id=run, **fields[kind]) for n in range(3)]
+    return content(*jobs, run_id=run)
+
+
+def frames_of(found: rf.RunContent) -> list[list[JsonObject]]:
+    names = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
+    return [rows_of(getattr(found, name)) for name in names]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(kinds=st.lists(ODD_RUN, min_size=1, max_size=12))
+def test_runs_together_are_what_each_is_alone(kinds: list[str]) -> None:
+    """Law: read_contents([a, b, ...]) == [read_content(a), read_content(b), ...]."""
+    sources = [odd_run(number, kind) for number, kind in enumerate(kinds)]
+    together = list(rf.read_contents(sources))
+    alone = [rf.read_content(source) for source in sources]
+    assert [frames_of(found) for found in together] == [frames_of(found) for found in alone]
+    assert [list(found.jobs) for found in together] == [list(found.jobs) for found in alone]
+    assert [found.complete for found in together] == [found.complete for found in alone]
+    assert [found.tables.jobs.schema for found in together] == [
+        found.tables.jobs.schema for found in alone
+    ]
+
+
+def test_a_run_that_came_twice_is_two_contents() -> None:
+    """The key holds within a run: that two contents share it costs neither."""
+    sources = [odd_run(number, "fine") for number in (1, 2, 2, 3)]
+    found = list(rf.read_contents(sources))
+    assert [one.run_id for one in found] == ["exprun_1", "exprun_2", "exprun_2", "exprun_3"]
+    assert [len(one.jobs) for one in found] == [3, 3, 3, 3]
+
+
+def test_runs_before_a_bad_one_are_given() -> None:
+    sources = [odd_run(number, "fine") for number in range(6)]
+    sources[4] = content(job(1, run_id="exprun_4", id=None), run_id="exprun_4")
+    contents = rf.read_contents(sources)
+    assert [next(contents).run_id for _ in range(4)] == [f"exprun_{n}" for n in range(4)]
+    with pytest.raises(rf.MalformedResponseError, match="row 0 has no `id`"):
+        next(contents)
+
+
+def test_many_different_handles_do_not_crowd_out_one_another() -> None:
+    handles = {f"h{n}": {"type": "json", "data": n} for n in range(150)}
+    more = {f"x{n}": {"type": "json", "data": n} for n in range(150)}
+    sources = [
+        content(job(1, run_id=run, handle_inputs=each), run_id=run)
+        for run, each in (("a", handles), ("b", handles), ("c", more))
+    ]
+    found = list(rf.read_contents(sources))
+    assert [len(list(one.jobs)) for one in found] == [19 + 300] * 3
+    assert [len(one.issues) for one in found] == [0, 0, 0]
+
+
+# A long run is read piece by piece
+
+
+@pytest.mark.parametrize("odd", [{}, {"id": "expjob_7"}, {"novel": 1}, {"run_id": "exprun_0"}])
+def test_a_long_run_is_what_a_short_one_is(
+    odd: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job(n, handle_inputs={"h": {"type": "json", "data": n}}) for n in range(50)]
+    jobs[7] = {**jobs[7], **odd}
+    whole = rf.read_content(content(*jobs))
+    monkeypatch.setattr(payloads, "_LARGE", 0)
+    monkeypatch.setattr(payloads, "CHUNK", 8)
+    pieces = rf.read_content(content(*jobs))
+    assert frames_of(pieces) == frames_of(whole)
+    assert len(pieces.issues) == (1 if odd.keys() & {"novel", "run_id"} else 0)
+
+
+def test_a_long_run_names_its_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payloads, "_LARGE", 0)
+    monkeypatch.setattr(payloads, "CHUNK", 8)
+    jobs = [job(n) for n in range(50)]
+    jobs[20] = {**jobs[20], "document_id": 5}
+    with pytest.raises(rf.MalformedResponseError, match="row 20 has no `document_id`"):
+        rf.read_content(content(*jobs))

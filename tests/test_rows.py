@@ -224,14 +224,12 @@ def test_unknown_field_in_the_frames(fields: JsonObject, level: str, path: str |
 def test_learned_value_is_exact(value: str) -> None:
     reader = RowReader()
     [row] = reader.read(f'[{{"id":"1","document_id":"d","novel":{value}}}]'.encode())
-    assert {name: bytes(raw).decode() for name, raw in beyond(row).items()} == {
-        "novel": value
-    }
+    assert {name: bytes(raw).decode() for name, raw in beyond(row).items()} == {"novel": value}
     assert beyond(row.timing) == {}
 
 
 def test_null_is_sent_and_missing_is_not() -> None:
-    rows, reader = read([job(1, novel=None), job(2)])
+    rows, _ = read([job(1, novel=None), job(2)])
     assert [list(beyond(row)) for row in rows] == [["novel"], []]
 
 
@@ -307,9 +305,7 @@ def test_new_field_on_every_row_goes_the_fast_way() -> None:
     rows = reader.read(encoded([job(n, novel={"n": n}, timing={"new": n}) for n in range(1000)]))
     assert reader.learned == (("", "novel"), ("timing", "new"))
     assert (reader.mended, reader.oddities) == (0, [])
-    assert [bytes(beyond(row)["novel"]) for row in rows] == [
-        b'{"n":%d}' % n for n in range(1000)
-    ]
+    assert [bytes(beyond(row)["novel"]) for row in rows] == [b'{"n":%d}' % n for n in range(1000)]
     reader.count(rows)
     assert [o.value for o in reader.told()] == ["1000 times", "1000 times"]
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pandera.errors import SchemaErrors
-from samples import FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
+from samples import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 
 import retab_frames as rf
 from retab_frames.schemas import arrow_schema, empty_table, to_frame
@@ -324,3 +324,15 @@ def test_an_integer_that_is_not_arrow_backed_is_told_with_all_other_failures() -
         ["attempt", "dtype('int64[pyarrow]')", "int64"],
         ["duration_ms", "greater_than_or_equal_to(0)", "-5"],
     ]
+
+
+def test_a_column_of_a_handle_is_checked_by_its_own_name() -> None:
+    frame = rf.read_content(DOCUMENTED).jobs
+    name = "handle_inputs.input-document-0.type"
+    odd = frame.assign(**{name: [1]})
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(odd, rf.JobsSchema)
+    assert caught.value.failures["column"].tolist() == [name]
+    with pytest.raises(SchemaErrors) as own:
+        rf.JobsSchema.validate(odd, lazy=True)
+    assert set(own.value.failure_cases["column"]) == {name}

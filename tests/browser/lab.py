@@ -15,6 +15,8 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import matplotlib.font_manager  # makes its cache, or a kernel would say that it does
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 TOKEN = "of-the-browser-tests"  # noqa: S105 - the server lives for one test session, on 127.0.0.1
 START_SECONDS = 60
 STOP_SECONDS = 15
-RUN_MS = 180_000
+RUN_MS = 120_000
 SETTINGS = {
     # cells out of sight would not be in the page
-    "notebook-extension/tracker": {"windowingMode": "none"},
+    "notebook-extension/tracker": {"windowingMode": "none", "scrollPastLastCell": False},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
@@ -85,6 +87,7 @@ def environment(folder: Path) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),
     }
 
 
@@ -119,7 +122,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def run_all(page: Page, address: str, name: str) -> None:
     """Open a notebook and run all of its cells, as a person does; return when all have run."""
     page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    choose = page.get_by_role("dialog").get_by_role("button", name="Select Kernel", exact=True)
+    page.add_locator_handler(choose, lambda button: button.click())
+    # run sooner, it asks which kernel to take
+    page.locator(".jp-StatusBar-GroupItem, .jp-StatusBar-Item").get_by_text("| Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     cells = code_cells(page).filter(has=page.locator(".cm-content", has_text=re.compile(r"\S")))
@@ -135,6 +141,8 @@ def code_cells(page: Page) -> Locator:
 
 def show_whole(page: Page) -> None:
     """Make the window as tall as the notebook, for a picture of all of it."""
-    height = page.locator(".jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
+    panel = page.locator(".jp-WindowedPanel-outer")
+    height = panel.evaluate("panel => panel.scrollHeight")
     width = (page.viewport_size or {"width": 1200})["width"]
-    page.set_viewport_size({"width": width, "height": min(int(height) + 200, 16_000)})
+    page.set_viewport_size({"width": width, "height": min(int(height) + 100, 16_000)})
+    panel.evaluate("panel => panel.scrollTo(0, 0)")

@@ -1,78 +1,56 @@
-"""What a notebook shows is really there, in JupyterLab, for eyes."""
-
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+
 from browser.lab import ERRORS, STDERR, code_cells, run_all
+from browser.sights import SIGHT_OF, assert_plot, assert_progress, assert_table, assert_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Locator, Page
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[123]*.ipynb"))
-WIDGET = "application/vnd.jupyter.widget-view+json"
-REPRS = """
-from IPython.display import HTML
-import retab_frames as rf
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[123]_*.ipynb"))
 
+SHOWN = [
+    """import retab_frames as rf
 with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
-    contents = list(rf.iter_content("wf_sandbox", "exp_invoices", run_id=sandbox.run_ids("exp_invoices"), client=client))
-contents[3]
----
-contents[3].jobs
----
-store = rf.SnapshotStore("of-the-reprs")
-store.write(contents[1])
----
-store
----
-rf.compare_runs(contents[1], contents[3])
----
-rf.compare_many(contents, "exprun_invoices_2")
----
-contents[1].jobs.retab.plot.timeline()
-"""
-"""Cells of what the notebooks of the course do not show by itself."""
-
-HOSTILE = """
-import retab_frames as rf
-
-bad = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>"
-
-def row(run, document, status):
-    file = {"filename": bad, "id": "f", "mime_type": bad}
-    handles = {bad: {"type": "file", "document": file}}
-    return {"id": f"{bad}{run}{document}", "experiment_id": bad, "run_id": f"{bad}{run}",
-            "document_id": f"{bad}{document}", "block_kind": bad, "status": status, "error": bad,
-            "duration_ms": 1000 + document, "handle_inputs": handles}
-
-runs = [
-    rf.read_content({"data": [row(run, document, "error" if run * document == 6 else "completed")
-                              for document in range(8)]})
-    for run in range(3)
+    ids = sandbox.run_ids("exp_invoices")
+    runs = list(rf.iter_content("wf_sandbox", "exp_invoices", run_id=ids, client=client))""",
+    "runs[3]",
+    "runs[3].jobs",
+    "store = rf.SnapshotStore('of-the-reprs')\nstore.write(runs[3])",
+    "store",
+    "rf.compare_runs(runs[1], runs[3])",
+    "rf.compare_many(runs, 'exprun_invoices_2')",
+    "runs[3].jobs.retab.plot.timeline()",
 ]
-runs[0]
----
-runs[0].jobs
----
-rf.SnapshotStore("hostile").write(runs[0])
----
-rf.compare_runs(runs[0], runs[2])
----
-rf.compare_many(runs)
----
-rf.failures(runs[2].jobs)
-"""
+"""The cells of a notebook that shows each kind of result by itself."""
+
+BAD = "</td><script>window.hit = 1</script><img src=x onerror='window.hit = 1'>"
+HOSTILE = [
+    """import retab_frames as rf
+from pathlib import Path
+runs = [rf.read_content(Path(f"hostile-{run}.json")) for run in range(3)]""",
+    "runs[2]",
+    "runs[2].jobs",
+    "rf.SnapshotStore('hostile').write(runs[2])",
+    "rf.compare_runs(runs[0], runs[2])",
+    "rf.compare_many(runs)",
+    "rf.failures(runs[2].jobs)",
+]
+"""The same for runs in which every text is BAD."""
 
 
-def cleared(notebook: Any) -> Any:
-    """Return the notebook as it is before anybody ran it."""
+def cleared(path: Path) -> Any:
+    """Return a notebook as it is before anybody ran it."""
+    notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -80,97 +58,92 @@ def cleared(notebook: Any) -> Any:
     return notebook
 
 
-def of_cells(cells: str) -> Any:
-    made = nbformat.v4.new_notebook()
-    made.cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in cells.split("---\n")]
-    return made
+def notebook_of(cells: list[str]) -> Any:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+
+
+def hostile_run(run: int) -> dict[str, Any]:
+    jobs = [
+        {
+            "id": f"{BAD}{document}",
+            "run_id": f"{BAD}{run}",
+            "experiment_id": BAD,
+            "document_id": f"{BAD}{document}",
+            "status": "error" if run == 2 and document < 4 else "completed",
+            "block_kind": BAD,
+            "error": BAD,
+            "duration_ms": 1000 * (run + 1) + document,
+            "handle_inputs": {BAD: {"type": "file", "filename": BAD, "mime_type": BAD}},
+        }
+        for document in range(8)
+    ]
+    return {"experiment_id": BAD, "run_id": f"{BAD}{run}", "content": {"jobs": jobs}}
 
 
 @pytest.fixture
-def asked_elsewhere(page: Page, lab: str) -> list[str]:
-    """Return the addresses, other than JupyterLab's own, that the page asks for."""
-    asked: list[str] = []
+def execute(
+    page: Page, lab: str, lab_folder: Path
+) -> Iterator[Callable[[str, Any], list[Locator]]]:
+    """Return what runs a notebook and gives its code cells; none may fail, warn or fetch."""
+    elsewhere: list[str] = []
     own = re.compile(rf"(data:|blob:|{re.escape(lab)}/)")
-    page.on("request", lambda request: own.match(request.url) or asked.append(request.url))
-    return asked
+    page.on("request", lambda request: own.match(request.url) or elsewhere.append(request.url))
 
+    def executed(name: str, notebook: Any) -> list[Locator]:
+        nbformat.write(notebook, lab_folder / "work" / name)
+        run_all(page, lab, name)
+        assert page.locator(ERRORS).all_inner_texts() == []
+        assert page.locator(STDERR).all_inner_texts() == []
+        assert page.locator(".jp-OutputArea-output script").count() == 0
+        return code_cells(page).all()
 
-def kinds(cell: Any) -> set[str]:
-    return {kind for output in cell.get("outputs", ()) for kind in output.get("data", {})}
-
-
-def outputs(cell: Locator) -> Locator:
-    return cell.locator(".jp-OutputArea-output")
-
-
-def assert_visible(shown: Locator, what: str) -> None:
-    """Check that something has an extent, is not hidden, and is not empty of ink or text."""
-    shown.first.scroll_into_view_if_needed()
-    assert shown.first.is_visible(), what
-    box = shown.first.bounding_box()
-    assert box, what
-    assert min(box["width"], box["height"]) >= 10, f"{what}: {box}"
-
-
-def assert_table(cell: Locator) -> None:
-    table = outputs(cell).locator(".jp-RenderedHTMLCommon table")
-    assert_visible(table, "table")
-    assert table.locator("tbody tr").count()
-    texts = table.first.locator("td").all_inner_texts()
-    assert any(text.strip() for text in texts), texts
-
-
-def assert_progress(cell: Locator) -> None:
-    assert_visible(outputs(cell).get_by_text(re.compile(r"Loading\s+runs:\s+100%")), "label")
-    bar = outputs(cell).locator(".progress-bar")
-    assert_visible(bar, "progress bar")
-    drawn, whole = bar.bounding_box(), bar.locator("..").bounding_box()
-    assert drawn and whole  # noqa: PT018 - for the type checker
-    assert drawn["width"] == pytest.approx(whole["width"], rel=0.05)
-
-
-def assert_plot(cell: Locator) -> None:
-    plot = outputs(cell).locator("img, svg")
-    assert_visible(plot, "plot")
-    assert plot.first.evaluate("plot => plot.tagName === 'svg' || plot.naturalWidth > 100")
-
-
-CHECKS = {
-    "text/html": assert_table,
-    WIDGET: assert_progress,
-    "image/png": assert_plot,
-    "image/svg+xml": assert_plot,
-}
-
-
-def assert_clean(page: Page, asked_elsewhere: list[str]) -> None:
-    """Check that no cell failed or warned, no output has a script, and nothing was fetched."""
-    assert page.locator(ERRORS).all_inner_texts() == []
-    assert page.locator(STDERR).all_inner_texts() == []
-    assert page.locator(".jp-OutputArea-output script").count() == 0
-    assert asked_elsewhere == []
+    yield executed
+    assert elsewhere == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_committed_is_seen(
-    path: Path, page: Page, lab: str, lab_folder: Path, asked_elsewhere: list[str]
+    path: Path, execute: Callable[[str, Any], list[Locator]]
 ) -> None:
-    committed = nbformat.read(path, as_version=4)
-    nbformat.write(cleared(nbformat.read(path, as_version=4)), lab_folder / "work" / path.name)
+    committed = nbformat.read(path, as_version=4).cells
 
-    run_all(page, lab, path.name)
+    shown = execute(path.name, cleared(path))
 
-    assert_clean(page, asked_elsewhere)
-    cells = [cell for cell in committed.cells if cell.cell_type == "code"]
-    assert code_cells(page).count() == len(cells)
-    for cell, shown in zip(cells, code_cells(page).all(), strict=True):
-        for kind in kinds(cell) & set(CHECKS):
-            CHECKS[kind](shown)
+    code = [cell for cell in committed if cell.cell_type == "code"]
+    for cell, seen in zip(code, shown, strict=True):
+        for kind in {kind for output in cell.outputs for kind in output.get("data", ())}:
+            if kind in SIGHT_OF:
+                SIGHT_OF[kind](seen)
 
 
-@pytest.fixture
-def reprs(page: Page, lab: str, lab_folder: Path, asked_elsewhere: list[str]) -> Iterator[Locator]:
-    nbformat.write(of_cells(REPRS), lab_folder / "work" / "reprs.ipynb")
-    run_all(page, lab, "reprs.ipynb")
-    yield code_cells(page)
-    assert_clean(page, asked_elsewhere)
+def test_each_kind_of_result(execute: Callable[[str, Any], list[Locator]]) -> None:
+    load, content, jobs, snapshot, store, two, many, plot = execute(
+        "results.ipynb", notebook_of(SHOWN)
+    )
+
+    assert_progress(load)
+    assert_told(content, "exp_invoices", "exprun_invoices_4", "9 completed", "3 error")
+    assert_table(jobs)
+    assert_told(jobs, "filename", "Rechnung_45155.pdf")
+    assert_told(snapshot, "exprun_invoices_4", "created")
+    assert_told(store, "of-the-reprs")
+    assert_table(two)
+    assert_told(two, "exprun_invoices_4 against exprun_invoices_2", "3 broken")
+    assert_table(many)
+    assert_told(many, "against exprun_invoices_2", "exprun_invoices_5")
+    assert_plot(plot)
+
+
+def test_nothing_that_a_document_says_is_markup(
+    execute: Callable[[str, Any], list[Locator]], page: Page, lab_folder: Path
+) -> None:
+    for run in range(3):
+        path = lab_folder / "work" / f"hostile-{run}.json"
+        path.write_text(json.dumps(hostile_run(run)))
+
+    _, *results = execute("hostile.ipynb", notebook_of(HOSTILE))
+
+    for shown in results:
+        assert_told(shown, "<script>")
+    assert page.locator(".jp-OutputArea-output img").count() == 0
+    assert page.evaluate("window.hit") is None

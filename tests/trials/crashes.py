@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import retab_frames as rf
+from retab_frames.manifest import folder_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,12 +213,6 @@ def plain(root: Path, run_id: str) -> list[tuple[int, ...]]:
     """Return the durations that a plain reader of `jobs` finds, one tuple for each file."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - a fork server loads it when it is needed
 
-    tables = [
-        pq.ParquetFile(path).read(use_threads=False)
-        for path in sorted((root / "jobs").rglob("*.parquet"))
-    ]
-    return [
-        tuple(table.column("duration_ms").to_pylist())
-        for table in tables
-        if set(table.column("run_id").to_pylist()) == {run_id}
-    ]
+    paths = sorted((root / "jobs").rglob(f"{folder_name(run_id)}-*.parquet"))
+    tables = [pq.ParquetFile(path).read(use_threads=False) for path in paths]
+    return [tuple(table.column("duration_ms").to_pylist()) for table in tables]

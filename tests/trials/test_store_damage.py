@@ -102,7 +102,7 @@ def blind() -> None:
     reader = pq.ParquetFile
     pq.ParquetFile = lambda source, **_: reader(source)
     for module in (manifest, revisions, verification):
-        vars(module)["sha256"] = lambda data: Yes(len(data))
+        vars(module)["sha256"] = lambda data, real=module.sha256: Yes(real(data))
 
 
 def without_checksums(worker: int) -> Counter[str]:
