@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from retab_frames.storage import Storage
 
-__all__ = ["MARKER", "Catalog", "manifest_name"]
+__all__ = ["MARKER", "MARKER_TEXT", "Catalog", "manifest_name"]
 
 MARKER = "retab-frames.json"
 MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
@@ -180,11 +180,13 @@ class Catalog:
             version = None
         if version == _VERSION:
             return
-        newer = isinstance(version, int) and version > _VERSION
-        raise SnapshotError(
+        problem = (
             f"{shown(str(self._files))} is no store that this library reads: {MARKER} should say "
-            f"version {_VERSION}, and says {shown(version)}{'; upgrade retab-frames' * newer}"
+            f"version {_VERSION}, and says {shown(version)}"
         )
+        if isinstance(version, int) and version > _VERSION:
+            raise SnapshotError(f"{problem}; upgrade retab-frames")
+        raise SnapshotCorruptError(problem, file=MARKER)
 
 
 _MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")

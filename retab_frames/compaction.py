@@ -206,14 +206,16 @@ def _made(files: Storage, runs: Sequence[Manifest]) -> Part:
     for table in TABLES:
         rows = in_order(partial(rows_of, tables, table), runs, workers=_WORKERS)
         data = pa.concat_tables(rows, promote_options="default")
-        entries[table] = _written(files, table, folder_name(runs[0].experiment_id), data)
+        entries[table] = _written(files, table, runs, data)
     return Part(tuple(runs), entries)
 
 
-def _written(files: Storage, table: str, folder: str, data: pa.Table) -> FileEntry:
+def _written(files: Storage, table: str, runs: Sequence[Manifest], data: pa.Table) -> FileEntry:
     body = encoded(data)
     digest = sha256(body)
-    name = f"{folder}/pack-{digest[:_HASH_CHARACTERS]}.parquet"
+    # two parts may have the same rows, as of issues without a run: each has a file of its own
+    own = sha256("".join((digest, *_key(runs))).encode())
+    name = f"{folder_name(runs[0].experiment_id)}/pack-{own[:_HASH_CHARACTERS]}.parquet"
     entry = FileEntry(name, len(body), digest, data.num_rows, VERSIONS[table])
     for place in ("", ARCHIVE):
         file = f"{place}{table}/{name}"

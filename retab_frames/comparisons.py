@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from retab_frames import tables
+from retab_frames.cells import cells_of, documents_of
 from retab_frames.comparison import compare_sides
 from retab_frames.content import RunContent
+from retab_frames.distributed import by_group, is_distributed
 from retab_frames.errors import shown
-from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column, frame_of_rows
-from retab_frames.pairing import CHANGES, FAILED, side_of
+from retab_frames.frames import REAL, TEXT, WHOLE, arrow_column, frame_of_rows
+from retab_frames.pairing import CHANGES, side_of
 from retab_frames.pairs import adjusted
 
 if TYPE_CHECKING:
@@ -43,17 +45,6 @@ _RUNS = {
     "faster_p": REAL,
     "equivalent_p": REAL,
 }
-_CELLS = {
-    "document_id": TEXT,
-    "filename": TEXT,
-    "run_id": TEXT,
-    "status": TEXT,
-    "duration_ms": WHOLE,
-    "times_median": REAL,
-    "slow": FLAG,
-}
-_SLOW_QUANTILE = 0.9
-_LEAST_RUNS = 2
 _MOST_LABELS = 5
 
 
@@ -95,31 +86,7 @@ class ManyComparison:
         all in which it was completed), `median_ms`, `median_times_median` (the median of its ratios
         to the median of each run).
         """
-        cells = self.cells.assign(
-            completed=self.cells["status"] == "completed",
-            failed=self.cells["status"].isin(FAILED),
-        )
-        by = cells.groupby("document_id", sort=False)
-        counts = by[["completed", "failed", "slow"]].sum().astype("int64")
-        runs = by.size()
-        completed, failed, slow = (counts[n] for n in ("completed", "failed", "slow"))
-        found = pd.DataFrame(
-            {
-                "document_id": arrow_column(runs.index, TEXT),
-                "filename": arrow_column(by["filename"].first(), TEXT),
-                "runs": arrow_column(runs, WHOLE),
-                "completed": arrow_column(completed, WHOLE),
-                "failed": arrow_column(failed, WHOLE),
-                "flaky": arrow_column((completed > 0) & (failed > 0), FLAG),
-                "always_failing": arrow_column((failed > 0) & (completed == 0), FLAG),
-                "slow_runs": arrow_column(slow, WHOLE),
-                "always_slow": arrow_column((slow == completed) & (slow >= _LEAST_RUNS), FLAG),
-                "median_ms": arrow_column(by["duration_ms"].median(), REAL),
-                "median_times_median": arrow_column(by["times_median"].median(), REAL),
-            }
-        )
-        order = ["failed", "slow_runs", "median_ms"]
-        return found.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+        return documents_of(self.cells)
 
     def matrix(self, value: str = "status") -> pd.DataFrame:
         """Return one row per document and one column per run.
@@ -201,7 +168,9 @@ def compare_many(
     and equals it for one run.
 
     Args:
-        runs: Contents or frames of jobs, one run each; or one frame of the jobs of several runs.
+        runs: Contents or frames of jobs, one run each; or one frame of the jobs of several runs; or
+            a Dask frame of them, which is compared where it lies: only `runs` is filled then, and
+            `cells`, as many as there are jobs, has no rows.
         baseline: Which of the runs the others are compared with: its position or its run id.
         margin: As in `compare_runs`.
         confidence: As in `compare_runs`.
@@ -211,6 +180,8 @@ def compare_many(
         ValueError: If there are fewer than two runs, one stands twice or was never run, or none is
             the baseline.
     """
+    if is_distributed(runs):
+        return _of_distributed(runs, baseline, margin=margin, confidence=confidence)
     sides = [side_of(run, f"run {n}") for n, run in enumerate(_split(runs))]
     chosen = _baseline([side.run_id for side in sides], baseline)
     rows = (
@@ -221,11 +192,47 @@ def compare_many(
     return ManyComparison(
         baseline_run_id=sides[chosen].run_id,
         runs=_corrected(frame_of_rows(rows, _RUNS), confidence),
-        cells=pd.concat([_cells_of(side) for side in sides], ignore_index=True),
+        cells=cells_of(sides),
         margin=margin,
         confidence=confidence,
         run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
     )
+
+
+def _of_distributed(
+    jobs: Any, baseline: int | str, *, margin: float, confidence: float
+) -> ManyComparison:
+    """Compare where the jobs lie: the baseline goes to the workers, a row per run comes back."""
+    ids = by_group(jobs[["run_id"]], "run_id", _only_ids, columns=())["run_id"].tolist()
+    chosen = ids[_baseline(ids, baseline)]
+    side = side_of(jobs[jobs["run_id"] == chosen].compute(), "baseline")
+    summary = partial(_summaries, baseline=side, margin=margin, confidence=confidence)
+    rows = by_group(jobs, "run_id", summary, columns=list(jobs.columns))
+    return ManyComparison(
+        baseline_run_id=chosen,
+        runs=_corrected(rows, confidence),
+        cells=cells_of(()),
+        margin=margin,
+        confidence=confidence,
+        run_ids=tuple(ids),
+    )
+
+
+def _only_ids(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs[["run_id"]].drop_duplicates()
+
+
+def _summaries(
+    jobs: pd.DataFrame, *, baseline: Side, margin: float, confidence: float
+) -> pd.DataFrame:
+    """Return a row for each of some runs, but for the baseline."""
+    sides = (side_of(part, "a run") for part in _split(jobs))
+    rows = (
+        _row(compare_sides(baseline, side, margin=margin, confidence=confidence))
+        for side in sides
+        if side.run_id != baseline.run_id
+    )
+    return frame_of_rows(rows, _RUNS)
 
 
 def _split(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
@@ -296,27 +303,6 @@ def _corrected(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
         speed_p_adjusted=arrow_column(np.where(verdict == "equivalent", same, changed), REAL),
         verdict=arrow_column(verdict.tolist(), TEXT),
     )
-
-
-def _cells_of(side: Side) -> pd.DataFrame:
-    final = side.final.reset_index()
-    placeholder = final["is_placeholder"].to_numpy(bool, na_value=True)
-    done = final["status"].eq("completed").to_numpy(bool, na_value=False) & ~placeholder
-    duration = final["duration_ms"].to_numpy(np.float64, na_value=np.nan)
-    duration = np.where(done, duration, np.nan)
-    measured = duration[~np.isnan(duration)]
-    median, high = np.quantile(measured, [0.5, _SLOW_QUANTILE]) if len(measured) else (0, np.inf)
-    values = {
-        "document_id": final["document_id"],
-        "filename": final["filename"],
-        "run_id": [side.run_id] * len(final),
-        "status": final["status"].mask(placeholder),
-        "duration_ms": duration,
-        "times_median": duration / median if median else np.full(len(final), np.nan),
-        # where most take the same time, none of them is slow
-        "slow": (duration >= high) & (duration > median),
-    }
-    return pd.DataFrame({name: arrow_column(values[name], kind) for name, kind in _CELLS.items()})
 
 
 def _few(labels: list[str]) -> str:

@@ -30,7 +30,7 @@ def is_distributed(frame: object) -> bool:
 
 def by_group(
     jobs: dd.DataFrame,
-    by: str | Sequence[str] | None,
+    by: str | Sequence[str] | pd.Series[Any] | None,
     statistic: Statistic,
     *,
     columns: Sequence[str],
@@ -83,7 +83,7 @@ def by_group(
     return _in_order(whole, keys) if names else whole
 
 
-def _names(by: str | Sequence[str] | None) -> list[str]:
+def _names(by: str | Sequence[str] | pd.Series[Any] | None) -> list[str]:
     if by is None:
         return []
     if isinstance(by, str):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from retab_frames.distributed import by_group, is_distributed
 from retab_frames.estimates import OUTLIER_SCORE, checked_confidence, grouped
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import (
@@ -65,7 +67,8 @@ def duration_stats(
     failing is another end, not a long duration, and `cumulative_incidence` shows both.
 
     Args:
-        jobs: A frame with the columns of JobsSchema.
+        jobs: A frame with the columns of JobsSchema; or a Dask frame of them, as
+            `scan(engine="dask")` gives it, which is worked on where it lies.
         by: A column, a list of columns, or a Series: by its index where that holds the index of
             the jobs, by position where it has none of its own; None is one group of all.
         measure: "duration" is `duration_ms` as the API reports it, "queue" the time from created to
@@ -116,6 +119,12 @@ def duration_stats(
     _check_arguments(quantiles, confidence, unfinished, as_of)
     censoring = unfinished == "censor"
     needed = ("status", "is_placeholder", *columns_of(measure, censored=censoring))
+    if is_distributed(jobs):
+        settings: Any = {"measure": measure, "quantiles": quantiles, "confidence": confidence}
+        settings |= {"unfinished": unfinished, "as_of": as_of}
+        last_seen = ("run_id", "fetched_at") if censoring else ()
+        statistic = partial(duration_stats, by=by, **settings)
+        return by_group(jobs, by, statistic, columns=(*needed, *last_seen))
     check_jobs(jobs, needed, "duration_stats")
     keys, group = groups_of(jobs, by)
     sample = censored_sample(jobs, measure, as_of) if censoring else completed_sample(jobs, measure)

@@ -24,6 +24,7 @@ from retab_frames.handles import (
     united,
 )
 from retab_frames.issues import (
+    KNOWN_VALUES,
     Issue,
     Told,
     of_cells,
@@ -54,6 +55,7 @@ __all__ = [
 ]
 
 SIDES = ("handle_inputs", "handle_outputs")
+TEXT = pa.string()
 
 
 class Tables(NamedTuple):
@@ -164,24 +166,24 @@ class Flattener:
             MalformedResponseError: If neither a row nor its response names the experiment.
         """
         self._settle()
-        run = np.concatenate([chunk.run for chunk in self._chunks])
-        names = arrow_schema(JobsSchema).names
-        jobs = {n: _joined([chunk.jobs[n] for chunk in self._chunks]) for n in names}
-        fields = tuple(self._fields(side) for side in (0, 1))
-        wide = {n: column for side in (0, 1) for n, column in self._exploded(side, fields[side])}
-        long = [
-            pa.concat_tables([chunk.handles[side].table for chunk in self._chunks])
-            for side in (0, 1)
-        ]
+        chunks = self._chunks
+        run = np.concatenate([chunk.run for chunk in chunks])
         owners = [
-            np.concatenate([chunk.run[chunk.handles[side].job] for chunk in self._chunks])
+            np.concatenate([chunk.run[chunk.handles[side].job] for chunk in chunks])
             for side in (0, 1)
         ]
-        issues = self._issues(jobs, run, long, owners, fields)
+        fields = tuple(self._fields(side) for side in (0, 1))
+        issues = self._issues(run, owners, fields)
+        wide = {n: column for side in (0, 1) for n, column in self._exploded(side, fields[side])}
+        names = arrow_schema(JobsSchema).names
+        # a column leaves its chunks when it is joined: that none is held twice
+        jobs = {name: _joined([chunk.jobs.pop(name) for chunk in chunks]) for name in names}
+        long = [[chunk.handles[side].table for chunk in chunks] for side in (0, 1)]
+        chunks.clear()
         tables = Tables(
             pa.table([*jobs.values(), *wide.values()], schema=_with_handles([*wide])),
-            long[0].combine_chunks(),
-            long[1].combine_chunks(),
+            _stacked(long[0]),
+            _stacked(long[1]),
             issues_table([*chain(*issues)]),
         )
         counts = [np.bincount(of, minlength=len(issues)).tolist() for of in (run, *owners)]
@@ -208,22 +210,21 @@ class Flattener:
                 )
 
     def _issues(
-        self,
-        jobs: dict[str, pa.ChunkedArray],
-        run: Indices,
-        long: list[pa.Table],
-        owners: list[Indices],
-        fields: tuple[dict[int, Fields], ...],
+        self, run: Indices, owners: list[Indices], fields: tuple[dict[int, Fields], ...]
     ) -> list[list[Issue]]:
         """Return the issues of each run."""
         told: list[Told] = []
         for chunk in self._chunks:
             told += of_cells(chunk.jobs, chunk.run, chunk.misfits)
-        told += of_values(jobs, run, self._run_ids)
+        for name in KNOWN_VALUES:
+            column = pa.chunked_array([chunk.jobs[name] for chunk in self._chunks])
+            told += of_values(name, column, run, self._run_ids)
         for n, side in enumerate(SIDES):
             for chunk in self._chunks:
                 told += of_handles(side, chunk.handles[n], chunk.run)
-            told += of_types(side, long[n].column("type"), owners[n], self._run_ids)
+            types = [chunk.handles[n].table.column("type") for chunk in self._chunks]
+            column = pa.chunked_array([part for column in types for part in column.chunks], TEXT)
+            told += of_types(side, column, owners[n], self._run_ids)
             told += [
                 (len(self._told) - 1, one) for one in of_many(side, len(united(fields[n].values())))
             ]
@@ -285,11 +286,23 @@ def issues_table(issues: Sequence[Issue]) -> pa.Table:
     return pa.Table.from_pylist(issues, schema=schema) if issues else schema.empty_table()
 
 
+def _stacked(tables: list[pa.Table]) -> pa.Table:
+    """Return the tables as one, each column in one piece; the list is empty then."""
+    schema = tables[0].schema
+    columns = [[part for t in tables for part in t.column(name).chunks] for name in schema.names]
+    tables.clear()
+    joined = []
+    for kind in reversed(schema.types):
+        parts = columns.pop()
+        joined.append(_joined(parts, kind))
+    return pa.table(joined[::-1], schema=schema)
+
+
 def _with_handles(names: list[str]) -> pa.Schema:
     return pa.schema([*arrow_schema(JobsSchema), *((name, pa.string()) for name in names)])
 
 
-def _joined(parts: list[pa.Array]) -> pa.ChunkedArray:
+def _joined(parts: list[pa.Array], kind: pa.DataType | None = None) -> pa.ChunkedArray:
     """Return the parts as one column; only one beyond 2 GB stays in more than one piece."""
-    whole = pa.chunked_array(parts)
-    return whole if len(parts) == 1 else pa.table([whole], [""]).combine_chunks().column(0)
+    whole = pa.chunked_array(parts, kind)
+    return whole if len(parts) < 2 else pa.table([whole], [""]).combine_chunks().column(0)  # noqa: PLR2004

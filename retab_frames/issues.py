@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     RunIds = Sequence[str | None]
 
-__all__ = ["Issue", "Told", "of_cells", "of_handles", "of_many", "of_run", "of_types", "of_values"]
+__all__ = [
+    "KNOWN_VALUES",
+    "Issue",
+    "Told",
+    "of_cells",
+    "of_handles",
+    "of_many",
+    "of_run",
+    "of_types",
+    "of_values",
+]
 
 Issue = dict[str, str | None]
 """A row of the issues table, by column."""
@@ -101,13 +111,9 @@ def of_types(side: str, types: pa.ChunkedArray, run: Indices, run_ids: RunIds) -
     return _beyond(types, KNOWN_HANDLE_TYPES, f"{side}.type", run, run_ids)
 
 
-def of_values(jobs: Mapping[str, pa.ChunkedArray], run: Indices, run_ids: RunIds) -> list[Told]:
+def of_values(name: str, column: pa.ChunkedArray, run: Indices, run_ids: RunIds) -> list[Told]:
     """Tell of statuses, block kinds and operations that this library does not know."""
-    return [
-        told
-        for name, known in KNOWN_VALUES.items()
-        for told in _beyond(jobs[name], known, name, run, run_ids)
-    ]
+    return _beyond(column, KNOWN_VALUES[name], name, run, run_ids)
 
 
 def of_many(side: str, handles: int) -> list[Issue]:

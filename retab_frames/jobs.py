@@ -123,6 +123,8 @@ def _values(path: str, parents: dict[str, list[Any]]) -> list[Any] | None:
     if parent not in parents:
         parents[parent] = _present(list(map(attrgetter(parent), parents[""]))) or []
     holders, get = parents[parent], attrgetter(name)
+    if not parent:
+        return _present([*map(get, holders)])
     return _present([None if one is None else get(one) for one in holders]) if holders else None
 
 

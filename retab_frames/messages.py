@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retab_frames.distributed import by_group, is_distributed
 from retab_frames.frames import REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import FAILED, beside, check_jobs, groups_of, has_status
 
@@ -83,7 +85,7 @@ def failures(jobs: pd.DataFrame, by: Grouping = None) -> pd.DataFrame:
     still hold what a document says, where the message repeats it unquoted.
 
     Args:
-        jobs: A frame with the columns of JobsSchema.
+        jobs: A frame with the columns of JobsSchema, or a Dask frame of them.
         by: As for `duration_stats`: count the messages of each group apart.
 
     Returns:
@@ -106,6 +108,8 @@ def failures(jobs: pd.DataFrame, by: Grouping = None) -> pd.DataFrame:
         >>> print(rf.failures(jobs)["template"][0])
         Model answered with <n> tokens, over the limit of <n> (request <id>)
     """
+    if is_distributed(jobs):
+        return by_group(jobs, by, partial(failures, by=by), columns=_NEEDED, kept=_failed)
     check_jobs(jobs, _NEEDED, "failures")
     keys, group = groups_of(jobs, by)
     is_failed = has_status(jobs, FAILED)
@@ -133,6 +137,10 @@ def failures(jobs: pd.DataFrame, by: Grouping = None) -> pd.DataFrame:
         for name, values in columns.items()
     }
     return beside(keys.iloc[number[order]].reset_index(drop=True), found)
+
+
+def _failed(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs[has_status(jobs, FAILED)]
 
 
 def templates(messages: pa.Array) -> pa.Array:

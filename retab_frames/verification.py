@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 import pandas as pd
 import pyarrow as pa
 
-from retab_frames.catalog import MARKER, Catalog, manifest_name
+from retab_frames.catalog import MARKER, MARKER_TEXT, Catalog, manifest_name
 from retab_frames.content_checks import content_problems
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError, shown
 from retab_frames.leftovers import Register, misplaced
@@ -55,6 +55,7 @@ _UPGRADE = "upgrade retab-frames"
 _MOVE = "clean(dry_run=False) moves it, and so does the next write of the run"
 _SETTLE = "clean(dry_run=False) moves it"
 _REMOVE = "clean(dry_run=False) removes it once it is old"
+_REMAKE_MARKER = "if this is a store, delete it and write any run, which makes it again"
 _UNNAMED = "restore the manifest that names it, or move the file elsewhere"
 
 
@@ -86,17 +87,17 @@ def verified(
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
     catalog, tables = Catalog(files), RevisionFiles(files)
     try:
-        folders = _folders(catalog, files, run_id)
-    except SnapshotNotFoundError:
-        raise
+        catalog.check_marker()
     except SnapshotError as error:
         # what is in a store of another format, only its own library knows
-        return _frame(
-            [_Problem(None, None, None, MARKER, "newer", shown(str(error), 400), _UPGRADE)]
-        )
+        damaged = isinstance(error, SnapshotCorruptError)
+        kind, action = ("damaged", _REMAKE_MARKER) if damaged else ("newer", _UPGRADE)
+        problem = shown(str(error), 400)
+        return _frame([_Problem(None, None, None, MARKER, kind, problem, action)])
+    folders = _folders(catalog, files, run_id)
     # names before manifests: what is committed after they were listed is then named, not missed
     names = _names(files, catalog, folders) if run_id is not None else list(files.walk(""))
-    problems = [] if catalog.exists() else [_without_marker()]
+    problems = _of_marker(files)
     register = Register()
     look = partial(_look, catalog, tables, level)
     for run in _progress(in_order(look, folders, workers=_WORKERS), len(folders), show=progress):
@@ -245,9 +246,14 @@ def _of_packs(
             yield _Problem(None, None, None, file, kind, shown(str(pack), 400), action)
 
 
-def _without_marker() -> _Problem:
-    action = "write any run, which makes it again"
-    return _Problem(None, None, None, MARKER, "damaged", "is missing", action)
+def _of_marker(files: Storage) -> list[_Problem]:
+    try:
+        if files.read(MARKER) == MARKER_TEXT:
+            return []
+        problem, action = "is altered, though it can be read", _REMAKE_MARKER
+    except FileNotFoundError:
+        problem, action = "is missing", "write any run, which makes it again"
+    return [_Problem(None, None, None, MARKER, "damaged", problem, action)]
 
 
 def _misplaced(tables: RevisionFiles, names: list[str], register: Register) -> Iterator[_Problem]:

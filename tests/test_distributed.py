@@ -20,7 +20,6 @@ import retab_frames as rf
 from retab_frames import scanning
 from retab_frames.distributed import by_group, is_distributed
 from retab_frames.durations import duration_stats
-from retab_frames.measures import FAILED, has_status
 from retab_frames.messages import failures
 from retab_frames.scanning import frame_of, scan
 
@@ -67,18 +66,6 @@ def cut(jobs: pd.DataFrame, *ends: int) -> dd.DataFrame:
     return dd.from_map(lambda part: part, parts, meta=jobs.iloc[:0], enforce_metadata=False)
 
 
-def statistics(jobs: dd.DataFrame, by: By) -> pd.DataFrame:
-    return by_group(jobs, by, partial(duration_stats, by=by), columns=NEEDED)
-
-
-def failed(jobs: pd.DataFrame) -> pd.DataFrame:
-    return jobs[has_status(jobs, FAILED)]
-
-
-def messages(jobs: dd.DataFrame, by: By) -> pd.DataFrame:
-    return by_group(jobs, by, partial(failures, by=by), columns=TOLD, kept=failed)
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Two workers, each a process of its own."""
@@ -104,13 +91,28 @@ BYS: Sequence[By] = [
 
 
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("baseline", [0, "exprun_3"])
+def test_many_runs_are_compared_where_they_lie(baseline: int | str) -> None:
+    jobs = jobs_of(8, each=40)
+    expected = rf.compare_many(jobs, baseline)
+
+    found = rf.compare_many(cut(jobs, 100, 170, 240), baseline)
+
+    assert_frame_equal(found.runs, expected.runs)
+    assert found.baseline_run_id == expected.baseline_run_id
+    assert found.run_ids == expected.run_ids
+    assert found.cells.empty
+    assert found.documents.empty
+
+
+@pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("by", BYS, ids=str)
 def test_two_workers_give_the_numbers_of_pandas(by: By) -> None:
     jobs = jobs_of(24, each=50)
     parted = cut(jobs, 0, 200, 210, 330, 750, 750)
 
-    assert_frame_equal(statistics(parted, by), duration_stats(jobs, by))
-    assert_frame_equal(messages(parted, by), failures(jobs, by))
+    assert_frame_equal(duration_stats(parted, by), duration_stats(jobs, by))
+    assert_frame_equal(failures(parted, by), failures(jobs, by))
 
 
 @pytest.mark.usefixtures("cluster")
@@ -129,7 +131,7 @@ def test_a_store_on_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     assert parted.npartitions == 4
     for by in ("run_id", "experiment_id", "document_id", None):
-        assert_frame_equal(statistics(parted, by), duration_stats(jobs, by))
+        assert_frame_equal(duration_stats(parted, by), duration_stats(jobs, by))
 
 
 def test_a_worker_s_error_is_told() -> None:
@@ -157,14 +159,12 @@ def test_any_partitions_of_any_groups(data: st.DataObject) -> None:
     jobs = jobs_of(1, each=30, seed=count).iloc[:count]
     jobs = pd.concat([jobs, frame_of(pa.table(columns))], axis=1)
 
-    of_parts, of_all = data.draw(
-        st.sampled_from([(statistics, duration_stats), (messages, failures)])
-    )
+    statistic = data.draw(st.sampled_from([duration_stats, failures]))
 
     with dask.config.set(HERE):
-        found = of_parts(cut(jobs, *ends), by)
+        found = statistic(cut(jobs, *ends), by)
 
-    assert_frame_equal(found, of_all(jobs, by))
+    assert_frame_equal(found, statistic(jobs, by))
 
 
 def moved(jobs: dd.DataFrame, by: str) -> int:
@@ -203,7 +203,7 @@ def test_an_unknown_column(by: By) -> None:
     with pytest.raises(ValueError, match="there is no column nope to group by") as expected:
         duration_stats(jobs, by)
     with pytest.raises(ValueError, match="there is no column nope to group by") as caught:
-        statistics(cut(jobs), by)
+        duration_stats(cut(jobs), by)
     assert str(caught.value) == str(expected.value)
 
 

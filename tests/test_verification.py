@@ -273,12 +273,27 @@ def test_manifest_of_another_run(store: rf.SnapshotStore, root: Path) -> None:
     assert "it was copied or renamed" in problems(store)
 
 
-@pytest.mark.parametrize("marker", [b'{"format":"retab-frames-store","version":2}', b"junk", b""])
+@pytest.mark.parametrize(
+    ("marker", "kind"),
+    [
+        (b'{"format":"retab-frames-store","version":2}', "newer"),
+        (b'{"format":"another","version":1}', "damaged"),
+        (b"junk", "damaged"),
+        (b"", "damaged"),
+    ],
+)
 def test_store_of_another_format_is_one_row(
-    store: rf.SnapshotStore, root: Path, marker: bytes
+    store: rf.SnapshotStore, root: Path, marker: bytes, kind: str
 ) -> None:
     (root / "retab-frames.json").write_bytes(marker)
-    assert told(store) == [(None, None, "retab-frames.json", "newer")]
+    assert told(store) == [(None, None, "retab-frames.json", kind)]
+
+
+def test_altered_marker_that_can_be_read(store: rf.SnapshotStore, root: Path) -> None:
+    path = root / "retab-frames.json"
+    path.write_bytes(path.read_bytes().rstrip())
+    assert told(store) == [(None, None, "retab-frames.json", "damaged")]
+    assert len(store.read("exprun_2").jobs) == 1
 
 
 def test_missing_marker(store: rf.SnapshotStore, root: Path) -> None:

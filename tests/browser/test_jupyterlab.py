@@ -14,7 +14,7 @@ from browser.sights import SIGHT_OF, assert_plot, assert_progress, assert_table,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Request
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[123]_*.ipynb"))
 
@@ -87,7 +87,12 @@ def execute(
     """Return what runs a notebook and gives its code cells; none may fail, warn or fetch."""
     elsewhere: list[str] = []
     own = re.compile(rf"(data:|blob:|{re.escape(lab)}/)")
-    page.on("request", lambda request: own.match(request.url) or elsewhere.append(request.url))
+
+    def note(request: Request) -> None:
+        if not own.match(request.url):
+            elsewhere.append(request.url)
+
+    page.on("request", note)
 
     def executed(name: str, notebook: Any) -> list[Locator]:
         nbformat.write(notebook, lab_folder / "work" / name)

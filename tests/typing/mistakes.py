@@ -28,6 +28,5 @@ def mistakes(client: rf.Client, store: rf.SnapshotStore, jobs: pd.DataFrame) -> 
     store.verify("deep")  # type: ignore[arg-type]
     store.read("exprun_1").job  # type: ignore[attr-defined]  # noqa: B018
     store.list().to_csv(index="no")  # type: ignore[call-overload]
-    rf.no_such_name  # type: ignore[attr-defined]  # noqa: B018
     verdict: int = rf.compare_runs(jobs, jobs).verdict  # type: ignore[assignment]
     assert verdict
