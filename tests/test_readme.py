@@ -11,6 +11,12 @@ from click.testing import CliRunner
 import retab_frames as rf
 from retab_frames.cli import main
 
+KINDS = {
+    "string": "string",
+    "int64": "int64",
+    "bool": "bool",
+    "timestamp[us, tz=UTC]": "time",
+}
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -29,7 +35,8 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
         for program in blocks("python"):
             exec(re.sub("|".join(ours), lambda m: ours[m[0]], program), names)  # noqa: S102
 
-    assert len(names["jobs"]) == 12
+    assert len(names["jobs"]) == 60
+    assert "<script" not in Path("report.html").read_text()
     assert len(names["runs"]) == 5
     assert len(rf.SnapshotStore("snapshots").list()) == 5
 
@@ -50,14 +57,29 @@ def test_the_shell_commands_exist() -> None:
     commands = set(re.findall(r"^retab-frames (\w+)", "\n".join(blocks("sh")), re.MULTILINE))
 
     assert commands <= set(main.commands)
-    assert commands >= {"pull", "ls", "stats", "compare"}
+    assert commands >= {"pull", "stats", "compare", "report", "sql", "verify"}
 
 
-def test_the_figures_are_what_the_trials_printed() -> None:
-    printed = (Path(__file__).parent / "trials" / "findings.txt").read_text()
+@pytest.mark.parametrize(("suite", "least"), [("trials", 7), ("simulations", 5)])
+def test_the_figures_are_what_a_suite_printed(suite: str, least: int) -> None:
+    printed = (Path(__file__).parent / suite / "findings.txt").read_text().splitlines()
+    quoted = next(block for block in map(str.splitlines, blocks("text")) if block[0] in printed)
 
-    assert printed in blocks("text")
-    assert len(printed.splitlines()) == 7
+    assert [line for line in quoted if line not in printed] == []
+    assert len(quoted) >= least
+
+
+def test_the_columns_of_the_jobs_are_those_of_the_schema() -> None:
+    columns = rf.JobsSchema.to_schema().columns.items()
+    expected = [
+        f"| `{name}` | {KINDS[str(column.dtype.type.pyarrow_dtype)]}"
+        f"{', null' if column.nullable else ''} | {column.description} |"
+        for name, column in columns
+        if not column.regex
+    ]
+    start = README.index(expected[0])
+
+    assert README[start:].splitlines()[: len(expected)] == expected
 
 
 def test_it_is_short() -> None:
