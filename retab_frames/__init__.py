@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retab_frames.comparisons import ManyComparison, compare_many
     from retab_frames.concurrency import timeline
     from retab_frames.content import RunContent
-    from retab_frames.durations import cumulative_incidence, duration_stats, slowest
+    from retab_frames.durations import duration_stats, slowest
     from retab_frames.errors import (
         ApiStatusError,
         AuthError,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         TransportError,
     )
     from retab_frames.gate import assert_no_regression
+    from retab_frames.incidence import cumulative_incidence
     from retab_frames.loaders import (
         iter_content,
         load_content,
@@ -70,6 +71,8 @@ if TYPE_CHECKING:
     from retab_frames.snapshots import Snapshot, SnapshotStore
     from retab_frames.sources import read_content, read_contents
     from retab_frames.versions import show_versions
+
+    __version__: str
 
 __all__ = [
     "ApiStatusError",
@@ -177,7 +180,7 @@ _ROOM_OF = {
     "assert_no_regression": "gate",
     "compare_many": "comparisons",
     "compare_runs": "comparison",
-    "cumulative_incidence": "durations",
+    "cumulative_incidence": "incidence",
     "duration_stats": "durations",
     "failures": "messages",
     "iter_content": "loaders",
@@ -199,16 +202,18 @@ _ROOM_OF = {
 """The module of each public name."""
 
 
-def __getattr__(name: str) -> object:
-    """Import the room of a public name when it is first asked for (PEP 562)."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("retab-frames")
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
-    globals()[name] = value
-    _register_accessor()
-    return value
+if not TYPE_CHECKING:  # or checkers would believe any name
+
+    def __getattr__(name: str) -> object:
+        """Import the room of a public name when it is first asked for (PEP 562)."""
+        if name == "__version__":
+            return import_module("importlib.metadata").version("retab-frames")
+        if name not in _ROOM_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+        globals()[name] = value
+        _register_accessor()
+        return value
 
 
 def _register_accessor() -> None:

@@ -48,7 +48,7 @@ class RetabAccessor:
 
     def cumulative_incidence(self, **options: Any) -> pd.DataFrame:
         """Return `cumulative_incidence` of the jobs."""
-        from retab_frames.durations import cumulative_incidence  # noqa: PLC0415
+        from retab_frames.incidence import cumulative_incidence  # noqa: PLC0415
 
         return cumulative_incidence(self._jobs, **options)
 

@@ -31,11 +31,12 @@ class Catalog:
 
     Args:
         files: The files of the store.
+        packs: Its packs, for whoever has opened them already.
     """
 
-    def __init__(self, files: Storage) -> None:
+    def __init__(self, files: Storage, packs: Packs | None = None) -> None:
         self._files = files
-        self._packs = Packs(files)
+        self._packs = Packs(files) if packs is None else packs
 
     def exists(self) -> bool:
         """Return whether anything was ever written here."""

@@ -332,7 +332,7 @@ def _progress(
         return
     from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
 
-    with tqdm(total=sum(map(len, stretches)), unit="run", desc="Packing runs") as bar:
+    with tqdm(total=sum(map(len, stretches)), unit="run", desc="Packing runs", smoothing=0) as bar:
         for stretch in stretches:
             yield stretch
             bar.update(len(stretch))

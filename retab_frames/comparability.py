@@ -24,6 +24,8 @@ Result = Literal["yes", "warning", "no", "unknown"]
 Comparable = Literal["yes", "warnings", "no"]
 
 
+_LONGEST = 20
+"""Of a value: a fingerprint is told apart by less."""
 _COLUMNS = ("check", "baseline", "candidate", "result", "reason")
 
 
@@ -38,7 +40,7 @@ class _Check:
 
     @property
     def row(self) -> tuple[str | None, ...]:
-        before, after = (None if value is None else shown(str(value)) for value in self.values)
+        before, after = (None if v is None else shown(str(v), _LONGEST) for v in self.values)
         return self.check, before, after, self.result, self.reason
 
 

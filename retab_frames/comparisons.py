@@ -21,6 +21,8 @@ from retab_frames.pairing import CHANGES, side_of
 from retab_frames.pairs import adjusted
 
 if TYPE_CHECKING:
+    import dask.dataframe as dd
+
     from retab_frames.comparison import RunComparison
     from retab_frames.pairing import Side
 
@@ -153,7 +155,7 @@ class ManyComparison:
 
 
 def compare_many(
-    runs: Iterable[Run] | pd.DataFrame,
+    runs: Iterable[Run] | pd.DataFrame | dd.DataFrame,
     baseline: int | str = 0,
     *,
     margin: float = 0.05,

@@ -13,7 +13,6 @@ from retab_frames.estimates import OUTLIER_SCORE, checked_confidence, grouped
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import (
     COMPLETED,
-    FAILED,
     beside,
     censored_sample,
     check_jobs,
@@ -23,31 +22,31 @@ from retab_frames.measures import (
     counts_of,
     groups_of,
     has_status,
+    parted,
 )
 from retab_frames.survival import Survival
-from retab_frames.survival import cumulative_incidence as aalen_johansen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import dask.dataframe as dd
+
     from retab_frames.estimates import Groups
     from retab_frames.measures import AsOf, Flags, Floats, Grouping, Ints, Measure, Sample
 
-__all__ = ["Unfinished", "cumulative_incidence", "duration_stats", "slowest"]
+__all__ = ["Unfinished", "duration_stats", "slowest"]
 
 Unfinished = Literal["exclude", "censor"]
 
 _STILL = {"queue": "waiting", "turnaround": "unfinished"}
 """What a censored job still is; by default running."""
-_CENSORED_END, _COMPLETED_END, _FAILED_END = range(3)
-_INCIDENCE = {"after_ms": REAL, "completed": REAL, "failed": REAL, "open": REAL, "at_risk": WHOLE}
 _NAMES = ("run_id", "document_id", "job_id", "filename")
 _INSIDE = 1e-9
 """A curve knows no quantile of 0 or 1; this near to them it gives its first and its last step."""
 
 
 def duration_stats(
-    jobs: pd.DataFrame,
+    jobs: pd.DataFrame | dd.DataFrame,
     by: Grouping = None,
     *,
     measure: Measure = "duration",
@@ -149,65 +148,6 @@ def duration_stats(
     return beside(keys, columns)
 
 
-def cumulative_incidence(
-    jobs: pd.DataFrame,
-    by: Grouping = None,
-    *,
-    measure: Measure = "elapsed",
-    as_of: AsOf = None,
-) -> pd.DataFrame:
-    """Return the share of jobs that are completed, failed and still open after each duration.
-
-    A failed job will never be completed: to leave it out overstates the share that will be, and to
-    take it as still running does so too. Aalen and Johansen (1978) count both ends side by side;
-    jobs that still run are censored, as in `duration_stats(..., unfinished="censor")`.
-
-    Args:
-        jobs: A frame with the columns of JobsSchema.
-        by: As for `duration_stats`.
-        measure: "elapsed", "turnaround" or "duration", which few failed jobs have; a queue has one
-            end only.
-        as_of: As for `duration_stats`.
-
-    Returns:
-        For each group in order of first appearance, a row at 0, at each distinct time of an end,
-        and at the last time that is known of any job: the group's columns; `after_ms` (double);
-        `completed`, `failed` (error, cancelled or skipped) and `open`, shares that add up to 1;
-        `at_risk` (count), the jobs whose end lies at or after that time. Jobs without the measure,
-        of a status that this library does not know, or not begun are left out: `at_risk` in the
-        first row of a group is how many count. A group without any has no rows.
-
-    Raises:
-        ValueError: As `duration_stats`.
-
-    Example:
-        >>> import retab_frames as rf
-        >>> with rf.Sandbox() as sandbox:
-        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
-        ...         where = (sandbox.workflow_id, "exp_invoices")
-        ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
-        >>> rf.cumulative_incidence(jobs)[["completed", "failed", "open"]].iloc[-1].tolist()
-        [0.75, 0.25, 0.0]
-    """
-    check_measure(measure, ("duration", "elapsed", "turnaround"))
-    needed = ("status", "is_placeholder", *columns_of(measure, censored=True))
-    check_jobs(jobs, needed, "cumulative_incidence")
-    keys, group = groups_of(jobs, by)
-    sample = censored_sample(jobs, measure, as_of)
-    failed = has_status(jobs, FAILED) & ~np.isnan(sample.ms)
-    end = np.select([sample.observed, failed], [_COMPLETED_END, _FAILED_END], _CENSORED_END)
-    known = sample.observed | failed | sample.censored
-    parts = [
-        (number, _incidence(sample.ms[mine], end[mine])) for number, mine in _split(known, group)
-    ]
-    rows = [number for number, part in parts for _ in part["after_ms"]]
-    columns = {
-        name: arrow_column(np.concatenate([[], *(part[name] for _, part in parts)]), kind)
-        for name, kind in _INCIDENCE.items()
-    }
-    return beside(keys.iloc[rows].reset_index(drop=True), columns)
-
-
 def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -> pd.DataFrame:
     """Return the completed jobs that took longest, and how far each is from the rest of its run.
 
@@ -273,18 +213,10 @@ def _name(q: float) -> str:
     return f"p{100 * q:.10g}"
 
 
-def _split(kept: Flags, group: Ints) -> Iterator[tuple[int, Ints]]:
-    """Yield the number of each group that has some of the jobs, and which they are."""
-    rows = kept.nonzero()[0]
-    rows = rows[np.argsort(group[rows], kind="stable")]
-    numbers, starts = np.unique(group[rows], return_index=True)
-    yield from zip(numbers.tolist(), np.split(rows, starts[1:]), strict=bool(len(numbers)))
-
-
 def _curves(sample: Sample, group: Ints) -> Iterator[tuple[int, Survival]]:
     """Yield the Kaplan-Meier curve of each group that has censored jobs."""
     concerned = np.isin(group, group[sample.censored])
-    for number, mine in _split((sample.observed | sample.censored) & concerned, group):
+    for number, mine in parted((sample.observed | sample.censored) & concerned, group):
         yield number, Survival(sample.ms[mine], sample.observed[mine])
 
 
@@ -342,20 +274,6 @@ def _check_arguments(
 
 def _sums(mask: Flags, group: Ints, groups: int) -> Ints:
     return np.bincount(group[mask], minlength=groups)
-
-
-def _incidence(ms: Floats, end: Ints) -> dict[str, Floats | Ints]:
-    """Return the columns of one group's curve."""
-    found = aalen_johansen(ms, end, (_COMPLETED_END, _FAILED_END))
-    after = np.unique(np.concatenate([[0.0], found.times, [ms.max()]]))
-    step = np.searchsorted(found.times, after, side="right")
-    shares = {
-        "completed": np.concatenate([[0.0], found.incidence[_COMPLETED_END]])[step],
-        "failed": np.concatenate([[0.0], found.incidence[_FAILED_END]])[step],
-        "open": np.concatenate([[1.0], found.still_open])[step],
-    }
-    at_risk = len(ms) - np.searchsorted(np.sort(ms), after, side="left")
-    return {"after_ms": after, **shares, "at_risk": at_risk}
 
 
 def _is_outlier(ms: Floats, group: Ints, groups: int) -> Flags:

@@ -351,4 +351,4 @@ def _progress(results: Iterator[T], total: int, *, show: bool | None) -> Iterato
         return
     from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
 
-    yield from tqdm(results, total=total, unit="run", desc="Loading runs")
+    yield from tqdm(results, total=total, unit="run", desc="Loading runs", smoothing=0)

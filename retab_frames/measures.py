@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "COMPLETED",
@@ -38,6 +41,7 @@ __all__ = [
     "last_seen",
     "measured",
     "micros",
+    "parted",
 ]
 
 Measure = Literal["duration", "queue", "elapsed", "turnaround"]
@@ -246,6 +250,14 @@ def groups_of(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
     example = np.zeros(number.max(initial=-1) + 1, dtype=np.int64)
     example[number] = np.arange(len(number))
     return keys.iloc[example].reset_index(drop=True), number
+
+
+def parted(kept: Flags, group: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield the number of each group that has some of the jobs, and which they are."""
+    rows = kept.nonzero()[0]
+    rows = rows[np.argsort(group[rows], kind="stable")]
+    numbers, starts = np.unique(group[rows], return_index=True)
+    yield from zip(numbers.tolist(), np.split(rows, starts[1:]), strict=bool(len(numbers)))
 
 
 def beside(keys: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from retab_frames.frames import REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import FAILED, beside, check_jobs, groups_of, has_status
 
 if TYPE_CHECKING:
+    import dask.dataframe as dd
+
     from retab_frames.measures import Grouping
 
 __all__ = ["failures", "templates"]
@@ -76,7 +78,7 @@ _NEEDED = (*_OWN_NAMES, "status", "is_placeholder", "error_message")
 _TYPES = {"jobs": WHOLE, "documents": WHOLE, "runs": WHOLE, "share": REAL}
 
 
-def failures(jobs: pd.DataFrame, by: Grouping = None) -> pd.DataFrame:
+def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataFrame:
     """Return the error messages of failed jobs, grouped by template.
 
     A template is a message whose ids, numbers, quoted texts, paths, file names, URLs, e-mail

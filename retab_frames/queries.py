@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from retab_frames.catalog import Catalog
 from retab_frames.errors import QueryError, shown
+from retab_frames.packs import Packs
 from retab_frames.scanning import frame_of, imported, storage_of
 from retab_frames.selection import newest_revisions, select
 from retab_frames.upgrades import TABLES
@@ -109,12 +110,13 @@ def _named(sql: str) -> list[str]:
 
 def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield what DuckDB reads as each of the tables."""
-    manifests = newest_revisions(storage) if names != ["snapshots"] else []
+    packs = Packs(storage)
+    manifests = newest_revisions(storage, packs=packs) if names != ["snapshots"] else []
     for name in names:
         if name == "snapshots":
-            yield name, Catalog(storage).table()
+            yield name, Catalog(storage, packs).table()
         else:
-            yield name, select(storage, manifests, name).dataset()
+            yield name, select(storage, manifests, name, packs).dataset()
 
 
 def _reason(error: Exception) -> str:

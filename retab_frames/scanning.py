@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 import pandas as pd
 
 from retab_frames.errors import MissingExtraError
+from retab_frames.packs import Packs
 from retab_frames.selection import check_table, closest, newest_revisions, select
 from retab_frames.storage import open_storage
 
@@ -79,7 +80,8 @@ def scan(
 
     Only the manifests of the store are read to choose the files, and for `jobs` the footers of
     those chosen, because each experiment has handle columns of its own: they are united, and null
-    where a run has none. `raw` has `run_id` in front. Pages are checked as they are read, but by
+    where a run has none. A file of a pack is read where all its runs are asked for, which gives the
+    same rows. `raw` has `run_id` in front. Pages are checked as they are read, but by
     Polars; `SnapshotStore.verify` and `read` check the whole files.
 
     Args:
@@ -122,10 +124,11 @@ def scan(
             f"engine must be one of {', '.join(_ENGINES)}, not {closest(engine, _ENGINES)}"
         )
     storage = storage_of(store)
+    packs = Packs(storage)
     manifests = newest_revisions(
-        storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until
+        storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until, packs=packs
     )
-    return _ENGINES[engine](select(storage, manifests, table))
+    return _ENGINES[engine](select(storage, manifests, table, packs))
 
 
 def storage_of(store: Store) -> Storage:

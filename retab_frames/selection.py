@@ -127,6 +127,7 @@ def newest_revisions(
     run_id: Ids = None,
     since: Moment = None,
     until: Moment = None,
+    packs: Packs | None = None,
 ) -> list[Manifest]:
     """Return the newest revision of each run, by experiment and then by when the run was made.
 
@@ -138,13 +139,14 @@ def newest_revisions(
         since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
             run that does not say when it was made is left out by this and by `until`.
         until: Only runs made before this.
+        packs: The packs of the store, to be given to `select` too, so that they are opened once.
 
     Raises:
         TypeError, ValueError: If an id is no text, or a time no time.
         SnapshotCorruptError: If the manifest of a run asked for is damaged; where all are asked
             for it is left out, with a warning.
     """
-    catalog = Catalog(storage)
+    catalog = Catalog(storage, packs)
     experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
     begin, end = _moment(since, "since"), _moment(until, "until")
     found = catalog.all() if runs is None else filter(None, map(catalog.newest, runs))
@@ -157,13 +159,16 @@ def newest_revisions(
     return sorted(kept, key=lambda one: (one.experiment_id, one.run_created_at or "", one.run_id))
 
 
-def select(storage: Storage, manifests: list[Manifest], table: str) -> Selection:
+def select(
+    storage: Storage, manifests: list[Manifest], table: str, packs: Packs | None = None
+) -> Selection:
     """Return the files of a table for these revisions.
 
     Raises:
         SnapshotCorruptError: If a file is missing, or of `jobs` cannot be read.
     """
-    filesystem, sources = _filesystem(storage), tuple(_sources(storage, manifests, table))
+    filesystem, packs = _filesystem(storage), packs or Packs(storage)
+    sources = tuple(_sources(storage, packs, manifests, table))
     schema = arrow_schema(TABLES[table])
     if table == "jobs":
         # a file has the handle columns of its run; all other tables have the same columns always
@@ -177,7 +182,9 @@ def select(storage: Storage, manifests: list[Manifest], table: str) -> Selection
     return Selection(table, filesystem, sources, schema)
 
 
-def _sources(storage: Storage, manifests: list[Manifest], table: str) -> Iterator[Source]:
+def _sources(
+    storage: Storage, packs: Packs, manifests: list[Manifest], table: str
+) -> Iterator[Source]:
     """Yield the file of each revision, or of several in a pack, wherever a crash left it."""
     names = cache(lambda folder: frozenset(storage.names(folder)))
 
@@ -186,7 +193,7 @@ def _sources(storage: Storage, manifests: list[Manifest], table: str) -> Iterato
         places = (f"{table}/{folder}", f"archive/{table}/{folder}")
         return next((f"{place}/{name}" for place in places if name in names(place)), None)
 
-    for part, runs in in_parts(Packs(storage), manifests):
+    for part, runs in in_parts(packs, manifests):
         entry = None if part is None else part.files.get(table)
         if entry is not None and entry.schema_version == VERSIONS[table]:
             file = found(entry)

@@ -280,7 +280,7 @@ def _progress(results: Iterator[T], total: int, *, show: bool | None) -> Iterato
         return
     from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
 
-    yield from tqdm(results, total=total, unit="run", desc="Verifying runs")
+    yield from tqdm(results, total=total, unit="run", desc="Verifying runs", smoothing=0)
 
 
 def _frame(problems: list[_Problem]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
+from retab_frames.accessor import RetabAccessor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def test_it_is_there_without_being_asked_for(imports: str) -> None:
 
 
 def test_plots_are_those_of_the_jobs(content: rf.RunContent) -> None:
-    plot = content.jobs.retab.plot
+    plot = RetabAccessor(content.jobs).plot
 
     for draw in (plot, plot.durations, plot.ecdf, plot.timeline, plot.trend):
         assert draw().figure is not None

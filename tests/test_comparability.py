@@ -327,7 +327,7 @@ def test_values_are_printable_and_short() -> None:
 
     value = row(found, "definition")[0]
     assert value.startswith("\\x1b[2Jxxx")
-    assert len(value) == 80
+    assert len(value) == 20
 
 
 @settings(deadline=None, max_examples=15)

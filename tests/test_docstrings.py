@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 import pytest
 
 import retab_frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODULES = [
     f"retab_frames.{m.name}" for m in iter_modules(retab_frames.__path__) if m.name != "__main__"

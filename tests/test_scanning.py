@@ -93,7 +93,7 @@ def files(store: rf.SnapshotStore, table: str = "jobs") -> dict[str, Path]:
     """Return the file of each run."""
     storage = open_storage(store.root)
     sources = select(storage, newest_revisions(storage), table).sources
-    return {source.run_id: Path(store.root, source.file) for source in sources}
+    return {str(source.run_id): Path(store.root, source.file) for source in sources}
 
 
 @pytest.mark.parametrize("table", TABLES)

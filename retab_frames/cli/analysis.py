@@ -236,7 +236,7 @@ def _show_comparison(comparison: RunComparison, form: Form, *, markdown: bool) -
             click.echo(f"and {len(brief) - _MOST_DOCUMENTS} more; --csv and --json have all")
 
 
-def _show_many(runs: list[Any], options: dict[str, float], form: Form, *, markdown: bool) -> None:
+def _show_many(runs: list[Any], options: dict[str, Any], form: Form, *, markdown: bool) -> None:
     from retab_frames.comparisons import compare_many  # noqa: PLC0415
 
     found = compare_many(runs, **options)

@@ -15,8 +15,6 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import matplotlib.font_manager  # makes its cache, or a kernel would say that it does
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -74,6 +72,9 @@ def command(work: Path, port: int) -> list[str]:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment in which nothing of the person's own Jupyter is read or written."""
+    # makes its cache, or a kernel would say that it does
+    import matplotlib.font_manager  # noqa: PLC0415 - only who runs these tests needs it here
+
     for name, values in SETTINGS.items():
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""How fast retab_frames is beside what others do with the same: `python -m benchmarks`."""

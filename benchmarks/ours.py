@@ -1,0 +1,55 @@
+"""The same work with retab_frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import retab_frames as rf
+from retab_frames.flatten import flatten
+from retab_frames.payloads import RunPayloads
+from retab_frames.schemas import HandlesSchema, JobsSchema, frame_of, to_frame
+from retab_frames.wire import payload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.peers import Frames
+    from retab_frames.flatten import Tables
+
+
+def each_read(bodies: Sequence[bytes]) -> list[Frames]:
+    """Read each response into its own frames, as a user does, both frames validated."""
+    return [(one.jobs, one.handle_inputs) for one in rf.read_contents(list(bodies))]
+
+
+def read_one(bodies: Sequence[bytes]) -> Frames:
+    """Read one response into both frames, validated."""
+    found = rf.read_content(bodies[0])
+    return found.jobs, found.handle_inputs
+
+
+def batched(bodies: Sequence[bytes]) -> Frames:
+    """Read all responses into one frame of jobs and one of handles, validated: as `load_jobs`."""
+    tables = _tables(bodies)
+    return to_frame(tables.jobs, JobsSchema), to_frame(tables.handle_inputs, HandlesSchema)
+
+
+def unvalidated(bodies: Sequence[bytes]) -> Frames:
+    """Do the same without pandera."""
+    tables = _tables(bodies)
+    return frame_of(tables.jobs), frame_of(tables.handle_inputs)
+
+
+def _tables(bodies: Sequence[bytes]) -> Tables:
+    return flatten(_run(body) for body in bodies)
+
+
+def _run(body: bytes) -> RunPayloads:
+    found = payload(body)
+    return RunPayloads(None, found.experiment_id, found.run_id, (found,), None)
+
+
+def fetch(url: str, key: str, workflow: str, experiment: str, runs: list[str], most: int) -> int:
+    """Load the jobs of all the runs with so many connections; their rows."""
+    with rf.Client(key, base_url=url, api="content", max_connections=most) as client:
+        return len(rf.load_jobs(workflow, experiment, run_id=runs, client=client, progress=False))
