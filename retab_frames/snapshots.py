@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from retab_frames.catalog import Catalog
 from retab_frames.commits import Commits
 from retab_frames.compaction import compacted
 from retab_frames.content import RunContent
+from retab_frames.drafts import ids_of, manifest_of, tables_of
 from retab_frames.errors import (
     RetabFramesWarning,
     SnapshotConflictError,
@@ -30,17 +31,17 @@ from retab_frames.errors import (
 from retab_frames.flatten import Tables
 from retab_frames.leftovers import cleaned
 from retab_frames.loaders import iter_content, load_runs
-from retab_frames.manifest import DIGEST_KEYS, FileEntry, Manifest, content_digest, library
+from retab_frames.manifest import DIGEST_KEYS, Manifest, content_digest
 from retab_frames.revisions import RevisionFiles
 from retab_frames.schemas import SnapshotsSchema, to_frame
-from retab_frames.storage import open_storage
+from retab_frames.storage import LocalStorage, open_storage
+from retab_frames.tables import html, html_text
 from retab_frames.verification import verified
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
-    import pyarrow as pa
 
     from retab_frames.client import Client
     from retab_frames.compaction import Compaction
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "SnapshotStore"]
 
+_RUNS_SHOWN = 10
 Action = Literal["created", "revised", "repaired", "unchanged"]
 
 
@@ -73,6 +75,9 @@ class Snapshot:
     complete: bool
     jobs: int
 
+    def _repr_html_(self) -> str:
+        return f"<div><b>{html_text(self.action)}</b> {html_text(repr(self))}</div>"
+
 
 class SnapshotStore:
     """A folder of snapshots: plain Parquet that any tool reads, and manifests that prove it whole.
@@ -95,6 +100,17 @@ class SnapshotStore:
 
     def __repr__(self) -> str:
         return f"SnapshotStore({self.root!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the same with the runs of a folder; a bucket is not asked for them."""
+        head = f"<div><b>{html_text(repr(self))}</b>"
+        if not isinstance(self._files, LocalStorage):
+            return f"{head}</div>"
+        runs = self.list()
+        names = ["experiment_id", "run_id", "revision", "complete", "jobs", "completed", "error"]
+        rest = f"<div>{len(runs)} runs, the last {_RUNS_SHOWN} of them above</div>"
+        table = html(runs[names].tail(_RUNS_SHOWN))
+        return f"{head}{table}{rest if len(runs) > _RUNS_SHOWN else ''}</div>"
 
     @property
     def root(self) -> str:
@@ -158,8 +174,8 @@ class SnapshotStore:
                 the store has that run of another experiment.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
-        run_id, experiment_id = _ids(content)
-        tables = _tables(content)
+        run_id, experiment_id = ids_of(content)
+        tables = tables_of(content)
         digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
         newest = self._catalog.newest(run_id)
         if newest is not None and newest.experiment_id != experiment_id:
@@ -175,7 +191,7 @@ class SnapshotStore:
                 return _snapshot(newest, "unchanged")
         self._catalog.mark()
         files = self._tables.write(tables, experiment_id, run_id)
-        manifest = _manifest(content, digest, files, newest)
+        manifest = manifest_of(content, digest, files, newest)
         other = self._commits.make(manifest)
         if other is None:
             return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
@@ -305,56 +321,6 @@ class SnapshotStore:
             SnapshotWriteError: If the file system refuses.
         """
         return compacted(self._files, experiment_id, progress=progress)
-
-
-def _ids(content: RunContent) -> tuple[str, str]:
-    """Return run and experiment of a content that can be written."""
-    if not isinstance(content, RunContent):
-        raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
-    if content.run_id is None or content.experiment_id is None:
-        raise ValueError("there is no run in this content: an experiment never run has none")
-    if content.failed:
-        raise ValueError(f"run {content.run_id!r} could not be loaded; its `issues` say why")
-    return content.run_id, content.experiment_id
-
-
-def _tables(content: RunContent) -> dict[str, pa.Table]:
-    """Return the tables of a content, once the frames that hold them have been validated."""
-    for frame in ("jobs", "handle_inputs", "handle_outputs", "run", "issues"):
-        getattr(content, frame)
-    return {
-        **content.tables._asdict(),
-        "raw": content.raw_rows,
-        "runs": content.run_table,
-    }
-
-
-def _manifest(
-    content: RunContent, digest: str, files: dict[str, FileEntry], newest: Manifest | None
-) -> Manifest:
-    jobs, run = content.tables.jobs, content.run_table
-    created = run.column("created_at")[0].as_py() if run.num_rows else None
-    return Manifest(
-        workflow_id=jobs.column("workflow_id")[0].as_py() if jobs.num_rows else None,
-        experiment_id=str(content.experiment_id),
-        run_id=str(content.run_id),
-        revision=1 if newest is None else newest.revision + 1,
-        block_kind=jobs.column("block_kind")[0].as_py() if jobs.num_rows else None,
-        complete=content.complete,
-        jobs=jobs.num_rows,
-        statuses=content.statuses,
-        run_created_at=_iso(created),
-        fetched_at=_iso(content.fetched_at),
-        written_at=datetime.now(UTC).isoformat(),
-        digest=digest,
-        previous=None if newest is None else newest.seal,
-        files=files,
-        library=library(),
-    )
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
 def _snapshot(manifest: Manifest, action: Action) -> Snapshot:
