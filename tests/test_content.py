@@ -442,7 +442,7 @@ def frames_of(found: rf.RunContent) -> list[list[JsonObject]]:
     return [rows_of(getattr(found, name)) for name in names]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(kinds=st.lists(ODD_RUN, min_size=1, max_size=12))
 def test_runs_together_are_what_each_is_alone(kinds: list[str]) -> None:
     """Law: read_contents([a, b, ...]) == [read_content(a), read_content(b), ...]."""
