@@ -214,7 +214,9 @@ class Client:
                 )
         experiment = payload.experiment_id or experiment_id
         run = payload.run_id or run_id
-        return RunPayloads(workflow_id, experiment, run, (payload,), answer.arrived)
+        return RunPayloads(
+            workflow_id, experiment, run, (payload,), answer.arrived, self._source("content")
+        )
 
     def _paged(
         self, workflow_id: str, experiment_id: str, run_id: str | None, record: Record | None
@@ -237,7 +239,12 @@ class Client:
         else:
             payloads, arrived = self.pages(run)
         check_count(payloads, record, run)
-        return RunPayloads(workflow_id, experiment_id, run, tuple(payloads), arrived)
+        came = self._source(self._found or "results")
+        return RunPayloads(workflow_id, experiment_id, run, tuple(payloads), arrived, came)
+
+    def _source(self, route: str) -> str:
+        """Return what a snapshot keeps of where it came from: the origin and the route."""
+        return f"{self._http.url} ({route})"
 
     def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[wire.Payload], datetime]:
         """Return all pages of a run's results, and when the first arrived.

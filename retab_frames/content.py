@@ -84,6 +84,7 @@ class RunContent:
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
         failed: True where `iter_content(errors="collect")` could not load the run.
+        source: The server and the route that it came from; None for a source in hand.
         validated: The tables of which these are parts, where runs were flattened together.
     """
 
@@ -95,6 +96,7 @@ class RunContent:
     run_table: pa.Table
     raw_source: Callable[[], pa.Table]
     failed: bool = False
+    source: str | None = None
     validated: Validated = field(default_factory=lambda: Validated({}))
 
     def __repr__(self) -> str:
@@ -239,6 +241,7 @@ def _content(
         tables=tables,
         run_table=record,
         raw_source=lambda: raw_table(source, jobs),
+        source=source.source,
         validated=validated,
     )
 

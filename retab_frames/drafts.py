@@ -58,6 +58,7 @@ def manifest_of(
         previous=None if newest is None else newest.seal,
         files=files,
         library=library(),
+        source=content.source,
     )
 
 

@@ -75,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     previous: str | None
     files: dict[str, FileEntry]
     library: str
+    source: str | None = None
     seal: str = ""
 
     @property

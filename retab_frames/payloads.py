@@ -43,6 +43,7 @@ class RunPayloads(NamedTuple):
         run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
         payloads: In the order they came.
         fetched_at: When they arrived; None for a source in hand.
+        source: Which route of which server answered; None for a source in hand.
     """
 
     workflow_id: str | None
@@ -50,6 +51,7 @@ class RunPayloads(NamedTuple):
     run_id: str | None
     payloads: tuple[Payload, ...]
     fetched_at: datetime | None
+    source: str | None = None
 
     @property
     def size(self) -> int:

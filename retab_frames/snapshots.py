@@ -238,6 +238,7 @@ class SnapshotStore:
             tables=Tables(*(tables[name] for name in Tables._fields)),
             run_table=tables["runs"],
             raw_source=lambda: self._tables.read("raw", manifest),
+            source=manifest.source,
         )
 
     def list(self) -> pd.DataFrame:

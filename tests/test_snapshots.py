@@ -831,3 +831,14 @@ def test_process_that_has_read_ends_well(store: rf.SnapshotStore, root: Path) ->
     command = [sys.executable, "-c", READER, str(root)]
     ends = [subprocess.run(command, capture_output=True, check=False) for _ in range(3)]
     assert [(end.returncode, end.stdout.strip()) for end in ends] == [(0, b"3")] * 3
+
+
+def test_a_manifest_says_where_a_run_came_from(tmp_path: Path) -> None:
+    store = rf.SnapshotStore(tmp_path)
+    with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        store.pull("wf_sandbox", "exp_invoices", run_id="exprun_invoices_1", client=client)
+        origin = sandbox.url
+
+    [manifest] = tmp_path.glob("manifests/*/000001.json")
+    assert json.loads(manifest.read_bytes())["source"] == f"{origin} (content)"
+    assert store.read("exprun_invoices_1").source == f"{origin} (content)"
