@@ -16,7 +16,8 @@ import pyarrow as pa
 from pandera import errors
 from pandera.typing import Series
 
-from retab_frames.errors import SchemaError, shown
+from retab_frames.errors import SchemaError
+from retab_frames.misfits import FAILURE_COLUMNS, failing_cells, failure_message
 
 __all__ = [
     "ExperimentsSchema",
@@ -301,10 +302,12 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
     try:
         _exact(schema, tuple(frame.columns)).validate(frame, lazy=True)
     except errors.SchemaErrors as error:
-        failures = pd.concat([failures, _failures(error.failure_cases, frame)], ignore_index=True)
+        failures = pd.concat(
+            [failures, failing_cells(error.failure_cases, frame)], ignore_index=True
+        )
     if failures.empty:
         return frame
-    message = _failure_message(schema, failures, len(frame))
+    message = failure_message(schema.__name__, failures, len(frame))
     raise SchemaError(message, schema_name=schema.__name__, failures=failures)
 
 
@@ -349,52 +352,4 @@ def _wrong_integers(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
         for name, dtype in frame.dtypes.items()
         if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
     ]
-    return pd.DataFrame(wrong, columns=_FAILURE_COLUMNS, dtype=object)
-
-
-_FAILURE_COLUMNS = ["column", "check", "value", "key"]
-
-
-def _failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    key = next((k for k in ("job_id", "run_id", "experiment_id") if k in frame.columns), None)
-    by_index = frame[key] if key and frame.index.is_unique else None
-
-    def name_of(index: Any) -> str | None:
-        if by_index is None or index is None or pd.isna(index):
-            return None
-        return shown(by_index.get(index)) if not pd.isna(by_index.get(index)) else f"row {index}"
-
-    failing = pd.DataFrame(
-        [
-            _failure(case, frame, name_of(case.index_))
-            for case in cases.rename(columns={"index": "index_"}).itertuples()
-        ],
-        columns=_FAILURE_COLUMNS,
-        dtype=object,
-    )
-    return failing.drop_duplicates(ignore_index=True)
-
-
-def _failure(case: Any, frame: pd.DataFrame, key: str | None) -> tuple[str, str, str, str | None]:
-    """Return the column, the check, what failed it, and the key of the row."""
-    check = str(case.check)
-    if check == "column_in_dataframe":
-        return str(case.failure_case), check, "want of the column", None
-    if check.startswith("dtype("):
-        # the type of a column is no fault of one row
-        return str(case.column), check, str(frame[case.column].dtype), None
-    return str(case.column), check, shown(case.failure_case), key
-
-
-def _failure_message(schema: Model, failures: pd.DataFrame, rows: int) -> str:
-    lines = [f"{rows} rows do not fit {schema.__name__}:"]
-    for (column, check), group in failures.groupby(["column", "check"], sort=False):
-        examples = [
-            f"{key} has {value}" if key else value
-            for key, value in zip(group["key"], group["value"], strict=True)
-        ]
-        few, more = examples[:3], len(examples[3:])
-        rest = f" and {more} more" if more else ""
-        lines.append(f"  {column}: {check} fails for {'; '.join(few)}{rest}")
-    lines.append("  `.failures` of this error lists every failing cell.")
-    return "\n".join(lines)
+    return pd.DataFrame(wrong, columns=FAILURE_COLUMNS, dtype=object)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 from click.testing import CliRunner
@@ -80,6 +81,13 @@ def test_the_columns_of_the_jobs_are_those_of_the_schema() -> None:
     start = README.index(expected[0])
 
     assert README[start:].splitlines()[: len(expected)] == expected
+
+
+def test_contributing_knows_every_room() -> None:
+    house = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+    rooms = {module.name for module in iter_modules(rf.__path__)} - {"__main__"}
+
+    assert rooms - set(re.findall(r"`(\w+)`", house)) == set()
 
 
 def test_it_is_short() -> None:
