@@ -18,7 +18,7 @@ from benchmarks.contest import ROOT, Row, Taken, in_turn, row
 from benchmarks.payloads import responses, run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def store(runs: int, repeats: int) -> Iterator[Row]:
@@ -49,13 +49,25 @@ def store(runs: int, repeats: int) -> Iterator[Row]:
             repeats,
         )
         yield row("store", f"open two of {runs:,} runs", "read_parquet with a filter", times)
-        scanning = __import__("retab_frames.scanning", fromlist=["scan"])
-        times = in_turn(
-            lambda: scanning.scan(ours, "jobs").to_table(),
-            lambda: pd.concat(pd.read_parquet(file) for file in flat.iterdir()),
-            min(repeats, 3),
-        )
-        yield row("store", f"scan the jobs of {runs:,} runs", "read_parquet file by file", times)
+        yield from read_all(ours, runs, "", min(repeats, 3))
+        ours.compact("exp_bench", progress=False)
+        yield from read_all(ours, runs, ", compacted", min(repeats, 3))
+
+
+def read_all(store: rf.SnapshotStore, runs: int, state: str, repeats: int) -> Iterator[Row]:
+    """Read all jobs by a scan, and from the plain files of the same store."""
+    import polars as pl
+
+    jobs = Path(store.root) / "jobs"
+    peers: dict[str, Callable[[], object]] = {
+        "pandas on the plain files": lambda: pd.read_parquet(jobs, dtype_backend="pyarrow"),
+        "Polars on the plain files": lambda: pl.scan_parquet(
+            jobs / "**/*.parquet", missing_columns="insert", extra_columns="ignore"
+        ).collect(),
+    }
+    for peer, work in peers.items():
+        times = in_turn(lambda: rf.scan(store).to_table(), work, repeats)
+        yield row("store", f"scan the jobs of {runs:,} runs{state}", peer, times)
 
 
 def durations(jobs: int, repeats: int) -> Iterator[Row]:
