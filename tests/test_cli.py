@@ -226,7 +226,9 @@ def test_errors_are_one_line_with_a_next_step(arguments: list[str], message: str
     [
         (["compare", "nope", "exprun_invoices_1"], "there is no snapshot of run nope"),
         (["stats", "--experiment", "exp_x"], "there is no run of experiment exp_x"),
-        (["stats", "--by", "statu"], "there is no column statu to group by"),
+        (["stats", "--by", "statu"], "there is no column statu to group by (did you mean status"),
+        (["stats", "--experiment", "exp_invoice"], "(did you mean exp_invoices?)"),
+        (["compare", "exprun_invoice_1", "b"], "(did you mean exprun_invoices_1?)"),
     ],
 )
 def test_a_wrong_name_is_told(arguments: list[str], message: str, pulled: str) -> None:
@@ -242,6 +244,20 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
     assert result.exit_code == 0
     assert f"Example: retab-frames {command}" in result.output
+
+
+def test_shells_complete_the_commands() -> None:
+    asked = {"_RETAB_FRAMES_COMPLETE": "bash_complete", "COMP_WORDS": "retab-frames co"}
+    program = "from retab_frames.cli import main; main(prog_name='retab-frames')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **asked, "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["plain,compact", "plain,compare"]
 
 
 def test_the_commands_are_these() -> None:

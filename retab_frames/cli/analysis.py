@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -256,12 +257,14 @@ def jobs_of(
     """Return the jobs of the runs chosen, of all if none is."""
     import pandas as pd  # noqa: PLC0415
 
-    runs = store.list()
+    every = runs = store.list()
     if experiment_id is not None:
-        runs = runs[runs["experiment_id"] == experiment_id]
+        runs = every[every["experiment_id"] == experiment_id]
     if runs.empty:
         known = f" of experiment {experiment_id}" if experiment_id else ""
-        raise Refusal(f"there is no run{known} in {store.root}: `retab-frames ls` lists them")
+        near = get_close_matches(experiment_id or "", every["experiment_id"].unique(), n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise Refusal(f"there is no run{known} in {store.root}{hint}: `retab-frames ls` lists them")
     chosen = run_ids or tuple(runs["run_id"])
     return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
 

@@ -78,6 +78,9 @@ def main(*, debug: bool) -> None:
 
     The key is read from RETAB_API_KEY. Begin with: retab-frames demo
 
+    Completion: eval "$(_RETAB_FRAMES_COMPLETE=bash_source retab-frames)", or
+    zsh_source, fish_source.
+
     Exit codes: 0 fine, 1 a regression or a problem in a store, 2 could not run or could not tell,
     130 interrupted.
     """
