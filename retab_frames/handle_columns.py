@@ -53,4 +53,5 @@ def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     keys = {name: jobs[name] if name in jobs.columns else pd.NA for name in _KEY}
     part = pd.DataFrame(keys | {"handle": handle, "position": position} | columns, index=jobs.index)
     part.index = pd.RangeIndex(len(jobs))
-    return part[part[list(_FIELDS)].notna().any(axis=1)]
+    typed = part.astype(dict.fromkeys((*_KEY, "handle", *_FIELDS), text))
+    return typed[typed[list(_FIELDS)].notna().any(axis=1)]

@@ -45,7 +45,8 @@ def query(store: Store, sql: str) -> pd.DataFrame:
 
     Args:
         store: A SnapshotStore, or the folder or URL of one.
-        sql: One SELECT (or WITH, FROM, PIVOT, DESCRIBE, SHOW TABLES, EXPLAIN) of DuckDB's SQL.
+        sql: One SELECT (or WITH, FROM, DESCRIBE, SHOW TABLES, EXPLAIN; with DuckDB 2 PIVOT) of
+            DuckDB's SQL.
 
     Returns:
         A frame of Arrow-backed columns, in the order that the query gives. Times are UTC; a sum of

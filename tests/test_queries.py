@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,12 @@ def test_the_tables_are_listed(store: rf.SnapshotStore, sql: str) -> None:
         "describe jobs",
         "summarize runs",
         "explain select * from jobs",
-        "pivot jobs on status using count(*) group by run_id",
+        pytest.param(
+            "pivot jobs on status using count(*) group by run_id",
+            marks=pytest.mark.skipif(
+                int(version("duckdb").partition(".")[0]) < 2, reason="DuckDB 1 makes a type for it"
+            ),
+        ),
         "with a as (from jobs) select count(*) from a",
         "values (1)",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -500,8 +501,10 @@ def test_clean_of_no_store(tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_when_asked(
-    store: rf.SnapshotStore, capsys: pytest.CaptureFixture[str]
+    store: rf.SnapshotStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # another test of this process may have loaded it
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     store.verify("quick")
     assert capsys.readouterr().err == ""
     store.verify("quick", progress=True)

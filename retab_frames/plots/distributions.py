@@ -187,7 +187,8 @@ def _groups(
     sample = completed_sample(jobs, measure)
     found = grouped(sample.ms[sample.observed], group[sample.observed], len(keys))
     samples = np.split(found.values, found.starts[1:])
-    names = [" · ".join(map(label, key)) for key in keys.itertuples(index=False)]
+    # not itertuples, which gives nothing for a frame without columns on pandas 2
+    names = [" · ".join(map(label, key)) for key in keys.to_numpy(object)]
     return Groups(names, samples, stats)
 
 
