@@ -9,7 +9,6 @@ nobody waits for anybody, and who comes last leaves it right.
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from retab_frames.errors import (
 from retab_frames.manifest import FileEntry, Manifest, folder_name, library, sha256
 from retab_frames.packs import Pack, Packs, Part, is_pack, pack_name
 from retab_frames.parquet import encoded
+from retab_frames.progress import with_bar
 from retab_frames.revisions import ARCHIVE, RevisionFiles
 from retab_frames.upgrades import TABLES, VERSIONS
 from retab_frames.workers import in_order
@@ -77,7 +77,10 @@ def compacted(files: Storage, experiment_id: str, *, progress: bool | None) -> C
     while True:
         stretches = list(_stretches(runs))
         new = [stretch for stretch in stretches if not _is_known(fit, pack, stretch)]
-        for stretch in _progress(new, show=progress):
+        # of one stretch there is nothing to see between its beginning and its end
+        show = False if progress is None and len(new) == 1 else progress
+        total = sum(map(len, new))
+        for stretch in with_bar(new, total, "Packing runs", show=show, runs_of=len):
             known = _kept(files, pack, stretch) or fit.get(_key(stretch))
             fit[_key(stretch)] = known or _made(files, stretch)
         parts = tuple(fit[_key(stretch)] for stretch in stretches)
@@ -319,20 +322,3 @@ def _bring_back(files: Storage, old: Pack, pack: Pack) -> None:
         while not pack.holds(newest) and tables.settle(newest, older):
             older.append(newest)
             newest = catalog.newest(run.run_id) or newest
-
-
-def _progress(
-    stretches: list[tuple[Manifest, ...]], *, show: bool | None
-) -> Iterator[tuple[Manifest, ...]]:
-    """Show a bar while the stretches are packed: by default for several, if someone may look."""
-    if show is None:
-        show = len(stretches) > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    if not show:
-        yield from stretches
-        return
-    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
-
-    with tqdm(total=sum(map(len, stretches)), unit="run", desc="Packing runs", smoothing=0) as bar:
-        for stretch in stretches:
-            yield stretch
-            bar.update(len(stretch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from retab_frames.content import RunContent, contents_of, failed_content
 from retab_frames.errors import RetabFramesError, RetabFramesWarning
 from retab_frames.flatten import Flattener, RunPayloads
 from retab_frames.payloads import in_batches
+from retab_frames.progress import with_bar
 from retab_frames.records import Record, expected_jobs, experiments_table, runs_table
 from retab_frames.schemas import (
     ExperimentsSchema,
@@ -215,7 +215,7 @@ def _contents(
                 return one, error
 
         fetched = in_order(fetch, ids, workers=api.max_connections)
-        shown = _progress(fetched, len(ids), show=progress)
+        shown = with_bar(fetched, len(ids), "Loading runs", show=progress)
         for batch in in_batches(shown, size=_size):
             for one, found in _of_batch(batch, record_of, workflow_id, experiment_id, arrived):
                 if isinstance(found, RunContent):
@@ -284,7 +284,7 @@ def _load(
 
         fetched = in_order(fetch, ids, workers=api.max_connections)
         flattener = Flattener()
-        for source in _progress(fetched, len(ids), show=progress):
+        for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
             flattener.add(source)
     tables = flattener.batch().tables
     _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
@@ -340,15 +340,3 @@ def _client(client: Client | None) -> Iterator[Client]:
         return
     with Client() as own:
         yield own
-
-
-def _progress(results: Iterator[T], total: int, *, show: bool | None) -> Iterator[T]:
-    """Show a bar while the results come: by default for several, where someone may look."""
-    if show is None:
-        show = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    if not show:
-        yield from results
-        return
-    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
-
-    yield from tqdm(results, total=total, unit="run", desc="Loading runs", smoothing=0)

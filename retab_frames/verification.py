@@ -6,7 +6,6 @@ are looked at all the same.
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 
@@ -20,6 +19,7 @@ from retab_frames.leftovers import Register, misplaced
 from retab_frames.manifest import Manifest, folder_name, sha256
 from retab_frames.pack_checks import pack_problems
 from retab_frames.packs import Pack, Packs, is_pack
+from retab_frames.progress import with_bar
 from retab_frames.revisions import ARCHIVE, RevisionFiles
 from retab_frames.upgrades import TABLES, VERSIONS
 from retab_frames.workers import in_order
@@ -100,7 +100,8 @@ def verified(
     problems = _of_marker(files)
     register = Register()
     look = partial(_look, catalog, tables, level)
-    for run in _progress(in_order(look, folders, workers=_WORKERS), len(folders), show=progress):
+    looked = in_order(look, folders, workers=_WORKERS)
+    for run in with_bar(looked, len(folders), "Verifying runs", show=progress):
         register.add(run.folder, run.revisions)
         problems += run.problems
     packs = list(Packs(files).all())
@@ -269,18 +270,6 @@ def _misplaced(tables: RevisionFiles, names: list[str], register: Register) -> I
             known = is_pack(one.file.rpartition("/")[2])
             action = _REMOVE if one.kind == "leftover" or known else _UNNAMED
             yield _Problem(None, None, None, one.file, one.kind, one.problem, action)
-
-
-def _progress(results: Iterator[T], total: int, *, show: bool | None) -> Iterator[T]:
-    """Show a bar while the results come: by default for several, where someone may look."""
-    if show is None:
-        show = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    if not show:
-        yield from results
-        return
-    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
-
-    yield from tqdm(results, total=total, unit="run", desc="Verifying runs", smoothing=0)
 
 
 def _frame(problems: list[_Problem]) -> pd.DataFrame:
