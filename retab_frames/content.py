@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from retab_frames.errors import RetabFramesError, SchemaError
 from retab_frames.flatten import RunPayloads, Tables, batch_of, flatten, issues_table, raw_table
+from retab_frames.frames import frame_of
 from retab_frames.issues import of_run
 from retab_frames.records import TERMINAL_RUN
 from retab_frames.rows import Oddity
@@ -21,7 +22,6 @@ from retab_frames.schemas import (
     RawSchema,
     RunsSchema,
     empty_table,
-    frame_of,
     to_frame,
 )
 from retab_frames.tables import html, html_text

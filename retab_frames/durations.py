@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.distributed import by_group, is_distributed
-from retab_frames.estimates import OUTLIER_SCORE, checked_confidence, grouped
+from retab_frames.estimates import checked_confidence, grouped
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import (
     COMPLETED,
@@ -173,13 +173,14 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
     kept = sample.observed.nonzero()[0]
     ms, names = sample.ms[kept], jobs[list(_NAMES)].iloc[kept]
     keys, group = groups_of(names, "run_id")
-    median = grouped(ms, group, len(keys)).quantile(0.5)[group]
+    groups = grouped(ms, group, len(keys))
+    median = groups.quantile(0.5)[group]
     frame = pd.DataFrame(
         {
             **names.reset_index(drop=True),
             f"{measure}_ms": arrow_column(ms, REAL),
             "times_median": arrow_column(ms / np.where(median > 0, median, np.nan), REAL),
-            "is_outlier": arrow_column(_is_outlier(ms, group, len(keys)), FLAG),
+            "is_outlier": arrow_column(groups.is_outlier(ms, group), FLAG),
         }
     )
     # sorting all jobs for the sake of a few would be slow
@@ -274,15 +275,3 @@ def _check_arguments(
 
 def _sums(mask: Flags, group: Ints, groups: int) -> Ints:
     return np.bincount(group[mask], minlength=groups)
-
-
-def _is_outlier(ms: Floats, group: Ints, groups: int) -> Flags:
-    """Tell of each value whether `Groups.outliers` counts it."""
-    logs = np.log(np.maximum(ms, 1.0))
-    found = grouped(logs, group, groups)
-    distance = np.abs(logs - found.quantile(0.5)[group])
-    mad = grouped(distance, group, groups).quantile(0.5) * 1.4826
-    iqr = (found.quantile(0.75) - found.quantile(0.25)) / 1.349
-    scale = np.where(mad > 0, mad, iqr)[group]
-    flags: Flags = (scale > 0) & (distance >= OUTLIER_SCORE * scale)
-    return flags

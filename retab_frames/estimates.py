@@ -29,6 +29,7 @@ __all__ = [
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 OUTLIER_SCORE = 3.5
 RESAMPLES = 9_999
@@ -281,19 +282,26 @@ class Groups:
             np.maximum(self._ranked(high[which]), estimate),
         )
 
-    def outliers(self) -> Ints:
-        """Return how many values of each group are far from the rest.
+    def is_outlier(self, values: Floats, group: Ints) -> Flags:
+        """Tell which values are far from the rest of their group, in any order.
 
         Modified z-scores on the log scale (Iglewicz and Hoaglin 1993), 3.5 or more; where half the
         values are equal, so that the median absolute deviation is 0, the interquartile range takes
         its place, and where that is 0 too there are none. A value of 0 counts as 1.
         """
         logs = Groups(np.log(np.maximum(self.values, 1.0)), self.group, self.sizes)
-        distance = np.abs(logs.values - logs.quantile(0.5)[self.group])
+        center = logs.quantile(0.5)
+        distance = np.abs(logs.values - center[self.group])
         mad = grouped(distance, self.group, len(self.sizes)).quantile(0.5) * 1.4826
         iqr = (logs.quantile(0.75) - logs.quantile(0.25)) / 1.349
-        scale = np.where(mad > 0, mad, iqr)[self.group]
-        far = (scale > 0) & (distance >= OUTLIER_SCORE * scale)
+        scale = np.where(mad > 0, mad, iqr)[group]
+        away = np.abs(np.log(np.maximum(values, 1.0)) - center[group])
+        far: Flags = (scale > 0) & (away >= OUTLIER_SCORE * scale)
+        return far
+
+    def outliers(self) -> Ints:
+        """Return how many values of each group are far from the rest, as `is_outlier` says."""
+        far = self.is_outlier(self.values, self.group)
         return np.bincount(self.group[far], minlength=len(self.sizes))
 
     def _ranked(self, rank: Ints | Floats) -> Floats:

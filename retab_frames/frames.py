@@ -1,4 +1,4 @@
-"""Arrow-backed frames out of plain values, for results that no schema names."""
+"""Arrow-backed frames out of plain values and out of Arrow tables, with no schema to fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["FLAG", "REAL", "TEXT", "WHOLE", "arrow_column", "frame_of_rows"]
+__all__ = ["FLAG", "REAL", "TEXT", "WHOLE", "arrow_column", "frame_of", "frame_of_rows"]
 
 TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
@@ -28,3 +28,10 @@ def frame_of_rows(
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     pairs = zip(types.items(), columns, strict=True)
     return pd.DataFrame({name: arrow_column(list(cells), kind) for (name, kind), cells in pairs})
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return the table as a frame of Arrow-backed columns, as it is."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    arrays = {name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}
+    return pd.DataFrame(arrays, index=pd.RangeIndex(table.num_rows))

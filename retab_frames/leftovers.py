@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
 import pyarrow as pa
 
 from retab_frames.catalog import MARKER, Catalog
 from retab_frames.commits import Commits
 from retab_frames.compaction import settled
 from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError, shown
+from retab_frames.frames import frame_of
 from retab_frames.manifest import Manifest, folder_name
 from retab_frames.packs import Pack, Packs, is_pack
 from retab_frames.revisions import ARCHIVE, RevisionFiles
@@ -20,6 +20,8 @@ from retab_frames.upgrades import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import pandas as pd
 
     from retab_frames.errors import SnapshotError
     from retab_frames.storage import Storage
@@ -235,10 +237,7 @@ def cleaned(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataF
             elif not action.startswith("kept"):
                 action = f"would be {action}"
             rows.append({**row, "action": action})
-    frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=_SCHEMA).to_pandas(
-        types_mapper=pd.ArrowDtype
-    )
-    return frame
+    return frame_of(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 
 def _rows(files: Storage, one: Misplaced) -> list[dict[str, Any]]:

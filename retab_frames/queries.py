@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from retab_frames.catalog import Catalog
 from retab_frames.errors import QueryError, shown
+from retab_frames.frames import frame_of
 from retab_frames.packs import Packs
-from retab_frames.scanning import frame_of, imported, storage_of
+from retab_frames.scanning import imported, storage_of
 from retab_frames.selection import newest_revisions, select
 from retab_frames.upgrades import TABLES
 

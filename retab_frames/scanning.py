@@ -7,9 +7,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-import pandas as pd
-
 from retab_frames.errors import MissingExtraError
+from retab_frames.frames import frame_of
 from retab_frames.packs import Packs
 from retab_frames.selection import check_table, closest, newest_revisions, select
 from retab_frames.storage import open_storage
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     import dask.dataframe
     import duckdb
+    import pandas as pd
     import polars as pl
-    import pyarrow as pa
     import pyarrow.dataset as ds
 
     from retab_frames.selection import Ids, Moment, Selection
@@ -200,14 +199,6 @@ def _partitions(selection: Selection) -> Iterator[Selection]:
 def _partition(selection: Selection, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a part; Dask asks for the columns that are needed."""
     return frame_of(selection.dataset().to_table(columns))
-
-
-def frame_of(table: pa.Table) -> pd.DataFrame:
-    """Return the table as a frame of Arrow-backed columns, as it is."""
-    columns = {
-        name: pd.arrays.ArrowExtensionArray(table.column(name)) for name in table.column_names
-    }
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
 _ENGINES: dict[str, Callable[[Selection], Any]] = {

@@ -17,6 +17,7 @@ from pandera import errors
 from pandera.typing import Series
 
 from retab_frames.errors import SchemaError
+from retab_frames.frames import frame_of
 from retab_frames.misfits import FAILURE_COLUMNS, failing_cells, failure_message
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "SnapshotsSchema",
     "arrow_schema",
     "empty_table",
-    "frame_of",
     "to_frame",
     "validate",
 ]
@@ -278,13 +278,6 @@ def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
         SchemaError: If it does not fit the model.
     """
     return validate(frame_of(table), model)
-
-
-def frame_of(table: pa.Table) -> pd.DataFrame:
-    """Return the table as a frame of Arrow-backed columns, not validated."""
-    columns = zip(table.column_names, table.columns, strict=True)
-    arrays = {name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}
-    return pd.DataFrame(arrays, index=pd.RangeIndex(table.num_rows))
 
 
 def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 
-import pandas as pd
 import pyarrow as pa
 
 from retab_frames.catalog import MARKER, MARKER_TEXT, Catalog, manifest_name
 from retab_frames.content_checks import content_problems
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError, shown
+from retab_frames.frames import frame_of
 from retab_frames.leftovers import Register, misplaced
 from retab_frames.manifest import Manifest, folder_name, sha256
 from retab_frames.pack_checks import pack_problems
@@ -26,6 +26,8 @@ from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pandas as pd
 
     from retab_frames.manifest import FileEntry
     from retab_frames.storage import Storage
@@ -274,7 +276,4 @@ def _misplaced(tables: RevisionFiles, names: list[str], register: Register) -> I
 
 def _frame(problems: list[_Problem]) -> pd.DataFrame:
     rows = [problem._asdict() for problem in problems]
-    frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=_SCHEMA).to_pandas(
-        types_mapper=pd.ArrowDtype
-    )
-    return frame
+    return frame_of(pa.Table.from_pylist(rows, schema=_SCHEMA))

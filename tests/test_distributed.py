@@ -20,8 +20,9 @@ import retab_frames as rf
 from retab_frames import scanning
 from retab_frames.distributed import by_group, is_distributed
 from retab_frames.durations import duration_stats
+from retab_frames.frames import frame_of
 from retab_frames.messages import failures
-from retab_frames.scanning import frame_of, scan
+from retab_frames.scanning import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,9 +23,10 @@ import retab_frames as rf
 from retab_frames.distributed import by_group
 from retab_frames.durations import duration_stats
 from retab_frames.flatten import Tables
+from retab_frames.frames import frame_of
 from retab_frames.measures import FAILED, has_status
 from retab_frames.messages import failures
-from retab_frames.scanning import frame_of, scan
+from retab_frames.scanning import scan
 from retab_frames.schemas import (
     HandlesSchema,
     IssuesSchema,
