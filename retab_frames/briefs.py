@@ -1,22 +1,47 @@
-"""A comparison of two runs in brief: the sentences, and the tables of a page."""
+"""A comparison in brief: its sentences and tables, and both as Markdown or for a notebook."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from retab_frames import tables
 from retab_frames.errors import shown
-from retab_frames.pairing import CHANGES
-from retab_frames.tables import counted
+from retab_frames.pairing import neediest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
     from retab_frames.comparison import RunComparison
     from retab_frames.pairs import PairedRatio
 
-__all__ = ["sections", "sentences"]
+__all__ = ["as_html", "as_markdown", "sections", "sentences"]
+
+Sections = Iterable[tuple[str | None, pd.DataFrame]]
+"""Frames with their titles, where they have one."""
+
+
+def as_markdown(sentences: Iterable[str], sections: Sections) -> str:
+    """Return a heading, what is told below it, and tables, as Markdown."""
+    first, *told = map(tables.markdown_text, sentences)
+    lines = "\n".join(f"- {line}" for line in told)
+    parts = (
+        f"### {title}\n\n{tables.markdown(frame)}" if title else tables.markdown(frame)
+        for title, frame in sections
+    )
+    return "\n\n".join([f"## {first}", lines, *parts]) + "\n"
+
+
+def as_html(sentences: Iterable[str], sections: Sections) -> str:
+    """Return the same as a part of a page, for a notebook."""
+    first, *told = map(tables.html_text, sentences)
+    lines = "".join(f"<li>{line}</li>" for line in told)
+    parts = (
+        f"{f'<p>{title}</p>' if title else ''}{tables.html(frame)}" for title, frame in sections
+    )
+    return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
 
 
 def sentences(comparison: RunComparison) -> Iterator[str]:
@@ -26,7 +51,7 @@ def sentences(comparison: RunComparison) -> Iterator[str]:
     yield _comparable_sentence(comparison)
     changes = comparison.changes
     counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
-    told = counted(len(comparison.documents), "document")
+    told = tables.counted(len(comparison.documents), "document")
     yield f"{told}: {counts}." if counts else f"{told}."
     before, after = comparison.failure_rates.to_dict("records")
     if before["documents"]:
@@ -97,9 +122,7 @@ def sections(comparison: RunComparison) -> Iterator[tuple[str, pd.DataFrame]]:
     if len(doubtful):
         yield "Comparability", doubtful
     documents = comparison.documents
-    changed = documents[documents["change"] != "unchanged"]
-    order = changed["change"].map({change: n for n, change in enumerate(CHANGES)})
-    changed = changed.iloc[order.argsort(kind="stable")]
+    changed = neediest_first(documents[documents["change"] != "unchanged"])
     names = ["filename", "document_id", "change", "baseline_status", "candidate_status"]
     if len(changed):
         more = len(changed) - _MOST_DOCUMENTS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retab_frames import estimates, tables
-from retab_frames.briefs import sections, sentences
+from retab_frames import estimates
+from retab_frames.briefs import as_html, as_markdown, sections, sentences
 from retab_frames.comparability import comparability, comparable
 from retab_frames.frames import REAL, TEXT, WHOLE, frame_of_rows
 from retab_frames.pairing import CHANGES, ENDED_BOTH, FAILED, paired_documents, side_of, transitions
@@ -157,16 +157,10 @@ class RunComparison:
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
-        first, *told = map(tables.markdown_text, sentences(self))
-        lines = "\n".join(f"- {line}" for line in told)
-        parts = (f"### {title}\n\n{tables.markdown(frame)}" for title, frame in sections(self))
-        return "\n\n".join([f"## {first}", lines, *parts]) + "\n"
+        return as_markdown(sentences(self), sections(self))
 
     def _repr_html_(self) -> str:
-        first, *told = map(tables.html_text, sentences(self))
-        lines = "".join(f"<li>{line}</li>" for line in told)
-        parts = (f"<p>{title}</p>{tables.html(frame)}" for title, frame in sections(self))
-        return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
+        return as_html(sentences(self), sections(self))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {change}" for change, n in self.changes.items() if n)

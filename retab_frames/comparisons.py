@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames import tables
+from retab_frames.briefs import as_html, as_markdown
 from retab_frames.cells import cells_of, documents_of
 from retab_frames.comparison import compare_sides
 from retab_frames.content import RunContent
@@ -136,14 +137,10 @@ class ManyComparison:
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
-        first, *told = map(tables.markdown_text, self._sentences())
-        lines = "\n".join(f"- {line}" for line in told)
-        return f"## {first}\n\n{lines}\n\n{tables.markdown(_brief(self.runs))}\n"
+        return as_markdown(self._sentences(), [(None, _brief(self.runs))])
 
     def _repr_html_(self) -> str:
-        first, *told = map(tables.html_text, self._sentences())
-        lines = "".join(f"<li>{line}</li>" for line in told)
-        return f"<div><b>{first}</b><ul>{lines}</ul>{tables.html(_brief(self.runs))}</div>"
+        return as_html(self._sentences(), [(None, _brief(self.runs))])
 
     def __repr__(self) -> str:
         counts = self.runs["verdict"].value_counts()

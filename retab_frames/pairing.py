@@ -21,6 +21,7 @@ __all__ = [
     "ENDED_BOTH",
     "FAILED",
     "Side",
+    "neediest_first",
     "paired_documents",
     "side_of",
     "transitions",
@@ -90,6 +91,12 @@ def side_of(given: RunContent | pd.DataFrame, name: str) -> Side:
     record = {k: v for k, v in records[0].items() if v is not None} if records else {}
     inputs = given.handle_inputs[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
     return Side(run_id or given.run_id, jobs, final, inputs, record, given.complete)
+
+
+def neediest_first(documents: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired documents in the order of CHANGES, those that need a look first."""
+    order = documents["change"].map({change: n for n, change in enumerate(CHANGES)})
+    return documents.iloc[order.argsort(kind="stable")]
 
 
 def paired_documents(baseline: Side, candidate: Side) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from retab_frames.errors import shown
 from retab_frames.estimates import proportion
 from retab_frames.messages import failures
 from retab_frames.pages import Page, Plot, Section, as_html, as_markdown, write_whole
-from retab_frames.pairing import CHANGES
+from retab_frames.pairing import CHANGES, neediest_first
 
 if TYPE_CHECKING:
     import os
@@ -199,9 +199,7 @@ def _run_sentence(at_once: pd.DataFrame) -> Iterator[str]:
 def _of_comparison(comparison: RunComparison) -> Page:
     title, *told = comparison.summary().splitlines()
     documents = comparison.documents
-    changed = documents[documents["change"] != "unchanged"]
-    order = changed["change"].map({change: n for n, change in enumerate(CHANGES)})
-    changed = changed.iloc[order.argsort(kind="stable")]
+    changed = neediest_first(documents[documents["change"] != "unchanged"])
     changed = changed[["filename", "document_id", "change", "baseline_status", "candidate_status"]]
     slower = documents[documents["ratio"] > 1].nlargest(10, "ratio")
     both_ms = ["baseline_duration_ms", "candidate_duration_ms", "delta_ms", "ratio"]

@@ -278,10 +278,9 @@ def brief_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
 
 def brief_documents(documents: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that fit a screen, the documents that need a look first."""
-    from retab_frames.pairing import CHANGES  # noqa: PLC0415
+    from retab_frames.pairing import neediest_first  # noqa: PLC0415
 
-    order = documents["change"].map({change: n for n, change in enumerate(CHANGES)})
-    found = documents.iloc[order.argsort(kind="stable")]
+    found = neediest_first(documents)
     label = found["filename"].fillna(found["document_id"])
     names = {"baseline_duration_ms": "baseline_ms", "candidate_duration_ms": "candidate_ms"}
     columns = ["document", "change", *names, "delta_ms", "ratio"]
