@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -55,6 +56,19 @@ class Catalog:
         """
         self.check_marker()
         return self._newest_in(folder_name(run_id))
+
+    def hint(self, run_id: str) -> str:
+        """Return a hint at the run whose id is nearest to one that is not there, if one is near.
+
+        The folders tell which one that is, so that only its manifest is read.
+        """
+        folder_of = {_slug(folder): folder for folder in self.folders()}
+        near = get_close_matches(_slug(folder_name(run_id)), folder_of, n=1)
+        try:
+            found = self._newest_in(folder_of[near[0]]) if near else None
+        except SnapshotError:
+            found = None
+        return f" (did you mean {shown(found.run_id)}?)" if found else ""
 
     def revision(self, run_id: str, revision: int) -> Manifest | None:
         """Return a revision of a run, None if there is none; raises as `newest`."""
@@ -192,6 +206,11 @@ class Catalog:
 
 _MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
 _ORDER = ("experiment_id", "run_created_at", "run_id")
+
+
+def _slug(folder: str) -> str:
+    """Return the part of a folder's name that can be read: the rest is a hash."""
+    return folder.rpartition("-")[0]
 
 
 def manifest_name(run_id: str, revision: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column, frame_of_rows
-from retab_frames.pairing import FAILED
+from retab_frames.statuses import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from retab_frames.errors import shown
 from retab_frames.frames import TEXT, frame_of_rows
-from retab_frames.pairing import ENDED, ENDED_BOTH
+from retab_frames.pairing import ENDED_BOTH
 from retab_frames.records import TERMINAL_RUN
+from retab_frames.statuses import TERMINAL
 from retab_frames.tables import counted
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _fact(side: Side, field: str) -> Any:
 def _ended(sides: tuple[Side, Side]) -> _Check:
     """Tell of runs, and of jobs, that have not ended."""
     is_open = [
-        ~side.final["status"].isin(ENDED).to_numpy(dtype=bool)
+        ~side.final["status"].isin(TERMINAL).to_numpy(dtype=bool)
         & ~side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
         for side in sides
     ]
@@ -180,7 +181,7 @@ def _jobs(sides: tuple[Side, Side]) -> _Check:
     counts = [len(side.jobs) for side in sides]
     if not all(counts):
         return _Check("jobs", counts, "no", "a side has no jobs")
-    if any(side.complete is False and side.final["status"].isin(ENDED).all() for side in sides):
+    if any(side.complete is False and side.final["status"].isin(TERMINAL).all() for side in sides):
         return _Check("jobs", counts, "warning", "a side is incomplete: its `issues` say why")
     if sides[0].run_id is not None and sides[0].run_id == sides[1].run_id:
         return _Check("jobs", counts, "warning", "both sides are the same run")

@@ -12,8 +12,9 @@ from retab_frames import estimates
 from retab_frames.briefs import as_html, as_markdown, sections, sentences
 from retab_frames.comparability import comparability, comparable
 from retab_frames.frames import REAL, TEXT, WHOLE, frame_of_rows
-from retab_frames.pairing import CHANGES, ENDED_BOTH, FAILED, paired_documents, side_of, transitions
+from retab_frames.pairing import CHANGES, ENDED_BOTH, paired_documents, side_of, transitions
 from retab_frames.pairs import mcnemar, paired_ratio
+from retab_frames.statuses import FAILED
 
 if TYPE_CHECKING:
     import pandas as pd

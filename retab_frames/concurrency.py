@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from retab_frames.content import TERMINAL
 from retab_frames.frames import REAL, WHOLE, arrow_column
 from retab_frames.measures import (
-    COMPLETED,
     beside,
     check_jobs,
     groups_of,
@@ -19,6 +17,7 @@ from retab_frames.measures import (
     last_seen,
     micros,
 )
+from retab_frames.statuses import COMPLETED, TERMINAL
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,6 +24,7 @@ from retab_frames.schemas import (
     empty_table,
     to_frame,
 )
+from retab_frames.statuses import TERMINAL
 from retab_frames.tables import html, html_text
 
 if TYPE_CHECKING:
@@ -35,11 +36,9 @@ if TYPE_CHECKING:
     from retab_frames.issues import Issue
     from retab_frames.schemas import Model
 
-__all__ = ["TERMINAL", "RunContent", "Validated", "content_of", "contents_of", "failed_content"]
+__all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
 
 _JOBS_SHOWN = 5
-TERMINAL = ("completed", "error", "cancelled", "skipped")
-"""The statuses of a job that will not change any more."""
 
 
 class Validated:

@@ -12,7 +12,6 @@ from retab_frames.distributed import by_group, is_distributed
 from retab_frames.estimates import checked_confidence, grouped
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 from retab_frames.measures import (
-    COMPLETED,
     beside,
     censored_sample,
     check_jobs,
@@ -24,6 +23,7 @@ from retab_frames.measures import (
     has_status,
     parted,
 )
+from retab_frames.statuses import COMPLETED
 from retab_frames.survival import Survival
 
 if TYPE_CHECKING:

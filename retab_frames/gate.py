@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from retab_frames.errors import InconclusiveError, RegressionError, shown
 from retab_frames.frames import TEXT, frame_of_rows
-from retab_frames.pairing import FAILED
+from retab_frames.statuses import FAILED
 from retab_frames.tables import counted, terminal
 
 if TYPE_CHECKING:

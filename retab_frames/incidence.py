@@ -8,7 +8,6 @@ import numpy as np
 
 from retab_frames.frames import REAL, WHOLE, arrow_column
 from retab_frames.measures import (
-    FAILED,
     beside,
     censored_sample,
     check_jobs,
@@ -18,6 +17,7 @@ from retab_frames.measures import (
     has_status,
     parted,
 )
+from retab_frames.statuses import FAILED
 from retab_frames.survival import cumulative_incidence as aalen_johansen
 
 if TYPE_CHECKING:

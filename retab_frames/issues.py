@@ -11,6 +11,7 @@ from retab_frames.columns import Misfit
 from retab_frames.errors import shown
 from retab_frames.handles import MOST_WIDE
 from retab_frames.rows import Oddity
+from retab_frames.statuses import OPEN, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +39,7 @@ Told = tuple[int, Issue]
 """An issue, and the number of the run that it is of."""
 
 KNOWN_VALUES: dict[str, frozenset[str]] = {
-    "status": frozenset(
-        ("pending", "queued", "running", "completed", "error", "cancelled", "skipped")
-    ),
+    "status": frozenset((*OPEN, *TERMINAL)),
     "block_kind": frozenset(("extract", "classifier", "split", "for_each")),
     "artifact_operation": frozenset(
         (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,16 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import shown
+from retab_frames.hints import meant
+from retab_frames.statuses import COMPLETED, OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
-    "COMPLETED",
     "COUNTS",
-    "FAILED",
     "MEASURES",
-    "OPEN",
     "SPANS",
     "AsOf",
     "Grouping",
@@ -59,11 +57,6 @@ SPANS: dict[str, tuple[str, str]] = {
 }
 """The measures that are the time between two others."""
 MEASURES = ("duration", *SPANS)
-
-COMPLETED = ("completed",)
-FAILED = ("error", "cancelled", "skipped")
-OPEN = ("pending", "queued", "running")
-"""The statuses that will change; one that this library does not know is in none of the three."""
 
 COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
     "completed": COMPLETED,
@@ -108,8 +101,8 @@ def check_jobs(jobs: pd.DataFrame, needed: Sequence[str], reader: str) -> None:
     if missing:
         raise ValueError(
             f"this is no frame of jobs: it has no column {', '.join(missing)}"
-            f"{_meant(missing[0], jobs)}; load_jobs and RunContent.jobs give frames that {reader} "
-            "can read"
+            f"{meant(missing[0], map(str, jobs.columns), 3)}; load_jobs and RunContent.jobs give "
+            f"frames that {reader} can read"
         )
 
 
@@ -279,9 +272,8 @@ def _columns(jobs: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     missing = [name for name in names if name not in jobs.columns]
     if missing:
         names_of = shown(", ".join(map(str, missing)))
-        raise ValueError(
-            f"there is no column {names_of} to group by{_meant(str(missing[0]), jobs)}"
-        )
+        hint = meant(str(missing[0]), map(str, jobs.columns), 3)
+        raise ValueError(f"there is no column {names_of} to group by{hint}")
     return jobs[names].reset_index(drop=True)
 
 
@@ -300,11 +292,6 @@ def _aligned(by: pd.Series[Any], jobs: pd.DataFrame) -> pd.Series[Any]:
             "(by.reset_index(drop=True)) to go by position"
         )
     return by
-
-
-def _meant(name: str, jobs: pd.DataFrame) -> str:
-    near = get_close_matches(name, [str(column) for column in jobs.columns], n=3)
-    return f" (did you mean {' or '.join(shown(column) for column in near)}?)" if near else ""
 
 
 def _moment(as_of: datetime | str) -> int:

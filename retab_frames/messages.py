@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from retab_frames.distributed import by_group, is_distributed
 from retab_frames.frames import REAL, TEXT, WHOLE, arrow_column
-from retab_frames.measures import FAILED, beside, check_jobs, groups_of, has_status
+from retab_frames.measures import beside, check_jobs, groups_of, has_status
+from retab_frames.statuses import FAILED
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

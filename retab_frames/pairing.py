@@ -14,12 +14,11 @@ from retab_frames.content import RunContent
 from retab_frames.errors import shown
 from retab_frames.frames import FLAG, REAL, TEXT, WHOLE, arrow_column
 from retab_frames.handle_columns import HANDLE_INPUTS, long_handles
+from retab_frames.statuses import TERMINAL
 
 __all__ = [
     "CHANGES",
-    "ENDED",
     "ENDED_BOTH",
-    "FAILED",
     "Side",
     "neediest_first",
     "paired_documents",
@@ -33,8 +32,6 @@ CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "u
 ENDED_BOTH = ("unchanged", "broken", "fixed", "still_failing")
 """The changes that can be read as a result: both sides have one."""
 
-FAILED = ("error", "cancelled", "skipped")
-ENDED = ("completed", *FAILED)
 _NEEDED = {
     "run_id": TEXT,
     "job_id": TEXT,
@@ -181,7 +178,7 @@ def _change(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dty
         return real
 
     missing_before, missing_after = (side["job_id"].isna().to_numpy() for side in (before, after))
-    ended = is_in(before, ENDED) & is_in(after, ENDED)
+    ended = is_in(before, TERMINAL) & is_in(after, TERMINAL)
     done_before, done_after = is_in(before, ("completed",)), is_in(after, ("completed",))
     return np.select(
         [

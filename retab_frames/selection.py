@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from retab_frames.catalog import Catalog
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, shown
+from retab_frames.hints import meant
 from retab_frames.packs import Packs, in_parts
 from retab_frames.schemas import arrow_schema
 from retab_frames.storage import LocalStorage, open_storage
@@ -116,8 +116,7 @@ def check_table(table: str) -> None:
 
 def closest(name: object, known: Iterable[str]) -> str:
     """Return the name as a message shows it, with the one of those known that is nearest to it."""
-    near = get_close_matches(str(name), list(known), n=1)
-    return shown(repr(name)) + (f" (did you mean {near[0]!r}?)" if near else "")
+    return shown(repr(name)) + meant(str(name), known, as_text=repr)
 
 
 def newest_revisions(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from retab_frames.catalog import Catalog
@@ -221,10 +220,11 @@ class SnapshotStore:
             else self._catalog.revision(run_id, revision)
         )
         if manifest is None:
+            which = "" if revision is None else f", revision {revision},"
+            hint = self._catalog.hint(run_id) if revision is None else ""
             raise SnapshotNotFoundError(
-                f"there is no snapshot of run {shown(run_id)}"
-                + (f", revision {revision}," if revision is not None else "")
-                + f" in {shown(self.root)}{self._meant(run_id)}; list() shows what there is"
+                f"there is no snapshot of run {shown(run_id)}{which} in {shown(self.root)}{hint}; "
+                "list() shows what there is"
             )
         tables = {
             name: self._tables.read(name, manifest)
@@ -241,11 +241,6 @@ class SnapshotStore:
             raw_source=lambda: self._tables.read("raw", manifest),
             source=manifest.source,
         )
-
-    def _meant(self, run_id: str) -> str:
-        """Return a hint at the run whose id is nearest, if one is near."""
-        near = get_close_matches(run_id, [one.run_id for one in self._catalog.all()], n=1)
-        return f" (did you mean {shown(near[0])}?)" if near and near[0] != run_id else ""
 
     def list(self) -> pd.DataFrame:
         """Return one row per run, its newest revision; fits SnapshotsSchema.

@@ -12,7 +12,7 @@ from job_frames import SECOND, TIME, arrow, seconds, texts, timed_jobs
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
-from retab_frames.measures import FAILED
+from retab_frames.statuses import FAILED
 
 if TYPE_CHECKING:
     from random import Random

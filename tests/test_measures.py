@@ -12,9 +12,6 @@ from job_frames import arrow, jobs_of, seconds, texts, timed_jobs, times
 
 import retab_frames as rf
 from retab_frames.measures import (
-    COMPLETED,
-    FAILED,
-    OPEN,
     censored_sample,
     check_jobs,
     completed_sample,
@@ -24,6 +21,7 @@ from retab_frames.measures import (
     measured,
     micros,
 )
+from retab_frames.statuses import COMPLETED, FAILED, OPEN
 
 HANDLE = "handle_inputs.input-json-context.data"
 

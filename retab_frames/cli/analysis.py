@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from retab_frames.cli.commands import (
     store_option,
 )
 from retab_frames.errors import InconclusiveError, RegressionError
+from retab_frames.hints import meant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,8 +262,7 @@ def jobs_of(
         runs = every[every["experiment_id"] == experiment_id]
     if runs.empty:
         known = f" of experiment {experiment_id}" if experiment_id else ""
-        near = get_close_matches(experiment_id or "", every["experiment_id"].unique(), n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        hint = meant(experiment_id or "", every["experiment_id"].unique())
         raise Refusal(f"there is no run{known} in {store.root}{hint}: `retab-frames ls` lists them")
     chosen = run_ids or tuple(runs["run_id"])
     return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)

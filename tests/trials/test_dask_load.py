@@ -24,7 +24,7 @@ from retab_frames.distributed import by_group
 from retab_frames.durations import duration_stats
 from retab_frames.flatten import Tables
 from retab_frames.frames import frame_of
-from retab_frames.measures import FAILED, has_status
+from retab_frames.measures import has_status
 from retab_frames.messages import failures
 from retab_frames.scanning import scan
 from retab_frames.schemas import (
@@ -36,6 +36,7 @@ from retab_frames.schemas import (
     arrow_schema,
     empty_table,
 )
+from retab_frames.statuses import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
