@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import retab_frames as rf
 from retab_frames.flatten import flatten
+from retab_frames.frames import frame_of
 from retab_frames.payloads import RunPayloads
-from retab_frames.schemas import HandlesSchema, JobsSchema, frame_of, to_frame
+from retab_frames.schemas import HandlesSchema, JobsSchema, to_frame
 from retab_frames.wire import payload
 
 if TYPE_CHECKING:

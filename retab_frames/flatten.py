@@ -35,13 +35,22 @@ from retab_frames.issues import (
     of_values,
 )
 from retab_frames.jobs import Part, job_columns, null_handles
-from retab_frames.payloads import CHUNK, RunPayloads, bodies, decode, kept_rows
-from retab_frames.schemas import IssuesSchema, JobsSchema, RawSchema, arrow_schema
+from retab_frames.payloads import (
+    CHUNK,
+    NotPlainError,
+    RunPayloads,
+    bodies,
+    decode,
+    decode_in_turn,
+    kept_rows,
+)
+from retab_frames.schemas import HandlesSchema, IssuesSchema, JobsSchema, RawSchema, arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from retab_frames.columns import Misfit
+    from retab_frames.payloads import DecodedRun
 
 __all__ = [
     "Batch",
@@ -55,7 +64,12 @@ __all__ = [
 ]
 
 SIDES = ("handle_inputs", "handle_outputs")
-TEXT = pa.string()
+
+_LARGE_PART = 1_000_000
+"""The bytes from which on the parts of a column are not joined."""
+
+Parts = dict[str, list[pa.Array]]
+"""The columns of a table, chunk by chunk."""
 
 
 class Tables(NamedTuple):
@@ -130,7 +144,6 @@ class Flattener:
         self._run_ids: list[str | None] = []
         self._told: list[list[Issue]] = []
         self._waiting: list[Part] = []
-        self._rows = 0
         self._chunks: list[_Chunk] = []
 
     def add(self, source: RunPayloads) -> None:
@@ -140,24 +153,28 @@ class Flattener:
             MalformedResponseError: If a row contradicts the contract of the API: not an object, no
                 id, an id twice with different content, a row of another run.
         """
-        number = len(self._run_ids)
-        run_id, pieces, reader = decode(source)
-        for piece in pieces:
-            self._waiting.append(
-                Part(
-                    number,
-                    source.workflow_id,
-                    source.experiment_id,
-                    run_id,
-                    source.fetched_at,
-                    *piece,
-                )
-            )
-            self._rows += len(piece[0])
-            if self._rows >= CHUNK:
+        if len(source.texts) <= CHUNK:
+            self._take(source, decode(source))
+            return
+        if self._waiting:
+            self._settle()
+        chunks = len(self._chunks)
+        try:
+            self._take(source, decode_in_turn(source))
+        except NotPlainError:
+            del self._chunks[chunks:]
+            self._waiting.clear()
+            self._take(source, decode(source))
+
+    def _take(self, source: RunPayloads, decoded: DecodedRun) -> None:
+        known = source.workflow_id, source.experiment_id, decoded.run_id, source.fetched_at
+        for rows, ids in decoded.pieces:
+            self._waiting.append(Part(len(self._run_ids), *known, rows, ids))
+            del rows  # that they are gone when the next are decoded
+            if sum(len(part.rows) for part in self._waiting) >= CHUNK:
                 self._settle()
-        self._run_ids.append(run_id)
-        self._told.append(of_run(run_id, reader.told()))
+        self._run_ids.append(decoded.run_id)
+        self._told.append(of_run(decoded.run_id, decoded.reader.told()))
 
     def batch(self) -> Batch:
         """Return the tables of all the runs, in their order; the flattener is spent.
@@ -174,20 +191,32 @@ class Flattener:
         ]
         fields = tuple(self._fields(side) for side in (0, 1))
         issues = self._issues(run, owners, fields)
-        wide = {n: column for side in (0, 1) for n, column in self._exploded(side, fields[side])}
-        names = arrow_schema(JobsSchema).names
-        # a column leaves its chunks when it is joined: that none is held twice
-        jobs = {name: _joined([chunk.jobs.pop(name) for chunk in chunks]) for name in names}
-        long = [[chunk.handles[side].table for chunk in chunks] for side in (0, 1)]
-        chunks.clear()
-        tables = Tables(
-            pa.table([*jobs.values(), *wide.values()], schema=_with_handles([*wide])),
-            _stacked(long[0]),
-            _stacked(long[1]),
-            issues_table([*chain(*issues)]),
-        )
         counts = [np.bincount(of, minlength=len(issues)).tolist() for of in (run, *owners)]
+        long = arrow_schema(HandlesSchema)
+        parts = [self._jobs(fields)]
+        for side in (0, 1):
+            columns = [chunk.handles[side].columns for chunk in chunks]
+            parts.append({name: [each[name] for each in columns] for name in long.names})
+        chunks.clear()
+        del columns
+        jobs, inputs, outputs = _joined(parts, [_with_handles(parts[0]), long, long])
+        tables = Tables(jobs, inputs, outputs, issues_table([*chain(*issues)]))
         return Batch(tables, fields, (*counts, [len(told) for told in issues]))
+
+    def _jobs(self, fields: tuple[dict[int, Fields], ...]) -> Parts:
+        """Return the parts of each column of the jobs, the handles' last."""
+        names = arrow_schema(JobsSchema).names
+        parts = {name: [chunk.jobs[name] for chunk in self._chunks] for name in names}
+        for side, runs in enumerate(fields):
+            shown = dict(islice(united(runs.values()).items(), MOST_WIDE))
+            exploded = [
+                explode(chunk.handles[side], shown, len(chunk.run)) for chunk in self._chunks
+            ]
+            for handle, wanted in shown.items():
+                for name in wanted:
+                    column = [columns.pop((handle, name)) for columns in exploded]
+                    parts[f"{SIDES[side]}.{handle}.{name}"] = column
+        return parts
 
     def _fields(self, side: int) -> dict[int, Fields]:
         found: dict[int, Fields] = {}
@@ -195,19 +224,6 @@ class Flattener:
             for run, fields in fields_by_run(chunk.handles[side], chunk.run).items():
                 found[run] = united([found[run], fields]) if run in found else fields
         return found
-
-    def _exploded(
-        self, side: int, runs: dict[int, Fields]
-    ) -> Iterator[tuple[str, pa.ChunkedArray]]:
-        """Yield the columns of the jobs that their handles become."""
-        shown = dict(islice(united(runs.values()).items(), MOST_WIDE))
-        exploded = [explode(chunk.handles[side], shown, len(chunk.run)) for chunk in self._chunks]
-        for handle, names in shown.items():
-            for name in names:
-                yield (
-                    f"{SIDES[side]}.{handle}.{name}",
-                    _joined([columns[handle, name] for columns in exploded]),
-                )
 
     def _issues(
         self, run: Indices, owners: list[Indices], fields: tuple[dict[int, Fields], ...]
@@ -222,9 +238,8 @@ class Flattener:
         for n, side in enumerate(SIDES):
             for chunk in self._chunks:
                 told += of_handles(side, chunk.handles[n], chunk.run)
-            types = [chunk.handles[n].table.column("type") for chunk in self._chunks]
-            column = pa.chunked_array([part for column in types for part in column.chunks], TEXT)
-            told += of_types(side, column, owners[n], self._run_ids)
+            types = [chunk.handles[n].columns["type"] for chunk in self._chunks]
+            told += of_types(side, pa.chunked_array(types), owners[n], self._run_ids)
             told += [
                 (len(self._told) - 1, one) for one in of_many(side, len(united(fields[n].values())))
             ]
@@ -237,7 +252,7 @@ class Flattener:
         """Make columns of the rows that wait."""
         if self._chunks and not self._waiting:
             return
-        parts, self._waiting, self._rows = self._waiting, [], 0
+        parts, self._waiting = self._waiting, []
         rows = [row for part in parts for row in part.rows]
         columns, misfits = job_columns(rows, parts)
         sides = [[row.handle_inputs for row in rows], [row.handle_outputs for row in rows]]
@@ -286,23 +301,35 @@ def issues_table(issues: Sequence[Issue]) -> pa.Table:
     return pa.Table.from_pylist(issues, schema=schema) if issues else schema.empty_table()
 
 
-def _stacked(tables: list[pa.Table]) -> pa.Table:
-    """Return the tables as one, each column in one piece; the list is empty then."""
-    schema = tables[0].schema
-    columns = [[part for t in tables for part in t.column(name).chunks] for name in schema.names]
-    tables.clear()
-    joined = []
-    for kind in reversed(schema.types):
-        parts = columns.pop()
-        joined.append(_joined(parts, kind))
-    return pa.table(joined[::-1], schema=schema)
+def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
+    """Return the tables of the parts of their columns, which are let go as they are joined.
+
+    Columns of the same parts share their memory: of jobs with one file each, the frame of handles
+    and the columns of the jobs say the same.
+    """
+    sharing: dict[tuple[int, ...], list[tuple[int, str]]] = {}
+    for number, table in enumerate(tables):
+        for name, parts in table.items():
+            sharing.setdefault(tuple(map(id, parts)), []).append((number, name))
+    whole: dict[tuple[int, str], pa.ChunkedArray] = {}
+    for places in sharing.values():
+        column = _whole([tables[number].pop(name) for number, name in places].pop())
+        whole |= dict.fromkeys(places, column)
+    return [
+        pa.table([whole[number, name] for name in schema.names], schema=schema)
+        for number, schema in enumerate(schemas)
+    ]
 
 
-def _with_handles(names: list[str]) -> pa.Schema:
-    return pa.schema([*arrow_schema(JobsSchema), *((name, pa.string()) for name in names)])
+def _whole(parts: list[pa.Array]) -> pa.ChunkedArray:
+    """Return the parts as one column; large ones stay in pieces, as joining them gains nothing."""
+    column = pa.chunked_array(parts)
+    if len(parts) == 1 or column.nbytes > _LARGE_PART * len(parts):
+        return column
+    return pa.table([column], [""]).combine_chunks().column(0)
 
 
-def _joined(parts: list[pa.Array], kind: pa.DataType | None = None) -> pa.ChunkedArray:
-    """Return the parts as one column; only one beyond 2 GB stays in more than one piece."""
-    whole = pa.chunked_array(parts, kind)
-    return whole if len(parts) < 2 else pa.table([whole], [""]).combine_chunks().column(0)  # noqa: PLR2004
+def _with_handles(names: Iterable[str]) -> pa.Schema:
+    """Return the schema of jobs that have these columns; those of the handles come last."""
+    known = arrow_schema(JobsSchema)
+    return pa.schema([*known, *((name, pa.string()) for name in names if name not in known.names)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from retab_frames.columns import Misfit, json_texts, texts, wholes
 from retab_frames.rows import beyond, goes_beyond
 from retab_frames.schemas import HandlesSchema, arrow_schema
-from retab_frames.wire import NOTHING, Handle
+from retab_frames.wire import NOTHING, Document, Handle, cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,17 +42,20 @@ Fields = dict[str, tuple[str, ...]]
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
+Cells = dict[str, list[Any]]
+"""The values of structs, field by field."""
+
 
 class LongHandles(NamedTuple):
     """The handles of one side of all the jobs.
 
     Attributes:
-        table: Fits HandlesSchema, in the order of the jobs and of the handles within each.
-        job: The index of the job of each row of the table.
-        misfits: The values that did not fit; their row is that of the table.
+        columns: Those of HandlesSchema, in the order of the jobs and of the handles within each.
+        job: The index of the job of each handle.
+        misfits: The values that did not fit; their row is that of the handle.
     """
 
-    table: pa.Table
+    columns: dict[str, pa.Array]
     job: Indices
     misfits: list[tuple[str, Misfit]]
 
@@ -65,56 +69,56 @@ def long_handles(
         sides: The handles of each job; None where they are null, UNSET where they were not sent.
         jobs: The columns of the jobs, for the ids.
     """
-    schema = arrow_schema(HandlesSchema)
     if not any(sides):
-        return LongHandles(schema.empty_table(), np.empty(0, np.int64), [])
+        none = {field.name: pa.nulls(0, field.type) for field in arrow_schema(HandlesSchema)}
+        return LongHandles(none, np.empty(0, np.int64), [])
     counts = np.array([len(side) if side else 0 for side in sides], dtype=np.int64)
     present = [side for side in sides if side]
     handles = [handle for side in present for handle in side.values()]
-    documents = [handle.document for handle in handles]
+    outer = cells(handles, Handle)
+    inner = cells(outer["document"], Document)
     job = np.repeat(np.arange(len(sides)), counts)
     ends = np.cumsum(counts)
-    own, inner = (texts([d and d.filename for d in group]).array for group in (handles, documents))
-    size = wholes([d and d.size_bytes for d in documents], least=0)
+    names = (texts(each["filename"]).array for each in (outer, inner))
+    size = wholes(inner["size_bytes"], least=0)
     ids = ("experiment_id", "run_id", "job_id", "document_id")
     columns = {name: _taken(jobs[name], job) for name in ids} | {
-        "handle": texts([name for side in present for name in side]).array,
+        "handle": texts([*chain.from_iterable(present)]).array,
         "position": pa.array(np.arange(len(job)) - np.repeat(ends - counts, counts)),
-        "type": texts([handle.type for handle in handles]).array,
-        "filename": pc.coalesce(own, inner),
-        "file_id": texts([d and (d.id or d.original_id) for d in documents]).array,
-        "mime_type": texts([d and d.mime_type for d in documents]).array,
+        "type": texts(outer["type"]).array,
+        "filename": pc.coalesce(*names),
+        "file_id": texts(
+            [one or old for one, old in zip(inner["id"], inner["original_id"], strict=True)]
+        ).array,
+        "mime_type": texts(inner["mime_type"]).array,
         "size_bytes": size.array,
-        "content_fingerprint": texts([d and d.content_fingerprint for d in documents]).array,
-        "data": json_texts([h.text if h.data is NOTHING else h.data for h in handles]),
-        "extra": _extras(handles),
+        "content_fingerprint": texts(inner["content_fingerprint"]).array,
+        "data": json_texts(
+            [
+                text if data is NOTHING else data
+                for data, text in zip(outer["data"], outer["text"], strict=True)
+            ]
+        ),
+        "extra": _extras(handles, outer, inner),
     }
-    table = pa.table([columns[name] for name in schema.names], schema=schema)
-    return LongHandles(table, job, [("document.size_bytes", misfit) for misfit in size.misfits])
+    return LongHandles(columns, job, [("document.size_bytes", misfit) for misfit in size.misfits])
 
 
 def _taken(column: pa.Array, rows: Indices) -> pa.Array:
     """Return these rows of a column: the column itself if they are all, one after another."""
     if len(rows) == len(column) and (rows == np.arange(len(rows))).all():
-        return column
+        return column  # the same object, which is joined once
     return column.take(pa.array(rows, mask=rows < 0))
 
 
-def _extras(handles: list[Handle]) -> pa.Array:
-    documents = [handle.document for handle in handles]
-    if goes_beyond(handles) or goes_beyond(documents):
+def _extras(handles: list[Handle], outer: Cells, inner: Cells) -> pa.Array:
+    """Return what has no column; most handles have nothing, and that is soon seen."""
+    if goes_beyond(handles) or goes_beyond(outer["document"]):
         return pa.array([_extra(handle) for handle in handles], pa.string())
-    if _may_say_twice(handles):
+    seconds = (outer["filename"], None), (inner["original_id"], None), (outer["text"], NOTHING)
+    if any(names.count(absent) < len(names) for names, absent in seconds):
         return pa.array([_extra(h) if _says_twice(h) else None for h in handles], pa.string())
     return pa.nulls(len(handles), pa.string())
-
-
-def _may_say_twice(handles: list[Handle]) -> bool:
-    """Return whether any handle has a second name for something; few do, and this is quick."""
-    texts_beside = [handle.text for handle in handles if handle.text is not NOTHING]
-    names = [handle.filename for handle in handles if handle.filename]
-    documents = [handle.document for handle in handles if handle.document is not None]
-    return bool(texts_beside or names or [one for one in documents if one.original_id])
 
 
 def _says_twice(handle: Handle) -> bool:
@@ -155,18 +159,18 @@ def fields_by_run(long: LongHandles, run: Indices) -> dict[int, Fields]:
         long: The handles.
         run: The number of the run of each job.
     """
-    table = long.table
-    if not len(table):
+    if not len(long.job):
         return {}
-    codes = pc.dictionary_encode(table.column("handle").combine_chunks())
-    names = codes.dictionary.to_pylist()
-    key = run[long.job] * len(names) + codes.indices.to_numpy()
-    keys, first, place = np.unique(key, return_index=True, return_inverse=True)
-    files = _has(table, ("file",), _FILE_FIELDS, place)
-    values = _has(table, ("json", "text"), ("data",), place)
+    handle = long.columns["handle"].dictionary_encode()
+    names = handle.dictionary.to_pylist()
+    # a number for each handle of each run, in order of appearance
+    keys = pa.array(run[long.job] * len(names) + handle.indices.to_numpy()).dictionary_encode()
+    place = keys.indices.to_numpy()
+    files = _has(long.columns, ("file",), _FILE_FIELDS, place)
+    values = _has(long.columns, ("json", "text"), ("data",), place)
     found: dict[int, Fields] = {}
-    for at in np.argsort(first).tolist():
-        number, code = divmod(int(keys[at]), len(names))
+    for at, key in enumerate(keys.dictionary.to_pylist()):
+        number, code = divmod(key, len(names))
         found.setdefault(number, {})[names[code]] = (
             "type",
             *(_FILE_FIELDS if at in files else ()),
@@ -176,24 +180,24 @@ def fields_by_run(long: LongHandles, run: Indices) -> dict[int, Fields]:
 
 
 def _has(
-    table: pa.Table, types: tuple[str, ...], names: tuple[str, ...], place: Indices
+    columns: dict[str, pa.Array],
+    types: tuple[str, ...],
+    names: tuple[str, ...],
+    place: np.ndarray[Any, np.dtype[np.int32]],
 ) -> set[int]:
     """Return the places that have a row of one of the types, or with one of the values."""
-    kinds = table.column("type")
-    found = pc.is_in(kinds, pa.array(types)).to_numpy(zero_copy_only=False)
+    found = pc.is_in(columns["type"], pa.array(types)).to_numpy(zero_copy_only=False)
     for name in names:
-        column = table.column(name)
-        if column.null_count < len(column):
-            found = found | column.is_valid().to_numpy(zero_copy_only=False)
-    return set(np.unique(place[found]).tolist())
+        if columns[name].null_count < len(place):
+            found = found | columns[name].is_valid().to_numpy(zero_copy_only=False)
+    return set(np.flatnonzero(np.bincount(place[found])).tolist())
 
 
 def explode(long: LongHandles, fields: Fields, jobs: int) -> dict[tuple[str, str], pa.Array]:
     """Return the column of each field of each handle: one row per job, null where it has none."""
-    codes = pc.dictionary_encode(long.table.column("handle").combine_chunks())
-    names = codes.dictionary.to_pylist()
-    code = codes.indices.to_numpy()
-    table = long.table.combine_chunks()
+    handles = long.columns["handle"].dictionary_encode()
+    code = handles.indices.to_numpy()
+    names = handles.dictionary.to_pylist()
     found: dict[tuple[str, str], pa.Array] = {}
     for handle, wanted in fields.items():
         where = np.full(jobs, -1, dtype=np.int64)
@@ -201,13 +205,13 @@ def explode(long: LongHandles, fields: Fields, jobs: int) -> dict[tuple[str, str
             rows = np.flatnonzero(code == names.index(handle))
             where[long.job[rows]] = rows
         for name in wanted:
-            found[handle, name] = _taken(table.column(name).combine_chunks(), where)
+            found[handle, name] = _taken(long.columns[name], where)
     return found
 
 
 def filenames(long: LongHandles, jobs: int) -> pa.Array:
     """Return the name of the first file of each job that has one."""
-    column = long.table.column("filename").combine_chunks()
+    column = long.columns["filename"]
     named = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     where = np.full(jobs, -1, dtype=np.int64)
     where[long.job[named][::-1]] = named[::-1]

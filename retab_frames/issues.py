@@ -96,13 +96,13 @@ def of_cells(
 
 def of_handles(side: str, long: LongHandles, run: Indices) -> list[Told]:
     """Tell of misfits, and of handles without a type; `run` is the number of each job's run."""
-    handle, types = (long.table.column(name) for name in ("handle", "type"))
+    handle, types = (long.columns[name] for name in ("handle", "type"))
     misfits = [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits]
     if types.null_count:
         nameless = Misfit(0, "a handle without a type", "", "kept")
-        rows = types.is_null().to_numpy().nonzero()[0].tolist()
+        rows = types.is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
         misfits += [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in rows]
-    return of_cells(long.table, run[long.job], misfits) if misfits else []
+    return of_cells(long.columns, run[long.job], misfits) if misfits else []
 
 
 def of_types(side: str, types: pa.ChunkedArray, run: Indices, run_ids: RunIds) -> list[Told]:

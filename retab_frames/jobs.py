@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from retab_frames.columns import Misfit, fit, texts
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.schemas import JobsSchema, arrow_schema
-from retab_frames.wire import NOTHING, Row
+from retab_frames.wire import NOTHING, Artifact, Lifecycle, Row, Timing, cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +34,16 @@ JOB_PATHS: dict[str, tuple[str, ...]] = {
 }
 """Where each column of the jobs stands on the wire; the first that is present counts."""
 
+_NESTED: dict[str, type[msgspec.Struct]] = {
+    "lifecycle": Lifecycle,
+    "timing": Timing,
+    "artifact": Artifact,
+}
 
 _NULL = msgspec.Raw(b"null")
+
+Cells = dict[str, list[Any]]
+"""The values of rows, or of the structs in them, field by field."""
 
 
 class Part(NamedTuple):
@@ -80,82 +87,82 @@ def job_columns(
         values = pa.array([getattr(part, name) for part in parts], schema.field(name).type)
         return values.take(pa.array(np.repeat(np.arange(len(parts)), lengths)))
 
-    messages, details, odd = _errors(rows)
+    row = cells(rows, Row)
+    messages, details, odd = _errors(row)
     misfits = [("error", misfit) for misfit in odd]
     columns = {
         "workflow_id": of_part("workflow_id"),
-        "experiment_id": _experiment_ids(rows, of_part("experiment_id")),
+        "experiment_id": _experiment_ids(row, of_part("experiment_id")),
         "run_id": of_part("run_id"),
         "job_id": texts([*chain.from_iterable(part.job_ids for part in parts)]).array,
-        "document_id": texts([row.document_id for row in rows]).array,
-        "is_placeholder": pa.array([row.is_placeholder is True for row in rows], pa.bool_()),
+        "document_id": texts(row["document_id"]).array,
+        "is_placeholder": pa.array([one is True for one in row["is_placeholder"]], pa.bool_()),
         "error_message": messages,
         "error_details": details,
         "fetched_at": of_part("fetched_at"),
     }
-    parents: dict[str, list[Any]] = {"": rows}
+    inner: dict[str, Cells] = {"": row}
     for name, paths in JOB_PATHS.items():
-        columns[name], odd_cells = _first(paths, schema.field(name).type, parents)
+        columns[name], odd_cells = _first(paths, schema.field(name).type, inner)
         misfits += odd_cells
     return columns, misfits
 
 
 def _first(
-    paths: tuple[str, ...], kind: pa.DataType, parents: dict[str, list[Any]]
+    paths: tuple[str, ...], kind: pa.DataType, inner: dict[str, Cells]
 ) -> tuple[pa.Array, list[tuple[str, Misfit]]]:
-    """Return the first value that is present of each row, and those that did not fit."""
+    """Return the first value that is present of each row, and those that did not fit.
+
+    Args:
+        paths: Where it may be.
+        kind: The type of the column.
+        inner: The values of the rows, and of each struct in them that was looked at so far.
+    """
     options: list[pa.Array] = []
     misfits: list[tuple[str, Misfit]] = []
     for path in paths:
-        values = _values(path, parents)
-        if values is not None:
+        parent, _, name = path.rpartition(".")
+        if parent not in inner:
+            structs = inner[""][parent]
+            inner[parent] = cells(structs, _NESTED[parent]) if _is_sent(structs) else {}
+        values = inner[parent].get(name)
+        if values is not None and _is_sent(values):
             column = fit(values, kind, least=0)
             options.append(column.array)
             misfits += [(path, misfit) for misfit in column.misfits]
     if not options:
-        return pa.nulls(len(parents[""]), kind), []
+        return pa.nulls(len(inner[""]["id"]), kind), []
     return options[0] if len(options) == 1 else pc.coalesce(*options), misfits
 
 
-def _values(path: str, parents: dict[str, list[Any]]) -> list[Any] | None:
-    """Return what the rows have there; None if it is nothing at all."""
-    parent, _, name = path.rpartition(".")
-    if parent not in parents:
-        parents[parent] = _present(list(map(attrgetter(parent), parents[""]))) or []
-    holders, get = parents[parent], attrgetter(name)
-    if not parent:
-        return _present([*map(get, holders)])
-    return _present([None if one is None else get(one) for one in holders]) if holders else None
+def _is_sent(values: list[Any]) -> bool:
+    return values.count(None) < len(values)
 
 
-def _present(values: list[Any]) -> list[Any] | None:
-    return values if values.count(None) < len(values) else None
-
-
-def _experiment_ids(rows: list[Row], known: pa.Array) -> pa.Array:
-    ids = pc.coalesce(texts([row.experiment_id or None for row in rows]).array, known)
+def _experiment_ids(row: Cells, known: pa.Array) -> pa.Array:
+    ids = pc.coalesce(texts([one or None for one in row["experiment_id"]]).array, known)
     if ids.null_count:
         n = ids.is_null().index(pa.scalar(value=True)).as_py()
         raise MalformedResponseError(
-            f"row {shown(rows[n].id)} names no experiment, and neither does the response",
+            f"row {shown(row['id'][n])} names no experiment, and neither does the response",
             where="$.experiment_id",
         )
     return ids
 
 
-def _errors(rows: list[Row]) -> tuple[pa.Array, pa.Array, list[Misfit]]:
+def _errors(row: Cells) -> tuple[pa.Array, pa.Array, list[Misfit]]:
     """Return messages and details: `error` first, then the lifecycle's message or reason.
 
     An `error` that is not text is kept as the details, unless the lifecycle has some.
     """
     odd: list[Misfit] = []
-    messages: list[str | None] = [None] * len(rows)
-    details: list[str | None] = [None] * len(rows)
-    lives = [(n, row.lifecycle) for n, row in enumerate(rows) if row.lifecycle is not None]
-    for n, life in lives:
-        messages[n] = life.message or life.reason
-        details[n] = _text(life.details)
-    errors = [row.error for row in rows]
+    errors, lives = row["error"], row["lifecycle"]
+    messages: list[str | None] = [None] * len(errors)
+    details: list[str | None] = [None] * len(errors)
+    for n, life in enumerate(lives if _is_sent(lives) else ()):
+        if life is not None:
+            messages[n] = life.message or life.reason
+            details[n] = _text(life.details)
     for n in [n for n, error in enumerate(errors) if error is not NOTHING and error != _NULL]:
         text = _text(errors[n])
         if text is not None:

@@ -74,8 +74,8 @@ def check_count(payloads: Sequence[wire.Payload], record: Record, run_id: str) -
     if expected is None:
         return
     # by id: pages that overlap bring a row twice, and may leave another out
-    rows = (wire.as_json(payload.rows, list[_Identified], "the rows") for payload in payloads)
-    came = len({bytes(row.id) for page in rows for row in page})
+    rows = wire.array(row for payload in payloads for row in payload.rows)
+    came = len({bytes(row.id) for row in wire.as_json(rows, list[_Identified], "the rows")})
     if came < expected:
         raise PaginationError(
             f"run {shown(run_id)} has {expected} documents, but the API gave {came} rows in "

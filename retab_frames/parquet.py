@@ -36,7 +36,7 @@ def encoded(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     names = table.column_names
     pq.write_table(
-        table,
+        table.combine_chunks(),  # the same rows are the same bytes, whatever their pieces
         sink,
         compression="zstd",
         compression_level=1,

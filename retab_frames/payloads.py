@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import msgspec
+import numpy as np
 
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.rows import Oddity, RowReader
-from retab_frames.wire import NOTHING, Payload, Row, raw_rows
+from retab_frames.wire import Payload, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-__all__ = ["CHUNK", "DecodedRun", "RunPayloads", "bodies", "decode", "in_batches", "kept_rows"]
+    import msgspec
+
+__all__ = [
+    "CHUNK",
+    "DecodedRun",
+    "NotPlainError",
+    "RunPayloads",
+    "bodies",
+    "decode",
+    "decode_in_turn",
+    "in_batches",
+    "kept_rows",
+]
 
 Item = TypeVar("Item")
 
 CHUNK = 2_048
 """How many jobs become columns together; more gain nothing, and hold more memory."""
 
-_LARGE = 64_000_000
-"""The bytes of a run from which on its rows are decoded piece by piece."""
+_PIECE = 512
+"""How many rows are decoded together where there are many: their memory is used again and again."""
 
 _BATCH_BYTES = 4_000_000
 _BATCH_RUNS = 64
@@ -32,6 +45,10 @@ _WAIT_S = 0.25
 
 Piece = tuple[list[Row], list[str]]
 """Rows that follow one another, and the ids of their jobs."""
+
+
+class NotPlainError(Exception):
+    """Rows must be seen together: one came twice, has no id, or is of another run."""
 
 
 class RunPayloads(NamedTuple):
@@ -54,9 +71,14 @@ class RunPayloads(NamedTuple):
     source: str | None = None
 
     @property
+    def texts(self) -> list[msgspec.Raw]:
+        """The JSON texts of the rows, as they came."""
+        return [*chain.from_iterable(payload.rows for payload in self.payloads)]
+
+    @property
     def size(self) -> int:
         """The bytes of the rows."""
-        return sum(len(payload.text) for payload in self.payloads)
+        return sum(map(len, self.texts))
 
 
 class DecodedRun(NamedTuple):
@@ -64,7 +86,7 @@ class DecodedRun(NamedTuple):
 
     Attributes:
         run_id: The run of all the rows; None for placeholders of an experiment never run.
-        pieces: The rows, each at most a chunk where there are many.
+        pieces: The rows.
         reader: What decodes them; once all pieces are taken it knows what was odd.
     """
 
@@ -73,34 +95,39 @@ class DecodedRun(NamedTuple):
     reader: RowReader
 
 
-class _Key(msgspec.Struct):
-    """What tells one row from another."""
-
-    id: str
-    run_id: msgspec.Raw = NOTHING
-    experiment_run_id: msgspec.Raw = NOTHING
-
-
 def decode(source: RunPayloads) -> DecodedRun:
-    """Return the rows of a run in the order they came.
+    """Return the rows of a run in the order they came, all decoded at once.
 
     Raises:
         MalformedResponseError: If a row contradicts the contract of the API: not an object, no id,
-            an id twice with different content, a row of another run. A long run may raise it when
-            its pieces are taken.
+            an id twice with different content, a row of another run.
     """
     reader = RowReader()
-    if source.size > _LARGE and _is_plain(source):
-        return DecodedRun(source.run_id, _pieces(source, reader), reader)
-    rows = [row for payload in source.payloads for row in reader.read(payload.text)]
-    if len({row.id for row in rows}) != len(rows):
+    rows = reader.read(source.texts)
+    ids = [row.id for row in rows]
+    distinct = set(ids)
+    if len(distinct) != len(ids):
         rows = [rows[n] for n in _once(rows, source)]
     run_id = _run_id(rows, source, reader)
-    job_ids = _job_ids(rows)
+    if len(distinct) != len(ids) or "" in distinct:
+        ids = _job_ids(rows)
     reader.count(rows)
-    starts = range(0, max(1, len(rows)), CHUNK)
-    pieces = ((rows[at : at + CHUNK], job_ids[at : at + CHUNK]) for at in starts)
+    starts = range(0, len(rows), CHUNK)
+    pieces = ((rows[at : at + CHUNK], ids[at : at + CHUNK]) for at in starts)
     return DecodedRun(run_id, pieces, reader)
+
+
+def decode_in_turn(source: RunPayloads) -> DecodedRun:
+    """Return the rows of a run in the order they came, decoded as they are asked for.
+
+    Few are held at once, and most runs can be read so; the pieces raise where one cannot.
+
+    Raises:
+        NotPlainError: If `decode` must see all the rows; what was taken so far is void.
+        MalformedResponseError: If a row is not an object, or has no id.
+    """
+    reader = RowReader()
+    return DecodedRun(source.run_id, _pieces(source, reader), reader)
 
 
 def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
@@ -133,42 +160,35 @@ def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator
 
 def kept_rows(source: RunPayloads) -> list[int]:
     """Return which of all the rows that came are jobs, where some came twice."""
-    reader = RowReader()
-    return _once([row for p in source.payloads for row in reader.read(p.text)], source)
+    return _once(RowReader().read(source.texts), source)
 
 
 def bodies(source: RunPayloads) -> list[bytes]:
     """Return every row as it came."""
     # bytes() copies: a slice would keep the whole response alive
-    return [bytes(raw) for payload in source.payloads for raw in raw_rows(payload.text)]
-
-
-def _is_plain(source: RunPayloads) -> bool:
-    """Return whether no row came twice, has no id, or is of another run."""
-    run_id = msgspec.json.encode(source.run_id)
-    fine = {b"", b"null", b'""', run_id}
-    ids: set[str] = set()
-    count = 0
-    for payload in source.payloads:
-        try:
-            keys = msgspec.json.decode(payload.text, type=list[_Key])
-        except (msgspec.MsgspecError, RecursionError):
-            return False  # the careful way says what is wrong
-        if not {bytes(raw) for key in keys for raw in (key.run_id, key.experiment_run_id)} <= fine:
-            return False
-        ids.update(key.id for key in keys)
-        count += len(keys)
-    return source.run_id is not None and len(ids) == count and "" not in ids
+    return [bytes(text) for text in source.texts]
 
 
 def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
-    for payload in source.payloads:
-        texts = raw_rows(payload.text)
-        for at in range(0, len(texts), CHUNK):
-            text = b"[" + b",".join(texts[at : at + CHUNK]) + b"]"
-            rows = reader.read(text, first=at)
-            reader.count(rows)
-            yield rows, [row.id for row in rows]
+    texts, seen = source.texts, []
+    for at in range(0, len(texts), _PIECE):
+        rows = reader.read(texts[at : at + _PIECE], first=at)
+        ids = [row.id for row in rows]
+        if not source.run_id or not _runs(rows) <= {source.run_id} or "" in ids:
+            raise NotPlainError
+        reader.count(rows)
+        seen.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
+        yield rows, ids
+        del rows  # before the next are decoded
+    # two ids of one hash are read the other way, where they do no harm
+    if len(np.unique(np.concatenate(seen))) < len(texts):
+        raise NotPlainError
+
+
+def _runs(rows: list[Row]) -> set[str | None]:
+    """Return the runs that the rows name."""
+    named = {row.run_id for row in rows} | {row.experiment_run_id for row in rows}
+    return named - {None, ""}
 
 
 def _once(rows: list[Row], source: RunPayloads) -> list[int]:
@@ -192,6 +212,8 @@ def _once(rows: list[Row], source: RunPayloads) -> list[int]:
 
 def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
     """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
+    if source.run_id and _runs(rows) <= {source.run_id}:
+        return source.run_id
     own = [row.run_id or row.experiment_run_id or None for row in rows]
     run_id = source.run_id or next((run for run in own if run), None)
     strangers = set(own) - {run_id, None}
@@ -218,8 +240,6 @@ def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | No
 def _job_ids(rows: list[Row]) -> list[str]:
     """Return the ids, a placeholder with an empty or repeated one named after its document."""
     ids = [row.id for row in rows]
-    if "" not in (distinct := set(ids)) and len(distinct) == len(ids):
-        return ids
     taken = {row.id for row in rows if not row.is_placeholder}
     for n, row in enumerate(rows):
         if row.is_placeholder and (not row.id or row.id in taken):

@@ -26,12 +26,12 @@ from retab_frames.wire import (
     Lifecycle,
     Row,
     Timing,
+    array,
     as_json,
-    raw_rows,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Oddity", "RowReader", "beyond", "goes_beyond"]
 
@@ -122,18 +122,17 @@ class RowReader:
     unlearned: Counter[tuple[str, str]] = field(default_factory=Counter)
     oddities: list[Oddity] = field(default_factory=list)
 
-    def read(self, rows: bytes | Raw, *, first: int = 0) -> list[Row]:
-        """Return the rows of an array; `first` is the number of its first one, for messages.
+    def read(self, texts: Sequence[Raw], *, first: int = 0) -> list[Row]:
+        """Return the rows; `first` is the number of the first one, for messages.
 
         Raises:
             MalformedResponseError: If a row is not an object, or has no id or document id.
         """
         try:
             try:
-                return self._decode(rows)
+                return self._decode(array(texts))
             except msgspec.ValidationError:
-                texts = enumerate(raw_rows(rows), first)
-                return [self._read_row(n, bytes(text)) for n, text in texts]
+                return [self._read_row(n, bytes(text)) for n, text in enumerate(texts, first)]
         except RecursionError:
             # how deep one can decode depends on how deep the caller's stack is already
             problem = "a row is nested too deep to decode"
@@ -152,7 +151,7 @@ class RowReader:
         unknown = [*((one, self.met[one]) for one in self.learned), *self.unlearned.items()]
         return [*self.oddities, *(_unknown(*one, count) for one, count in unknown)]
 
-    def _decode(self, rows: bytes | Raw) -> list[Row]:
+    def _decode(self, rows: bytes) -> list[Row]:
         """Decode strictly, learning one field at a time; msgspec names only the first."""
         while True:
             try:
@@ -171,7 +170,7 @@ class RowReader:
 
     def _read_row(self, n: int, text: bytes) -> Row:
         try:
-            return self._decode(b"[" + text + b"]")[0]
+            return self._decode(array([Raw(text)]))[0]
         except msgspec.ValidationError:
             cells = as_json(text, dict[str, Raw], f"row {n}")
             self._survey(text, "")

@@ -42,7 +42,7 @@ def client_of(sandbox: Sandbox, **settings: Any) -> Client:
 
 
 def ids_of(payloads: Any) -> list[str]:
-    return [row["id"] for payload in payloads for row in as_json(payload.rows, list[Any], "rows")]
+    return [json.loads(bytes(row))["id"] for payload in payloads for row in payload.rows]
 
 
 def job_ids(sandbox: Sandbox, run_id: str = RUN) -> list[str]:

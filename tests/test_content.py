@@ -25,7 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
-from retab_frames import payloads
+from retab_frames import flatten, payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -489,23 +489,60 @@ def test_many_different_handles_do_not_crowd_out_one_another() -> None:
 # A long run is read piece by piece
 
 
-@pytest.mark.parametrize("odd", [{}, {"id": "expjob_7"}, {"novel": 1}, {"run_id": "exprun_0"}])
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (payloads, flatten):
+        monkeypatch.setattr(module, "CHUNK", 8)
+    monkeypatch.setattr(payloads, "_PIECE", 3)
+
+
+BLANK = {"id": "", "status": "pending", "is_placeholder": True}
+
+
+@pytest.mark.parametrize(
+    ("odd", "issues"),
+    [
+        ({}, 0),
+        ({"novel": 1}, 1),
+        ({"attempt": "odd"}, 1),
+        ({"run_id": "exprun_0"}, 1),
+        ({"experiment_run_id": "exprun_1"}, 0),
+        (job(3, handle_inputs={"h": {"type": "json", "data": 3}}), 0),
+        (BLANK, 0),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 47])
 def test_a_long_run_is_what_a_short_one_is(
-    odd: JsonObject, monkeypatch: pytest.MonkeyPatch
+    odd: JsonObject, issues: int, at: int, request: pytest.FixtureRequest
 ) -> None:
     jobs = [job(n, handle_inputs={"h": {"type": "json", "data": n}}) for n in range(50)]
-    jobs[7] = {**jobs[7], **odd}
-    whole = rf.read_content(content(*jobs))
-    monkeypatch.setattr(payloads, "_LARGE", 0)
-    monkeypatch.setattr(payloads, "CHUNK", 8)
-    pieces = rf.read_content(content(*jobs))
-    assert frames_of(pieces) == frames_of(whole)
-    assert len(pieces.issues) == (1 if odd.keys() & {"novel", "run_id"} else 0)
+    jobs[at] = {**jobs[at], **odd}
+    sources = [content(*some) for some in (jobs[4:9], jobs, jobs[:45], jobs[4:9])]
+    whole = [rf.read_content(source) for source in sources]
+    request.getfixturevalue("in_pieces")
+    alone = [rf.read_content(source) for source in sources]
+    together = list(rf.read_contents(sources))
+    assert [*map(frames_of, alone)] == [*map(frames_of, whole)]
+    assert [*map(frames_of, together)] == [*map(frames_of, whole)]
+    assert len(whole[1].jobs) == 49 + (odd.get("id") != "expjob_3")
+    assert len(whole[1].issues) == issues
 
 
-def test_a_long_run_names_its_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "_LARGE", 0)
-    monkeypatch.setattr(payloads, "CHUNK", 8)
+@pytest.mark.usefixtures("in_pieces")
+def test_ids_of_one_hash_are_two_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payloads, "hash", lambda _: 1, raising=False)
+    assert rf.read_content(content(*map(job, range(50)))).jobs["job_id"].nunique() == 50
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_a_long_run_has_no_two_jobs_of_one_id() -> None:
+    jobs = [*map(job, range(50)), {**job(3), "attempt": 7}]
+    with pytest.raises(rf.MalformedResponseError, match=r"rows 3 and 50 .* with different content"):
+        rf.read_content(content(*jobs))
+
+
+@pytest.mark.usefixtures("in_pieces")
+def test_a_long_run_names_its_bad_row() -> None:
     jobs = [job(n) for n in range(50)]
     jobs[20] = {**jobs[20], "document_id": 5}
     with pytest.raises(rf.MalformedResponseError, match="row 20 has no `document_id`"):

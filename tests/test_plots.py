@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -498,6 +498,16 @@ def test_lines_differ_in_dashes_or_in_grey_and_in_markers() -> None:
         apart = abs(lightness(first.colour) - lightness(second.colour)) > 14
         assert first.dashes != second.dashes or apart
         assert first.marker != second.marker
+
+
+@pytest.mark.parametrize("name", ["timeline", "paired"])
+@pytest.mark.parametrize(("count", "images"), [(400, 0), (16_000, 1)])
+def test_very_many_shapes_are_an_image_within_the_svg(name: str, count: int, images: int) -> None:
+    drawn = BytesIO()
+    ax = ALL[name](many_jobs(count, runs=2))
+    cast("Figure", ax.figure).savefig(drawn, format="svg")
+    assert min(drawn.getvalue().count(b"<image"), 1) == images
+    assert len(drawn.getvalue()) < 1_500_000
 
 
 def test_axes_show_themselves_in_a_notebook() -> None:

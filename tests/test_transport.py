@@ -83,9 +83,7 @@ def jobs_of(client: Client) -> pd.DataFrame:
 
 def content_of(client: Client) -> list[dict[str, Any]]:
     """Return the rows of a run that comes in one response."""
-    payload = client.content(WORKFLOW, EXPERIMENT, RUN).payloads[0]
-    rows: list[dict[str, Any]] = json.loads(payload.rows)
-    return rows
+    return [json.loads(bytes(row)) for row in client.content(WORKFLOW, EXPERIMENT, RUN).texts]
 
 
 def client_of(sandbox: Sandbox, **settings: Any) -> Client:
@@ -203,7 +201,7 @@ def test_no_beginning_of_a_page_passes_for_the_page(sandbox: Sandbox) -> None:
                 client.pages(RUN)
         sandbox.misbehave(CloseDelimitedCut(len(page)))
         (payload,), _ = client.pages(RUN)
-    assert payload.rows == b'[{"id": "j", "document_id": "d"}]'
+    assert [*map(bytes, payload.rows)] == [b'{"id": "j", "document_id": "d"}']
     assert len(sandbox.requests) == len(page) + 1
 
 

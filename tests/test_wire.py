@@ -22,27 +22,28 @@ def test_documented_content_is_recognised() -> None:
     found = wire.payload(DOCUMENTED)
     assert (found.experiment_id, found.run_id) == ("exp_abc", "exprun_1")
     assert (found.after, found.enveloped, found.is_empty) == (None, True, False)
-    assert found.rows == DOCUMENTED[DOCUMENTED.index(b"[{") : -2]
+    assert found.rows == [Raw(DOCUMENTED[DOCUMENTED.index(b"[{") + 1 : -3])]
 
 
 @pytest.mark.parametrize(
     ("body", "rows", "after"),
     [
         (
-            b'{"data":[{"id":"1"}],"list_metadata":{"before":null,"after":"c"}}',
-            b'[{"id":"1"}]',
+            b'{"data":[{"id":"1"}, 2],"list_metadata":{"before":null,"after":"c"}}',
+            [b'{"id":"1"}', b"2"],
             "c",
         ),
-        (b'{"data":[],"list_metadata":{"before":null,"after":null,"total":3}}', b"[]", None),
-        (b'{"data":[ ]}', b"[ ]", None),
-        (b'{"data":[],"list_metadata":null}', b"[]", None),
-        (b"[]", b"[]", None),
-        (b' \n[{"id":"1"}]', b' \n[{"id":"1"}]', None),
-        (b'{"id":"1","document_id":"d"}', b'[{"id":"1","document_id":"d"}]', None),
+        (b'{"data":[],"list_metadata":{"before":null,"after":null,"total":3}}', [], None),
+        (b'{"data":[ ]}', [], None),
+        (b'{"data":[],"list_metadata":null}', [], None),
+        (b"[]", [], None),
+        (b' \n[{"id":"1"}]', [b'{"id":"1"}'], None),
+        (b'{"id":"1","document_id":"d"}', [b'{"id":"1","document_id":"d"}'], None),
     ],
 )
-def test_page_is_recognised(body: bytes, rows: bytes, after: str | None) -> None:
-    assert wire.payload(body) == wire.Payload(None, None, Raw(rows), after, enveloped=False)
+def test_page_is_recognised(body: bytes, rows: list[bytes], after: str | None) -> None:
+    expected = wire.Payload(None, None, [*map(Raw, rows)], after, enveloped=False)
+    assert wire.payload(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,12 +66,12 @@ def test_is_empty(rows: bytes, *, empty: bool) -> None:
         (b'{"runs":[]}', "these are run records, see load_runs"),
         (b'{"id":"exprun_1","status":"completed"}', "holds no jobs"),
         (b'{"content":null}', "holds no jobs"),
-        (b'{"content":{}}', r"expected an array at \$.content.jobs, got nothing"),
-        (b'{"content":{"jobs":null}}', r"expected an array at \$.content.jobs, got null"),
-        (b'{"content":{"jobs":{}}}', r"expected an array at \$.content.jobs, got \{\}"),
+        (b'{"content":{}}', r"does not fit at \$.content: Object missing required field `jobs`"),
+        (b'{"content":{"jobs":null}}', r"at \$.content.jobs: Expected `array`, got `null`"),
+        (b'{"content":{"jobs":{}}}', r"at \$.content.jobs: Expected `array`, got `object`"),
         (b'{"content":[]}', r"does not fit at \$.content"),
-        (b'{"data":{"id":"1"}}', r"expected an array at \$.data"),
-        (b'{"data":null}', r"expected an array at \$.data, got null"),
+        (b'{"data":{"id":"1"}}', r"at \$.data: Expected `array`, got `object`"),
+        (b'{"data":null}', r"at \$.data: Expected `array`, got `null`"),
         (b'{"data":[],"list_metadata":{"after":5}}', r"does not fit at \$.list_metadata.after"),
         (b'{"run_id":5,"content":{"jobs":[]}}', r"does not fit at \$.run_id"),
         (b"<html>", r"not JSON: .*begins '<html>'"),
@@ -234,8 +235,8 @@ def test_listing(body: bytes, records: list[dict[str, str]], after: str | None) 
     [
         (b"{}", "holds no records"),
         (b"[1]", r"listing does not fit at \$\[0\]: Expected `object`, got `int`"),
-        (b'{"runs":null}', r"expected an array at \$.runs, got null"),
-        (b'{"data":[null]}', "the listing's data does not fit"),
+        (b'{"runs":null}', r"at \$.runs: Expected `array`, got `null`"),
+        (b'{"data":[null]}', r"the listing does not fit at \$.data\[0\]"),
         (b'[{"id":"1"}', "the listing is not JSON"),
         (b'[{"id":NaN}]', "the listing is not JSON"),
         (b'{"id":' + b"[" * 5000, "nested too deep"),

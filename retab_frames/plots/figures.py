@@ -9,7 +9,10 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["ShownAxes", "axes_for", "ink", "say_nothing"]
+__all__ = ["MOST_SHAPES", "ShownAxes", "axes_for", "ink", "say_nothing"]
+
+MOST_SHAPES = 5_000
+"""Shapes of one artist; more become an image within an SVG, which would be tens of megabytes."""
 
 _DETAIL = 2
 """Pixels drawn for one that is shown, for the sake of fine displays."""

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from retab_frames import concurrency, tables
-from retab_frames.plots.figures import axes_for, ink, say_nothing
+from retab_frames.plots.figures import MOST_SHAPES, axes_for, ink, say_nothing
 from retab_frames.plots.labels import label, label_rows, legend
 from retab_frames.plots.palette import BLUE, GREY, State, state_of
 from retab_frames.plots.scales import duration_axis
@@ -166,7 +166,9 @@ def _draw_spans(
         [(b, row - half), (e, row - half), (e, row + half), (b, row + half)]
         for row, b, e in zip(rows, begin, end, strict=True)
     ]
-    spans = PolyCollection(corners, **_look(state, hatched=roomy), label=state.name)
+    look = _look(state, hatched=roomy)
+    is_image = len(corners) > MOST_SHAPES
+    spans = PolyCollection(corners, **look, label=state.name, rasterized=is_image)
     ax.add_collection(spans, autolim=False)
 
 

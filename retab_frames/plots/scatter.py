@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from retab_frames.plots.figures import axes_for, ink, say_nothing
+from retab_frames.plots.figures import MOST_SHAPES, axes_for, ink, say_nothing
 from retab_frames.plots.labels import label, legend, verbatim
 from retab_frames.plots.palette import BLUE, GREY, VERMILLION
 from retab_frames.plots.scales import log_duration_axis
@@ -86,6 +86,7 @@ def _draw_points(
         (slower, faster, ~slower & ~faster), _CLASSES, strict=True
     ):
         style: dict[str, Any] = {"alpha": 0.75, "linewidths": 0, "zorder": 3}
+        style["rasterized"] = mine.sum() > MOST_SHAPES
         points = ax.scatter(before[mine], after[mine], s=size, marker=marker, color=colour, **style)
         if mine.any():
             entries.append((points, f"{name} ({mine.sum()})"))
