@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import pickle
 import threading
 from pathlib import Path
@@ -19,7 +20,6 @@ from retab_frames import (
     load_runs,
 )
 from retab_frames.sandbox.faults import EmptyPageWithCursor, RepeatCursor, Status
-from retab_frames.wire import as_json
 
 WORKFLOW = "wf_sandbox"
 EXPERIMENT = "exp_invoices"
