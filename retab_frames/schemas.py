@@ -295,13 +295,12 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
     try:
         _exact(schema, tuple(frame.columns)).validate(frame, lazy=True)
     except errors.SchemaErrors as error:
-        failures = pd.concat(
-            [failures, failing_cells(error.failure_cases, frame)], ignore_index=True
-        )
-    if failures.empty:
+        failures.append(failing_cells(error.failure_cases, frame))
+    if not failures:
         return frame
-    message = failure_message(schema.__name__, failures, len(frame))
-    raise SchemaError(message, schema_name=schema.__name__, failures=failures)
+    told = pd.concat(failures, ignore_index=True)
+    message = failure_message(schema.__name__, told, len(frame))
+    raise SchemaError(message, schema_name=schema.__name__, failures=told)
 
 
 @lru_cache(maxsize=256)
@@ -333,16 +332,22 @@ def _named(pattern: pandera.Column, name: str) -> pandera.Column:
     return column
 
 
-def _wrong_integers(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
+def _wrong_integers(frame: pd.DataFrame, schema: Model) -> list[pd.DataFrame]:
     """Return the integer columns that are not Arrow-backed, which pandera takes for such."""
-    expected = {
+    expected = _integers(schema)
+    wrong = [
+        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
+        for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
+        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
+    ]
+    return [pd.DataFrame(wrong, columns=FAILURE_COLUMNS, dtype=object)] if wrong else []
+
+
+@cache
+def _integers(schema: Model) -> dict[str, pd.ArrowDtype]:
+    """Return the columns of whole numbers, and what they should be."""
+    return {
         field.name: pd.ArrowDtype(field.type)
         for field in arrow_schema(schema)
         if pa.types.is_integer(field.type)
     }
-    wrong = [
-        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
-        for name, dtype in frame.dtypes.items()
-        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
-    ]
-    return pd.DataFrame(wrong, columns=FAILURE_COLUMNS, dtype=object)
