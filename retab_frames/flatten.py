@@ -280,6 +280,7 @@ def batch_of(runs: Iterable[RunPayloads]) -> Batch:
     flattener = Flattener()
     for source in runs:
         flattener.add(source)
+        del source  # it may be the last to hold its response
     return flattener.batch()
 
 
