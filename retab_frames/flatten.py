@@ -65,8 +65,8 @@ __all__ = [
 
 SIDES = ("handle_inputs", "handle_outputs")
 
-_LARGE_PART = 1_000_000
-"""The bytes from which on the parts of a column are not joined."""
+_LARGE_PART = 50_000
+"""The bytes of a part from which on a column stays in parts; joined, it would be there twice."""
 
 Parts = dict[str, list[pa.Array]]
 """The columns of a table, chunk by chunk."""
@@ -323,7 +323,7 @@ def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
 
 
 def _whole(parts: list[pa.Array]) -> pa.ChunkedArray:
-    """Return the parts as one column; large ones stay in pieces, as joining them gains nothing."""
+    """Return the parts as one column, unless they are large."""
     column = pa.chunked_array(parts)
     if len(parts) == 1 or column.nbytes > _LARGE_PART * len(parts):
         return column

@@ -494,6 +494,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (payloads, flatten):
         monkeypatch.setattr(module, "CHUNK", 8)
     monkeypatch.setattr(payloads, "_PIECE", 3)
+    monkeypatch.setattr(flatten, "_LARGE_PART", 0)
 
 
 BLANK = {"id": "", "status": "pending", "is_placeholder": True}
