@@ -37,6 +37,7 @@ from retab_frames.issues import (
 from retab_frames.jobs import Part, job_columns, null_handles
 from retab_frames.payloads import (
     CHUNK,
+    LONG_CHUNK,
     NotPlainError,
     RunPayloads,
     bodies,
@@ -154,24 +155,24 @@ class Flattener:
                 id, an id twice with different content, a row of another run.
         """
         if len(source.texts) <= CHUNK:
-            self._take(source, decode(source))
+            self._take(source, decode(source), CHUNK)
             return
         if self._waiting:
             self._settle()
         chunks = len(self._chunks)
         try:
-            self._take(source, decode_in_turn(source))
+            self._take(source, decode_in_turn(source), LONG_CHUNK * CHUNK)
         except NotPlainError:
             del self._chunks[chunks:]
             self._waiting.clear()
-            self._take(source, decode(source))
+            self._take(source, decode(source), CHUNK)
 
-    def _take(self, source: RunPayloads, decoded: DecodedRun) -> None:
+    def _take(self, source: RunPayloads, decoded: DecodedRun, chunk: int) -> None:
         known = source.workflow_id, source.experiment_id, decoded.run_id, source.fetched_at
         for rows, ids in decoded.pieces:
             self._waiting.append(Part(len(self._run_ids), *known, rows, ids))
             del rows  # that they are gone when the next are decoded
-            if sum(len(part.rows) for part in self._waiting) >= CHUNK:
+            if sum(len(part.rows) for part in self._waiting) >= chunk:
                 self._settle()
         self._run_ids.append(decoded.run_id)
         self._told.append(of_run(decoded.run_id, decoded.reader.told()))

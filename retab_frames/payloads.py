@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK",
+    "LONG_CHUNK",
     "DecodedRun",
     "NotPlainError",
     "RunPayloads",
@@ -32,8 +33,11 @@ __all__ = [
 
 Item = TypeVar("Item")
 
-CHUNK = 8_192
-"""How many jobs become columns together; with fewer, memory is left in shreds."""
+CHUNK = 2_048
+"""How many jobs of short runs become columns together; more would leave the processor's caches."""
+
+LONG_CHUNK = 4
+"""How many times as many jobs of a long run do: smaller columns leave memory in shreds."""
 
 _PIECE = 512
 """How many rows are decoded together where there are many: their memory is used again and again."""

@@ -143,14 +143,14 @@ def test_closing_early_stops() -> None:
     assert next(results) == 0
     results.close()  # type: ignore[attr-defined]
     go_on.set()
-    assert wait_for_threads(threads) == threads
+    assert wait_for_threads(threads) <= threads  # one of an earlier test may end meanwhile
     assert set(ledger.begun) <= {0, 1, 2}
 
 
 def test_the_threads_end_with_the_items() -> None:
     threads = threading.active_count()
     assert list(in_order(abs, range(30), workers=8)) == list(range(30))
-    assert wait_for_threads(threads) == threads
+    assert wait_for_threads(threads) <= threads  # one of an earlier test may end meanwhile
 
 
 def test_an_error_of_the_items_is_raised() -> None:
