@@ -11,7 +11,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
-from retab_frames import credentials, wire
+from retab_frames import credentials, responses
 from retab_frames.credentials import KEY_VARIABLE, Secret
 from retab_frames.errors import (
     ApiStatusError,
@@ -202,7 +202,7 @@ class Client:
         self, workflow_id: str, experiment_id: str, run_id: str | None
     ) -> RunPayloads:
         segments = (*_nested(workflow_id, experiment_id), "content")
-        payload, answer = self._get(segments, {"run_id": run_id}, wire.payload)
+        payload, answer = self._get(segments, {"run_id": run_id}, responses.checked_payload)
         self._found = "content"
         came = {"experiment": payload.experiment_id, "run": payload.run_id}
         for what, asked in (("experiment", experiment_id), ("run", run_id)):
@@ -223,12 +223,12 @@ class Client:
     ) -> RunPayloads:
         record = record or self._run(workflow_id, experiment_id, run_id)
         if record is None:
-            empty = wire.payload(b"[]")
+            empty = responses.payload(b"[]")
             return RunPayloads(workflow_id, experiment_id, None, (empty,), None)
         run = str(record["id"])
         if self._found == "nested":
             segments = ("workflows", "experiments", "runs", run, "results")
-            payload, answer = self._get(segments, {"limit": PAGE}, wire.payload)
+            payload, answer = self._get(segments, {"limit": PAGE}, responses.checked_payload)
             payloads, arrived = [payload], answer.arrived
             if payload.after:
                 raise PaginationError(
@@ -246,14 +246,14 @@ class Client:
         """Return what a snapshot keeps of where it came from: the origin and the route."""
         return f"{self._http.url} ({route})"
 
-    def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[wire.Payload], datetime]:
+    def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[responses.Payload], datetime]:
         """Return all pages of a run's results, and when the first arrived.
 
         The oldest row comes first, so that rows added meanwhile come at the end.
         """
         segments = ("workflows", "experiments", "results")
         query = {"run_id": run_id, "limit": str(PAGE), "order": order}
-        return follow(self._get, segments, query, wire.payload)
+        return follow(self._get, segments, query, responses.checked_payload)
 
     def _run(self, workflow_id: str, experiment_id: str, run_id: str | None) -> Record | None:
         """Return the record of a run, None if there is no latest run.
@@ -263,12 +263,12 @@ class Client:
         """
         if run_id is None:
             query = _newest_runs(workflow_id, experiment_id, limit=1)
-            latest, _ = self._get(("workflows", "experiments", "runs"), query, wire.listing)
+            latest, _ = self._get(("workflows", "experiments", "runs"), query, responses.listing)
             if latest.is_empty:
                 self._experiment(workflow_id, experiment_id)
             return None if latest.is_empty else latest.records[0]
         segments = ("workflows", "experiments", "runs", run_id)
-        record, _ = self._get(segments, {}, wire.record)
+        record, _ = self._get(segments, {}, responses.record)
         path = "/v1/" + "/".join(segments)
         _check_owner(f"run {shown(run_id)}", record, "experiment", experiment_id, path)
         _check_owner(f"run {shown(run_id)}", record, "workflow", workflow_id, path)
@@ -282,7 +282,7 @@ class Client:
         """
         flat = ("workflows", "experiments", experiment_id)
         segments = flat if self._found == "results" else _nested(workflow_id, experiment_id)
-        record, _ = self._get(segments, {}, wire.record)
+        record, _ = self._get(segments, {}, responses.record)
         what, path = f"experiment {shown(experiment_id)}", "/v1/" + "/".join(segments)
         _check_owner(what, record, "workflow", workflow_id, path)
 
@@ -312,7 +312,7 @@ class Client:
 
     def _exists(self, *segments: str) -> bool:
         try:
-            self._get(segments, {}, wire.record)
+            self._get(segments, {}, responses.record)
         except ApiStatusError as error:
             if error.status_code not in _NO_ROUTE:
                 raise
@@ -320,7 +320,7 @@ class Client:
         return True
 
     def _records(self, segments: Sequence[str], query: Mapping[str, str]) -> Records:
-        pages, arrived = follow(self._get, segments, query, wire.listing)
+        pages, arrived = follow(self._get, segments, query, responses.listing)
         return Records([record for page in pages for record in page.records], arrived)
 
     def _get(

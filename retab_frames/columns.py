@@ -19,11 +19,23 @@ import pyarrow.compute as pc
 from retab_frames.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from msgspec import Raw
 
-__all__ = ["Column", "Misfit", "fit", "flags", "json_texts", "reals", "texts", "times", "wholes"]
+__all__ = [
+    "Column",
+    "Misfit",
+    "first_sent",
+    "fit",
+    "flags",
+    "is_sent",
+    "json_texts",
+    "reals",
+    "texts",
+    "times",
+    "wholes",
+]
 
 TIME = pa.timestamp("us", tz="UTC")
 _FIRST, _LAST = (
@@ -210,3 +222,30 @@ _BY_TYPE: dict[pa.DataType, Callable[[Sequence[Any]], Column]] = {
 def fit(values: Sequence[Any], kind: pa.DataType, *, least: int | None = None) -> Column:
     """Return the column of the Arrow type; `least` holds for whole numbers."""
     return wholes(values, least=least) if kind == pa.int64() else _BY_TYPE[kind](values)
+
+
+def first_sent(
+    paths: Sequence[str], kind: pa.DataType, cells: Mapping[str, Sequence[Any]], rows: int
+) -> tuple[pa.Array, list[tuple[str, Misfit]]]:
+    """Return the first value that is present of each row, and those that did not fit.
+
+    Args:
+        paths: Where it may be.
+        kind: The type of the column.
+        cells: The values by path; a path that is not there has none.
+        rows: How many rows there are.
+    """
+    options: list[pa.Array] = []
+    misfits: list[tuple[str, Misfit]] = []
+    for path in [path for path in paths if is_sent(cells.get(path, ()))]:
+        column = fit(cells[path], kind, least=0)
+        options.append(column.array)
+        misfits += [(path, misfit) for misfit in column.misfits]
+    if not options:
+        return pa.nulls(rows, kind), []
+    return options[0] if len(options) == 1 else pc.coalesce(*options), misfits
+
+
+def is_sent(values: Sequence[Any]) -> bool:
+    """Return whether any of the values is not None."""
+    return len(values) > 0 and (values[0] is not None or values.count(None) < len(values))

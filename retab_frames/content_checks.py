@@ -18,8 +18,8 @@ from retab_frames.catalog import manifest_name
 from retab_frames.errors import MalformedResponseError, SnapshotCorruptError, SnapshotError, shown
 from retab_frames.flatten import RunPayloads, Tables, flatten
 from retab_frames.manifest import DIGEST_KEYS, content_digest, library
+from retab_frames.responses import payload
 from retab_frames.upgrades import TABLES, upgraded
-from retab_frames.wire import payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,7 @@ many rows become columns chunk by chunk, so that they are not held twice.
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from itertools import accumulate, chain, islice, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,12 +15,15 @@ import pyarrow as pa
 from retab_frames.handles import (
     MOST_WIDE,
     Fields,
+    HandleCells,
     Indices,
     LongHandles,
     explode,
     fields_by_run,
     filenames,
+    handle_cells,
     long_handles,
+    null_handles,
     united,
 )
 from retab_frames.issues import (
@@ -34,10 +37,8 @@ from retab_frames.issues import (
     of_types,
     of_values,
 )
-from retab_frames.jobs import Part, job_columns, null_handles
+from retab_frames.jobs import Known, job_cells, job_columns
 from retab_frames.payloads import (
-    CHUNK,
-    LONG_CHUNK,
     NotPlainError,
     RunPayloads,
     bodies,
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from retab_frames.columns import Misfit
-    from retab_frames.payloads import DecodedRun
+    from retab_frames.payloads import DecodedRun, Piece
+    from retab_frames.wire import Cells
 
 __all__ = [
     "Batch",
@@ -65,6 +67,12 @@ __all__ = [
 ]
 
 SIDES = ("handle_inputs", "handle_outputs")
+
+_CHUNK = 2_048
+"""How many jobs become columns together; more would leave the processor's caches."""
+
+_LARGE_RUN = 250_000
+"""The bytes of a run from which on it becomes columns by itself."""
 
 _LARGE_PART = 50_000
 """The bytes of a part from which on a column stays in parts; joined, it would be there twice."""
@@ -138,13 +146,36 @@ class _Chunk(NamedTuple):
     run: Indices
 
 
+class _Part(NamedTuple):
+    """What some rows of one run hold, by path on the wire.
+
+    Attributes:
+        run: The number of the run among those that are flattened together.
+        known: What its response says of all the rows.
+        jobs: What the rows hold of the jobs.
+        handles: What their handles hold: the inputs, the outputs.
+        misfits: The cells that did not fit.
+    """
+
+    run: int
+    known: Known
+    jobs: Cells
+    handles: tuple[HandleCells, HandleCells]
+    misfits: list[tuple[str, Misfit]]
+
+    @property
+    def size(self) -> int:
+        """How many jobs there are."""
+        return len(self.jobs["job_id"])
+
+
 class Flattener:
     """Takes runs one by one, and gives their tables."""
 
     def __init__(self) -> None:
         self._run_ids: list[str | None] = []
         self._told: list[list[Issue]] = []
-        self._waiting: list[Part] = []
+        self._waiting: list[_Part] = []
         self._chunks: list[_Chunk] = []
 
     def add(self, source: RunPayloads) -> None:
@@ -154,26 +185,25 @@ class Flattener:
             MalformedResponseError: If a row contradicts the contract of the API: not an object, no
                 id, an id twice with different content, a row of another run.
         """
-        if len(source.texts) <= CHUNK:
-            self._take(source, decode(source), CHUNK)
-            return
-        if self._waiting:
+        if source.size > _LARGE_RUN:
             self._settle()
-        chunks = len(self._chunks)
+        chunks, waiting = len(self._chunks), len(self._waiting)
         try:
-            self._take(source, decode_in_turn(source), LONG_CHUNK * CHUNK)
+            self._take(source, decode_in_turn(source), alone=not waiting)
         except NotPlainError:
-            del self._chunks[chunks:]
-            self._waiting.clear()
-            self._take(source, decode(source), CHUNK)
+            del self._chunks[chunks:], self._waiting[waiting:]
+        else:
+            return
+        self._take(source, decode(source), alone=not waiting)
 
-    def _take(self, source: RunPayloads, decoded: DecodedRun, chunk: int) -> None:
-        known = source.workflow_id, source.experiment_id, decoded.run_id, source.fetched_at
-        for rows, ids in decoded.pieces:
-            self._waiting.append(Part(len(self._run_ids), *known, rows, ids))
-            del rows  # that they are gone when the next are decoded
-            if sum(len(part.rows) for part in self._waiting) >= chunk:
-                self._settle()
+    def _take(self, source: RunPayloads, decoded: DecodedRun, *, alone: bool) -> None:
+        known = Known(source.workflow_id, source.experiment_id, decoded.run_id, source.fetched_at)
+        for piece in decoded.pieces:
+            self._waiting.append(_part(len(self._run_ids), known, piece))
+            del piece  # that it is gone when the next one is decoded
+            if alone:
+                self._settle(_CHUNK)
+        self._settle(_CHUNK)
         self._run_ids.append(decoded.run_id)
         self._told.append(of_run(decoded.run_id, decoded.reader.told()))
 
@@ -184,6 +214,8 @@ class Flattener:
             MalformedResponseError: If neither a row nor its response names the experiment.
         """
         self._settle()
+        if not self._chunks:
+            self._chunks.append(_chunk([_part(0, Known(None, None, None, None), ([], []))]))
         chunks = self._chunks
         run = np.concatenate([chunk.run for chunk in chunks])
         owners = [
@@ -249,21 +281,62 @@ class Flattener:
             issues[number].append(issue)
         return issues
 
-    def _settle(self) -> None:
-        """Make columns of the rows that wait."""
-        if self._chunks and not self._waiting:
-            return
-        parts, self._waiting = self._waiting, []
-        rows = [row for part in parts for row in part.rows]
-        columns, misfits = job_columns(rows, parts)
-        sides = [[row.handle_inputs for row in rows], [row.handle_outputs for row in rows]]
-        inputs, outputs = (long_handles(side, columns) for side in sides)
-        columns["filename"] = filenames(inputs, len(rows))
-        run = np.repeat(
-            np.array([part.run for part in parts], dtype=np.int64),
-            np.array([len(part.rows) for part in parts], dtype=np.int64),
-        )
-        self._chunks.append(_Chunk(columns, misfits + null_handles(rows), (inputs, outputs), run))
+    def _settle(self, least: int = 0) -> None:
+        """Make columns of the jobs that wait, if there are so many."""
+        if self._waiting and sum(part.size for part in self._waiting) >= least:
+            parts, self._waiting = self._waiting, []
+            self._chunks.append(_chunk(parts))
+
+
+def _part(run: int, known: Known, piece: Piece) -> _Part:
+    """Take from the rows what the columns need; the rows themselves are let go."""
+    rows, ids = piece
+    jobs, errors = job_cells(rows, ids)
+    sides = [row.handle_inputs for row in rows], [row.handle_outputs for row in rows]
+    handles = tuple(map(handle_cells, sides))
+    misfits = [("error", misfit) for misfit in errors]
+    for name, side, found in zip(SIDES, sides, handles, strict=True):
+        if 0 in found.counts:
+            misfits += null_handles(name, side)
+    return _Part(run, known, jobs, handles, misfits)
+
+
+def _chunk(parts: list[_Part]) -> _Chunk:
+    """Make columns of some parts together."""
+    sizes = [part.size for part in parts]
+    known = [(part.known, part.size) for part in parts]
+    columns, misfits = job_columns(_joined_cells([part.jobs for part in parts], sizes), known)
+    inputs, outputs = (
+        long_handles(_joined_handles([part.handles[side] for part in parts]), columns)
+        for side in (0, 1)
+    )
+    columns["filename"] = filenames(inputs, sum(sizes))
+    starts = accumulate(sizes, initial=0)
+    told = [
+        (name, misfit._replace(row=misfit.row + start))
+        for part, start in zip(parts, starts, strict=False)
+        for name, misfit in part.misfits
+    ]
+    run = np.repeat([part.run for part in parts], sizes)
+    return _Chunk(columns, told + misfits, (inputs, outputs), run)
+
+
+def _joined_handles(found: list[HandleCells]) -> HandleCells:
+    counts = [count for one in found for count in one.counts]
+    return HandleCells(
+        counts, _joined_cells([one.cells for one in found], [sum(one.counts) for one in found])
+    )
+
+
+def _joined_cells(parts: list[Cells], sizes: list[int]) -> Cells:
+    """Return the values one after another, None where a part has none of a path."""
+    if len(parts) == 1:
+        return parts[0]
+    whole: Cells = {name: [] for name in dict.fromkeys(chain.from_iterable(parts))}
+    for part, size in zip(parts, sizes, strict=True):
+        for name, values in whole.items():
+            values.extend(part.get(name) or repeat(None, size))
+    return whole
 
 
 def flatten(runs: Iterable[RunPayloads]) -> Tables:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.columns import Misfit, json_texts, texts, wholes
+from retab_frames.columns import Misfit, first_sent, is_sent, json_texts
 from retab_frames.rows import beyond, goes_beyond
 from retab_frames.schemas import HandlesSchema, arrow_schema
-from retab_frames.wire import NOTHING, Document, Handle, cells
+from retab_frames.wire import NOTHING, Cells, Handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +27,9 @@ __all__ = [
     "explode",
     "fields_by_run",
     "filenames",
+    "handle_cells",
     "long_handles",
+    "null_handles",
     "united",
 ]
 
@@ -37,13 +38,37 @@ MOST_WIDE = 200
 
 _FILE_FIELDS = ("filename", "file_id", "mime_type")
 
+HANDLE_PATHS: dict[str, tuple[str, ...]] = {
+    "handle": ("handle",),
+    "type": ("type",),
+    "filename": ("filename", "document.filename"),
+    "file_id": ("document.id",),
+    "mime_type": ("document.mime_type",),
+    "size_bytes": ("document.size_bytes",),
+    "content_fingerprint": ("document.content_fingerprint",),
+    "extra": ("extra",),
+}
+"""Where each column of the handles stands on the wire; the first that is present counts."""
+
 Fields = dict[str, tuple[str, ...]]
 """The fields of each handle that become columns, handles in order of appearance."""
 
-Indices = np.ndarray[Any, np.dtype[np.int64]]
+_IDS = ("experiment_id", "run_id", "job_id", "document_id")
 
-Cells = dict[str, list[Any]]
-"""The values of structs, field by field."""
+Indices = np.ndarray[Any, np.dtype[np.int64]]
+Side: TypeAlias = "dict[str, Handle] | UnsetType | None"
+
+
+class HandleCells(NamedTuple):
+    """What the handles of one side of some jobs hold.
+
+    Attributes:
+        counts: How many handles each job has.
+        cells: What they hold, in the order of the jobs and of the handles within each.
+    """
+
+    counts: list[int]
+    cells: Cells
 
 
 class LongHandles(NamedTuple):
@@ -60,48 +85,74 @@ class LongHandles(NamedTuple):
     misfits: list[tuple[str, Misfit]]
 
 
-def long_handles(
-    sides: Sequence[dict[str, Handle] | UnsetType | None], jobs: dict[str, pa.Array]
-) -> LongHandles:
+def handle_cells(sides: Sequence[Side]) -> HandleCells:
+    """Return what the handles of one side hold, in the order of the jobs and of their handles."""
+    counts = [len(side) if side else 0 for side in sides]
+    present = [side for side in sides if side]
+    if not present:
+        return HandleCells(counts, {})
+    handles = [handle for side in present for handle in side.values()]
+    documents = [handle.document for handle in handles]
+    data, texts = [handle.data for handle in handles], [handle.text for handle in handles]
+    cells: Cells = {
+        "handle": [name for side in present for name in side],
+        "type": [handle.type for handle in handles],
+        "filename": [handle.filename for handle in handles],
+    }
+    if is_sent(documents):
+        cells |= {
+            "document.filename": [one.filename if one else None for one in documents],
+            "document.id": [one.id or one.original_id if one else None for one in documents],
+            "document.original_id": [one.original_id if one else None for one in documents],
+            "document.mime_type": [one.mime_type if one else None for one in documents],
+            "document.size_bytes": [one.size_bytes if one else None for one in documents],
+            "document.content_fingerprint": [
+                one.content_fingerprint if one else None for one in documents
+            ],
+        }
+    cells["extra"] = _extras(handles, documents, cells, texts)
+    if texts.count(NOTHING) < len(texts):
+        data = [
+            text if datum is NOTHING else datum for datum, text in zip(data, texts, strict=True)
+        ]
+    if data.count(NOTHING) < len(data):
+        cells["data"] = data
+    return HandleCells(counts, cells)
+
+
+def null_handles(side: str, handles: Sequence[Side]) -> list[tuple[str, Misfit]]:
+    """Tell of a null in place of the handles; handles that were not sent are UNSET."""
+    return [
+        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
+        for n, one in enumerate(handles)
+        if one is None
+    ]
+
+
+def long_handles(found: HandleCells, jobs: dict[str, pa.Array]) -> LongHandles:
     """Return one row per job and handle.
 
     Args:
-        sides: The handles of each job; None where they are null, UNSET where they were not sent.
+        found: What the handles of the jobs hold.
         jobs: The columns of the jobs, for the ids.
     """
-    if not any(sides):
-        none = {field.name: pa.nulls(0, field.type) for field in arrow_schema(HandlesSchema)}
+    schema = arrow_schema(HandlesSchema)
+    if not found.cells:
+        none = {field.name: pa.nulls(0, field.type) for field in schema}
         return LongHandles(none, np.empty(0, np.int64), [])
-    counts = np.array([len(side) if side else 0 for side in sides], dtype=np.int64)
-    present = [side for side in sides if side]
-    handles = [handle for side in present for handle in side.values()]
-    outer = cells(handles, Handle)
-    inner = cells(outer["document"], Document)
-    job = np.repeat(np.arange(len(sides)), counts)
-    ends = np.cumsum(counts)
-    names = (texts(each["filename"]).array for each in (outer, inner))
-    size = wholes(inner["size_bytes"], least=0)
-    ids = ("experiment_id", "run_id", "job_id", "document_id")
-    columns = {name: _taken(jobs[name], job) for name in ids} | {
-        "handle": texts([*chain.from_iterable(present)]).array,
-        "position": pa.array(np.arange(len(job)) - np.repeat(ends - counts, counts)),
-        "type": texts(outer["type"]).array,
-        "filename": pc.coalesce(*names),
-        "file_id": texts(
-            [one or old for one, old in zip(inner["id"], inner["original_id"], strict=True)]
-        ).array,
-        "mime_type": texts(inner["mime_type"]).array,
-        "size_bytes": size.array,
-        "content_fingerprint": texts(inner["content_fingerprint"]).array,
-        "data": json_texts(
-            [
-                text if data is NOTHING else data
-                for data, text in zip(outer["data"], outer["text"], strict=True)
-            ]
-        ),
-        "extra": _extras(handles, outer, inner),
-    }
-    return LongHandles(columns, job, [("document.size_bytes", misfit) for misfit in size.misfits])
+    counts = np.array(found.counts, dtype=np.int64)
+    job = np.repeat(np.arange(len(counts)), counts)
+    columns = {name: _taken(jobs[name], job) for name in _IDS}
+    misfits: list[tuple[str, Misfit]] = []
+    for name, paths in HANDLE_PATHS.items():
+        columns[name], odd = first_sent(paths, schema.field(name).type, found.cells, len(job))
+        misfits += odd
+    columns["position"] = pa.array(
+        np.arange(len(job)) - np.repeat(np.cumsum(counts) - counts, counts)
+    )
+    data = found.cells.get("data")
+    columns["data"] = json_texts(data) if data else pa.nulls(len(job), pa.string())
+    return LongHandles(columns, job, misfits)
 
 
 def _taken(column: pa.Array, rows: Indices) -> pa.Array:
@@ -111,14 +162,16 @@ def _taken(column: pa.Array, rows: Indices) -> pa.Array:
     return column.take(pa.array(rows, mask=rows < 0))
 
 
-def _extras(handles: list[Handle], outer: Cells, inner: Cells) -> pa.Array:
+def _extras(
+    handles: list[Handle], documents: list[Any], cells: Cells, texts: list[msgspec.Raw]
+) -> list[str | None]:
     """Return what has no column; most handles have nothing, and that is soon seen."""
-    if goes_beyond(handles) or goes_beyond(outer["document"]):
-        return pa.array([_extra(handle) for handle in handles], pa.string())
-    seconds = (outer["filename"], None), (inner["original_id"], None), (outer["text"], NOTHING)
-    if any(names.count(absent) < len(names) for names, absent in seconds):
-        return pa.array([_extra(h) if _says_twice(h) else None for h in handles], pa.string())
-    return pa.nulls(len(handles), pa.string())
+    if goes_beyond(handles) or goes_beyond(documents):
+        return [_extra(handle) for handle in handles]
+    seconds = (cells["filename"], cells.get("document.original_id", ()))
+    if any(map(is_sent, seconds)) or texts.count(NOTHING) < len(texts):
+        return [_extra(handle) if _says_twice(handle) else None for handle in handles]
+    return [None] * len(handles)
 
 
 def _says_twice(handle: Handle) -> bool:

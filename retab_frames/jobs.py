@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.columns import Misfit, fit, texts
+from retab_frames.columns import Misfit, first_sent, is_sent, texts
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.schemas import JobsSchema, arrow_schema
-from retab_frames.wire import NOTHING, Artifact, Lifecycle, Row, Timing, cells
+from retab_frames.wire import NOTHING, Cells, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-__all__ = ["Part", "job_columns", "null_handles"]
+__all__ = ["Known", "job_cells", "job_columns"]
 
 JOB_PATHS: dict[str, tuple[str, ...]] = {
+    "document_id": ("document_id",),
     "block_kind": ("block_kind", "block_type"),
     "status": ("status", "lifecycle.status"),
     "attempt": ("attempt",),
@@ -31,162 +31,130 @@ JOB_PATHS: dict[str, tuple[str, ...]] = {
     "created_at": ("timing.created_at", "created_at"),
     "started_at": ("timing.started_at", "started_at"),
     "completed_at": ("timing.completed_at", "completed_at"),
+    "error_message": ("error_message",),
+    "error_details": ("error_details",),
 }
 """Where each column of the jobs stands on the wire; the first that is present counts."""
 
-_NESTED: dict[str, type[msgspec.Struct]] = {
-    "lifecycle": Lifecycle,
-    "timing": Timing,
-    "artifact": Artifact,
-}
-
 _NULL = msgspec.Raw(b"null")
 
-Cells = dict[str, list[Any]]
-"""The values of rows, or of the structs in them, field by field."""
 
-
-class Part(NamedTuple):
-    """Rows of one run that follow one another, and what the run says of all of them.
+class Known(NamedTuple):
+    """What a response says of all its rows.
 
     Attributes:
-        run: The number of the run among those that are flattened together.
         workflow_id: From the call.
         experiment_id: From the call or the envelope.
         run_id: The run.
-        fetched_at: When its response arrived.
-        rows: The rows.
-        job_ids: The ids of their jobs.
+        fetched_at: When it arrived.
     """
 
-    run: int
     workflow_id: str | None
     experiment_id: str | None
     run_id: str | None
     fetched_at: datetime | None
-    rows: list[Row]
-    job_ids: list[str]
+
+
+def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misfit]]:
+    """Return what the rows hold of the jobs, and the errors that are not text."""
+    messages, details, odd = _errors(rows)
+    cells = {
+        "job_id": job_ids,
+        "document_id": [row.document_id for row in rows],
+        "experiment_id": [row.experiment_id for row in rows],
+        "status": [row.status for row in rows],
+        "block_kind": [row.block_kind for row in rows],
+        "block_type": [row.block_type for row in rows],
+        "attempt": [row.attempt for row in rows],
+        "is_placeholder": [row.is_placeholder is True for row in rows],
+        "duration_ms": [row.duration_ms for row in rows],
+        "created_at": [row.created_at for row in rows],
+        "started_at": [row.started_at for row in rows],
+        "completed_at": [row.completed_at for row in rows],
+        "error_message": messages,
+        "error_details": details,
+    }
+    if is_sent(artifacts := [row.artifact for row in rows]):
+        cells["artifact.operation"] = [one.operation if one else None for one in artifacts]
+        cells["artifact.id"] = [one.id if one else None for one in artifacts]
+    if is_sent(lifecycles := [row.lifecycle for row in rows]):
+        cells["lifecycle.status"] = [one.status if one else None for one in lifecycles]
+    if is_sent(timings := [row.timing for row in rows]):
+        cells["timing.duration_ms"] = [one.duration_ms if one else None for one in timings]
+        cells["timing.created_at"] = [one.created_at if one else None for one in timings]
+        cells["timing.started_at"] = [one.started_at if one else None for one in timings]
+        cells["timing.completed_at"] = [one.completed_at if one else None for one in timings]
+    return cells, odd
 
 
 def job_columns(
-    rows: list[Row], parts: Sequence[Part]
+    cells: Cells, known: Sequence[tuple[Known, int]]
 ) -> tuple[dict[str, pa.Array], list[tuple[str, Misfit]]]:
     """Return the columns of the jobs, by name, and the cells that did not fit.
 
     Args:
-        rows: The rows of the parts.
-        parts: What they are parts of.
+        cells: What the rows hold.
+        known: What the responses say of the rows, and of how many; in the order of the rows.
 
     Raises:
         MalformedResponseError: If neither a row nor its response names the experiment.
     """
     schema = arrow_schema(JobsSchema)
-    lengths = [len(part.rows) for part in parts]
+    lengths = [length for _, length in known]
 
-    def of_part(name: str) -> pa.Array:
-        values = pa.array([getattr(part, name) for part in parts], schema.field(name).type)
-        return values.take(pa.array(np.repeat(np.arange(len(parts)), lengths)))
+    def of_response(name: str) -> pa.Array:
+        values = pa.array([getattr(one, name) for one, _ in known], schema.field(name).type)
+        return values.take(pa.array(np.repeat(np.arange(len(known)), lengths)))
 
-    row = cells(rows, Row)
-    messages, details, odd = _errors(row)
-    misfits = [("error", misfit) for misfit in odd]
     columns = {
-        "workflow_id": of_part("workflow_id"),
-        "experiment_id": _experiment_ids(row, of_part("experiment_id")),
-        "run_id": of_part("run_id"),
-        "job_id": texts([*chain.from_iterable(part.job_ids for part in parts)]).array,
-        "document_id": texts(row["document_id"]).array,
-        "is_placeholder": pa.array([one is True for one in row["is_placeholder"]], pa.bool_()),
-        "error_message": messages,
-        "error_details": details,
-        "fetched_at": of_part("fetched_at"),
+        "workflow_id": of_response("workflow_id"),
+        "experiment_id": _experiment_ids(cells, of_response("experiment_id")),
+        "run_id": of_response("run_id"),
+        "job_id": texts(cells["job_id"]).array,
+        "is_placeholder": pa.array(cells["is_placeholder"], pa.bool_()),
+        "fetched_at": of_response("fetched_at"),
     }
-    inner: dict[str, Cells] = {"": row}
+    misfits: list[tuple[str, Misfit]] = []
     for name, paths in JOB_PATHS.items():
-        columns[name], odd_cells = _first(paths, schema.field(name).type, inner)
-        misfits += odd_cells
+        columns[name], odd = first_sent(paths, schema.field(name).type, cells, sum(lengths))
+        misfits += odd
     return columns, misfits
 
 
-def _first(
-    paths: tuple[str, ...], kind: pa.DataType, inner: dict[str, Cells]
-) -> tuple[pa.Array, list[tuple[str, Misfit]]]:
-    """Return the first value that is present of each row, and those that did not fit.
-
-    Args:
-        paths: Where it may be.
-        kind: The type of the column.
-        inner: The values of the rows, and of each struct in them that was looked at so far.
-    """
-    options: list[pa.Array] = []
-    misfits: list[tuple[str, Misfit]] = []
-    for path in paths:
-        parent, _, name = path.rpartition(".")
-        if parent not in inner:
-            structs = inner[""][parent]
-            inner[parent] = cells(structs, _NESTED[parent]) if _is_sent(structs) else {}
-        values = inner[parent].get(name)
-        if values is not None and _is_sent(values):
-            column = fit(values, kind, least=0)
-            options.append(column.array)
-            misfits += [(path, misfit) for misfit in column.misfits]
-    if not options:
-        return pa.nulls(len(inner[""]["id"]), kind), []
-    return options[0] if len(options) == 1 else pc.coalesce(*options), misfits
-
-
-def _is_sent(values: list[Any]) -> bool:
-    return values.count(None) < len(values)
-
-
-def _experiment_ids(row: Cells, known: pa.Array) -> pa.Array:
-    ids = pc.coalesce(texts([one or None for one in row["experiment_id"]]).array, known)
+def _experiment_ids(cells: Cells, known: pa.Array) -> pa.Array:
+    values = cells["experiment_id"]
+    if set(values) == {*known.unique().to_pylist()} and len(set(values)) == 1 and values[0]:
+        return known
+    ids = pc.coalesce(texts([one or None for one in values]).array, known)
     if ids.null_count:
         n = ids.is_null().index(pa.scalar(value=True)).as_py()
         raise MalformedResponseError(
-            f"row {shown(row['id'][n])} names no experiment, and neither does the response",
+            f"row {shown(cells['job_id'][n])} names no experiment, and neither does the response",
             where="$.experiment_id",
         )
     return ids
 
 
-def _errors(row: Cells) -> tuple[pa.Array, pa.Array, list[Misfit]]:
+def _errors(rows: Sequence[Row]) -> tuple[list[str | None], list[str | None], list[Misfit]]:
     """Return messages and details: `error` first, then the lifecycle's message or reason.
 
     An `error` that is not text is kept as the details, unless the lifecycle has some.
     """
     odd: list[Misfit] = []
-    errors, lives = row["error"], row["lifecycle"]
-    messages: list[str | None] = [None] * len(errors)
-    details: list[str | None] = [None] * len(errors)
-    for n, life in enumerate(lives if _is_sent(lives) else ()):
-        if life is not None:
-            messages[n] = life.message or life.reason
-            details[n] = _text(life.details)
+    messages: list[str | None] = [None] * len(rows)
+    details: list[str | None] = [None] * len(rows)
+    for n, life in [(n, row.lifecycle) for n, row in enumerate(rows) if row.lifecycle]:
+        messages[n] = life.message or life.reason
+        details[n] = _text(life.details)
+    errors = [row.error for row in rows]
     for n in [n for n, error in enumerate(errors) if error is not NOTHING and error != _NULL]:
-        text = _text(errors[n])
-        if text is not None:
-            messages[n] = _message(text) or messages[n]
-            if not text.startswith('"'):
-                action = "kept in error_details" if details[n] is None else "kept in raw"
-                odd.append(Misfit(n, "an error that is not text", shown(text, 200), action))
-                details[n] = details[n] or text
-    return pa.array(messages, pa.string()), pa.array(details, pa.string()), odd
-
-
-def null_handles(rows: list[Row]) -> list[tuple[str, Misfit]]:
-    """Tell of a null in place of the handles; handles that were not sent are UNSET."""
-    sides = {
-        "handle_inputs": [row.handle_inputs for row in rows],
-        "handle_outputs": [row.handle_outputs for row in rows],
-    }
-    return [
-        (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
-        for side, values in sides.items()
-        if None in values
-        for n, value in enumerate(values)
-        if value is None
-    ]
+        text = bytes(errors[n]).decode()
+        messages[n] = _message(text) or messages[n]
+        if not text.startswith('"'):
+            action = "kept in error_details" if details[n] is None else "kept in raw"
+            odd.append(Misfit(n, "an error that is not text", shown(text, 200), action))
+            details[n] = details[n] or text
+    return messages, details, odd
 
 
 def _message(error: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from retab_frames import wire
+from retab_frames import responses, wire
 from retab_frames.errors import PaginationError, shown
 from retab_frames.records import expected_jobs
 
@@ -26,7 +26,7 @@ class _Identified(msgspec.Struct):
     id: msgspec.Raw = wire.NOTHING
 
 
-Page = TypeVar("Page", wire.Payload, wire.Listing)
+Page = TypeVar("Page", responses.Payload, responses.Listing)
 
 MOST_PAGES = 100_000
 MOST_EMPTY_PAGES = 3
@@ -64,7 +64,7 @@ def follow(
         cursors.add(after)
 
 
-def check_count(payloads: Sequence[wire.Payload], record: Record, run_id: str) -> None:
+def check_count(payloads: Sequence[responses.Payload], record: Record, run_id: str) -> None:
     """Compare the rows with the record of a run that has ended.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.rows import Oddity, RowReader
-from retab_frames.wire import Payload, Row
+from retab_frames.wire import Row, array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from retab_frames.responses import Payload
+
 __all__ = [
-    "CHUNK",
-    "LONG_CHUNK",
     "DecodedRun",
     "NotPlainError",
     "RunPayloads",
@@ -33,14 +33,8 @@ __all__ = [
 
 Item = TypeVar("Item")
 
-CHUNK = 2_048
-"""How many jobs of short runs become columns together; more would leave the processor's caches."""
-
-LONG_CHUNK = 4
-"""How many times as many jobs of a long run do: smaller columns leave memory in shreds."""
-
-_PIECE = 512
-"""How many rows are decoded together where there are many: their memory is used again and again."""
+_PART_ROWS = 2_048
+"""How many rows that were decoded together are handed on together."""
 
 _BATCH_BYTES = 4_000_000
 _BATCH_RUNS = 64
@@ -52,7 +46,7 @@ Piece = tuple[list[Row], list[str]]
 
 
 class NotPlainError(Exception):
-    """Rows must be seen together: one came twice, has no id, or is of another run."""
+    """Rows must be seen together: one came twice, has no id, is of another run, or is no JSON."""
 
 
 class RunPayloads(NamedTuple):
@@ -76,13 +70,17 @@ class RunPayloads(NamedTuple):
 
     @property
     def texts(self) -> list[msgspec.Raw]:
-        """The JSON texts of the rows, as they came."""
+        """The JSON texts of the rows, as they came.
+
+        Raises:
+            MalformedResponseError: If a response is not JSON.
+        """
         return [*chain.from_iterable(payload.rows for payload in self.payloads)]
 
     @property
     def size(self) -> int:
         """The bytes of the rows."""
-        return sum(map(len, self.texts))
+        return sum(len(payload.array) for payload in self.payloads)
 
 
 class DecodedRun(NamedTuple):
@@ -107,17 +105,18 @@ def decode(source: RunPayloads) -> DecodedRun:
             an id twice with different content, a row of another run.
     """
     reader = RowReader()
-    rows = reader.read(source.texts)
+    rows = reader.read(array(source.texts))
     ids = [row.id for row in rows]
     distinct = set(ids)
-    if len(distinct) != len(ids):
+    plain = len(distinct) == len(ids) and "" not in distinct
+    if not plain:
         rows = [rows[n] for n in _once(rows, source)]
     run_id = _run_id(rows, source, reader)
-    if len(distinct) != len(ids) or "" in distinct:
+    if not plain:
         ids = _job_ids(rows)
     reader.count(rows)
-    starts = range(0, len(rows), CHUNK)
-    pieces = ((rows[at : at + CHUNK], ids[at : at + CHUNK]) for at in starts)
+    starts = range(0, len(rows), _PART_ROWS)
+    pieces = ((rows[at : at + _PART_ROWS], ids[at : at + _PART_ROWS]) for at in starts)
     return DecodedRun(run_id, pieces, reader)
 
 
@@ -127,8 +126,8 @@ def decode_in_turn(source: RunPayloads) -> DecodedRun:
     Few are held at once, and most runs can be read so; the pieces raise where one cannot.
 
     Raises:
-        NotPlainError: If `decode` must see all the rows; what was taken so far is void.
-        MalformedResponseError: If a row is not an object, or has no id.
+        NotPlainError: If `decode` must see all the rows; what was taken so far is void. Of a run
+            that is one piece nothing is taken then.
     """
     reader = RowReader()
     return DecodedRun(source.run_id, _pieces(source, reader), reader)
@@ -164,7 +163,7 @@ def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator
 
 def kept_rows(source: RunPayloads) -> list[int]:
     """Return which of all the rows that came are jobs, where some came twice."""
-    return _once(RowReader().read(source.texts), source)
+    return _once(RowReader().read(array(source.texts)), source)
 
 
 def bodies(source: RunPayloads) -> list[bytes]:
@@ -174,25 +173,38 @@ def bodies(source: RunPayloads) -> list[bytes]:
 
 
 def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
-    texts, seen = source.texts, []
-    for at in range(0, len(texts), _PIECE):
-        rows = reader.read(texts[at : at + _PIECE], first=at)
-        ids = [row.id for row in rows]
-        if not source.run_id or not _runs(rows) <= {source.run_id} or "" in ids:
-            raise NotPlainError
-        reader.count(rows)
+    seen = []
+    for text in chain.from_iterable(payload.pieces() for payload in source.payloads):
+        rows, ids = _plain(text, source, reader)
         seen.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
         yield rows, ids
         del rows  # before the next are decoded
+    hashes = np.concatenate(seen or [np.empty(0, np.int64)])
     # two ids of one hash are read the other way, where they do no harm
-    if len(np.unique(np.concatenate(seen))) < len(texts):
+    if len(seen) > 1 and len(np.unique(hashes)) < len(hashes):
         raise NotPlainError
 
 
-def _runs(rows: list[Row]) -> set[str | None]:
-    """Return the runs that the rows name."""
+def _plain(text: bytes, source: RunPayloads, reader: RowReader) -> Piece:
+    try:
+        rows = reader.read(text)
+    except MalformedResponseError:
+        rows = None
+    # whatever is wrong, it is told of where all the rows are known
+    if rows is None or not _are_all_of(source.run_id, rows):
+        raise NotPlainError
+    ids = [row.id for row in rows]
+    distinct = set(ids)
+    if len(distinct) < len(ids) or "" in distinct:
+        raise NotPlainError
+    reader.count(rows)
+    return rows, ids
+
+
+def _are_all_of(run_id: str | None, rows: list[Row]) -> bool:
+    """Return whether a run is known, and no row names another."""
     named = {row.run_id for row in rows} | {row.experiment_run_id for row in rows}
-    return named - {None, ""}
+    return bool(run_id) and named <= {run_id, None, ""}
 
 
 def _once(rows: list[Row], source: RunPayloads) -> list[int]:
@@ -216,7 +228,7 @@ def _once(rows: list[Row], source: RunPayloads) -> list[int]:
 
 def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
     """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
-    if source.run_id and _runs(rows) <= {source.run_id}:
+    if _are_all_of(source.run_id, rows):
         return source.run_id
     own = [row.run_id or row.experiment_run_id or None for row in rows]
     run_id = source.run_id or next((run for run in own if run), None)

@@ -31,7 +31,7 @@ from retab_frames.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Oddity", "RowReader", "beyond", "goes_beyond"]
 
@@ -122,17 +122,19 @@ class RowReader:
     unlearned: Counter[tuple[str, str]] = field(default_factory=Counter)
     oddities: list[Oddity] = field(default_factory=list)
 
-    def read(self, texts: Sequence[Raw], *, first: int = 0) -> list[Row]:
-        """Return the rows; `first` is the number of the first one, for messages.
+    def read(self, rows: bytes) -> list[Row]:
+        """Return the rows of an array, given as JSON text.
 
         Raises:
-            MalformedResponseError: If a row is not an object, or has no id or document id.
+            MalformedResponseError: If it is not JSON, or if a row is not an object, or has no id
+                or document id.
         """
         try:
             try:
-                return self._decode(array(texts))
+                return self._decode(rows)
             except msgspec.ValidationError:
-                return [self._read_row(n, bytes(text)) for n, text in enumerate(texts, first)]
+                texts = msgspec.json.decode(rows, type=list[Raw])
+                return [self._read_row(n, bytes(text)) for n, text in enumerate(texts)]
         except RecursionError:
             # how deep one can decode depends on how deep the caller's stack is already
             problem = "a row is nested too deep to decode"

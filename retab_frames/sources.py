@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from retab_frames import wire
+from retab_frames import responses, wire
 from retab_frames.content import RunContent, content_of, contents_of
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.payloads import RunPayloads, in_batches
@@ -60,7 +60,7 @@ def read_contents(
             yield found
 
 
-def payloads_of(source: object) -> list[wire.Payload]:
+def payloads_of(source: object) -> list[responses.Payload]:
     """Return the payloads of one run: one for `/content`, one per page otherwise.
 
     Args:
@@ -74,17 +74,17 @@ def payloads_of(source: object) -> list[wire.Payload]:
     """
     source = _plain(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return [wire.payload(bytes(source))]
+        return [responses.payload(bytes(source))]
     if isinstance(source, PathLike):
-        return [wire.payload(Path(source).read_bytes())]
+        return [responses.payload(Path(source).read_bytes())]
     if isinstance(source, str):
-        return [wire.payload(_json_text(source))]
+        return [responses.payload(_json_text(source))]
     if isinstance(source, Mapping):
-        return [wire.payload(_encode(source))]
+        return [responses.payload(_encode(source))]
     if isinstance(source, Iterable):
         items = [_plain(item) for item in source]
         if all(isinstance(item, Mapping) and "document_id" in item for item in items):
-            return [wire.payload(_encode(items))]
+            return [responses.payload(_encode(items))]
         return [payload for item in items for payload in payloads_of(item)]
     raise TypeError(
         "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
@@ -92,7 +92,7 @@ def payloads_of(source: object) -> list[wire.Payload]:
     )
 
 
-def _in_hand(payloads: Sequence[wire.Payload], workflow_id: str | None) -> RunPayloads:
+def _in_hand(payloads: Sequence[responses.Payload], workflow_id: str | None) -> RunPayloads:
     first = payloads[0] if payloads else None
     if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
         raise MalformedResponseError("these are responses of several runs: use read_contents")
@@ -117,13 +117,13 @@ def saved_responses(folder: Path) -> Iterator[Path]:
     yield from files
 
 
-def grouped_by_run(payloads: Iterable[wire.Payload]) -> list[list[wire.Payload]]:
+def grouped_by_run(payloads: Iterable[responses.Payload]) -> list[list[responses.Payload]]:
     """Return the payloads of each run together, runs in order of first appearance.
 
     A response of `/content` is a run of its own; pages belong together if their rows are of one
     run.
     """
-    groups: dict[object, list[wire.Payload]] = {}
+    groups: dict[object, list[responses.Payload]] = {}
     for number, payload in enumerate(payloads):
         if payload.is_empty and not payload.enveloped:
             continue  # the end of a listing; it does not say of which run
@@ -132,7 +132,7 @@ def grouped_by_run(payloads: Iterable[wire.Payload]) -> list[list[wire.Payload]]
     return list(groups.values())
 
 
-def _run_of(payload: wire.Payload) -> str | None:
+def _run_of(payload: responses.Payload) -> str | None:
     rows = wire.as_json(wire.array(payload.rows), list[dict[str, Any]], "the rows")
     ids = (row.get("run_id") or row.get("experiment_run_id") for row in rows)
     return next((run_id for run_id in ids if isinstance(run_id, str)), None)

@@ -1,4 +1,4 @@
-"""What the API sends: its records as msgspec structs, recognised by their shape.
+"""What the API sends: its records as msgspec structs, and JSON text checked before it is decoded.
 
 The API has had three wire generations, and a server may mix them: jobs under `/content` (A), then
 results with `lifecycle` and `timing` objects beside flat copies (B), then flat routes with other
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -22,27 +21,27 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from retab_frames.errors import MalformedResponseError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 __all__ = [
     "NOTHING",
     "Artifact",
+    "Cells",
     "Document",
     "Handle",
     "Lifecycle",
-    "Listing",
-    "Payload",
     "Row",
     "Timing",
     "array",
     "as_json",
-    "cells",
-    "listing",
-    "payload",
-    "record",
+    "beginning",
+    "check",
 ]
 
 T = TypeVar("T")
+
+Cells = dict[str, list[Any]]
+"""What records hold, by path on the wire; a path that none of them has may be left out."""
 
 _SAFE_RECURSION_LIMIT = 3_000
 _SAFE_DEPTH = 200
@@ -123,71 +122,6 @@ class Row(Struct, forbid_unknown_fields=True, gc=False):
     completed_at: str | None = None
 
 
-class Payload(NamedTuple):
-    """One response that holds jobs.
-
-    Attributes:
-        experiment_id: From the envelope of `/content`; None for pages.
-        run_id: From the envelope of `/content`, "" if the experiment was never run; None for pages.
-        rows: The JSON text of each row, a part of the response that is not copied.
-        after: The cursor of the next page; None on the last one and for `/content`.
-        enveloped: True for `/content`, whose envelope names the run of every row.
-    """
-
-    experiment_id: str | None
-    run_id: str | None
-    rows: list[Raw]
-    after: str | None
-    enveloped: bool
-
-    @property
-    def is_empty(self) -> bool:
-        """True if there are no rows."""
-        return not self.rows
-
-
-class Listing(NamedTuple):
-    """One page of run or experiment records, as plain dicts, and the cursor of the next."""
-
-    records: list[dict[str, Any]]
-    after: str | None
-
-    @property
-    def is_empty(self) -> bool:
-        """True if there are no records."""
-        return not self.records
-
-
-class _Jobs(Struct):
-    jobs: list[Raw]
-
-
-class _ListMetadata(Struct):
-    after: str | None = None
-    has_more: Raw = NOTHING
-
-
-class _Envelope(Struct):
-    """The keys that tell one shape of response that holds jobs from another."""
-
-    content: _Jobs | None = None
-    data: list[Raw] | UnsetType = UNSET
-    list_metadata: _ListMetadata | None = None
-    experiment_id: str | None = None
-    run_id: str | None = None
-    runs: Raw = NOTHING
-    id: Raw = NOTHING
-    document_id: Raw = NOTHING
-
-
-class _Records(Struct):
-    """The keys of a listing of runs or experiments."""
-
-    data: list[dict[str, Any]] | UnsetType = UNSET
-    runs: list[dict[str, Any]] | UnsetType = UNSET
-    list_metadata: _ListMetadata | None = None
-
-
 def as_json(body: bytes | Raw, kind: type[T], what: str) -> T:
     """Decode JSON text, or raise the one error that says what came instead.
 
@@ -195,9 +129,7 @@ def as_json(body: bytes | Raw, kind: type[T], what: str) -> T:
         MalformedResponseError: If it is not UTF-8, not JSON, nested too deep, or not of the kind.
     """
     try:
-        # msgspec does not look inside text that it skips, so the whole is checked first
-        _check_text(body)
-        _guard_stack(body)
+        check(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         message, where = _located(str(error))
@@ -205,34 +137,10 @@ def as_json(body: bytes | Raw, kind: type[T], what: str) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         half = " (a lone surrogate escape is half a character)" if "escape" in str(error) else ""
         where = None
-        problem = f"{what} is not JSON: {error}{half}; it begins {shown(_head(body))!r}"
+        problem = f"{what} is not JSON: {error}{half}; it begins {shown(beginning(body))!r}"
     except RecursionError:
         where, problem = None, f"{what} is nested too deep to decode"
     raise MalformedResponseError(problem, where=where)
-
-
-def payload(body: bytes) -> Payload:
-    """Recognise a response that holds jobs, by its shape.
-
-    Raises:
-        MalformedResponseError: If it is not JSON, or holds no jobs.
-    """
-    if body.lstrip()[:1] == b"[":
-        return Payload(None, None, as_json(body, list[Raw], "the response"), None, enveloped=False)
-    envelope = as_json(body, _Envelope, "the response")
-    if envelope.content is not None:
-        rows = envelope.content.jobs
-        return Payload(envelope.experiment_id, envelope.run_id, rows, None, enveloped=True)
-    if envelope.data is not UNSET:
-        after = _next(envelope.list_metadata)
-        return Payload(None, None, envelope.data, after, enveloped=False)
-    if bytes(envelope.id) and bytes(envelope.document_id):
-        return Payload(None, None, [Raw(body)], None, enveloped=False)
-    hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
-    raise MalformedResponseError(
-        "the response holds no jobs: it has neither `content.jobs` nor `data`, "
-        f"and is not a job itself{hint}; it begins {shown(_head(body))!r}"
-    )
 
 
 def array(rows: Iterable[Raw]) -> bytes:
@@ -240,79 +148,25 @@ def array(rows: Iterable[Raw]) -> bytes:
     return b"[" + b",".join(rows) + b"]"
 
 
-def cells(structs: Sequence[Any], base: type[Struct]) -> dict[str, list[Any]]:
-    """Return the values of the structs, field by field; None stands for one with its defaults.
-
-    Args:
-        structs: Of the base, or grown from it.
-        base: Whose fields are wanted; all have defaults where a struct may be None.
-    """
-    kinds = set(map(type, structs))
-    if type(None) in kinds:
-        kinds -= {type(None)}
-        blank = kinds.pop()() if len(kinds) == 1 else base()
-        return cells([blank if one is None else one for one in structs], base)
-    names = base.__struct_fields__
-    if len(kinds) > 1:
-        return {name: [getattr(one, name) for one in structs] for name in names}
-    every = structs[0].__struct_fields__ if structs else names
-    # one pass over all that the structs hold takes half the time of one for each field
-    flat = [*chain.from_iterable(map(msgspec.structs.astuple, structs))]
-    return {name: flat[every.index(name) :: len(every)] for name in names}
-
-
-def record(body: bytes) -> dict[str, Any]:
-    """Recognise one run or experiment record.
+def check(body: bytes | Raw) -> None:
+    """Refuse what the decoder would not see, for it does not look inside text that it skips.
 
     Raises:
-        MalformedResponseError: If it is not JSON, or not one record with an id.
+        UnicodeDecodeError: If it is not UTF-8.
+        RecursionError: If it is nested deeper than the default limit of Python allows, where a
+            higher one would not stop it in time.
     """
-    return _identified([as_json(body, dict[str, Any], "the record")])[0]
+    _check_text(body)
+    _guard_stack(body)
 
 
-def listing(body: bytes) -> Listing:
-    """Recognise a page of run or experiment records: a bare array, `runs`, or `data`.
-
-    Raises:
-        MalformedResponseError: If it is not JSON, holds no records, or one has no id.
-    """
-    if body.lstrip()[:1] == b"[":
-        return Listing(_identified(as_json(body, list[dict[str, Any]], "the listing")), None)
-    found = as_json(body, _Records, "the listing")
-    for records in (found.data, found.runs):
-        if records is not UNSET:
-            return Listing(_identified(records), _next(found.list_metadata))
-    raise MalformedResponseError(f"the response holds no records; it begins {shown(_head(body))!r}")
-
-
-def _next(metadata: _ListMetadata | None) -> str | None:
-    """Return the cursor of the next page, None on the last one."""
-    if metadata is None:
-        return None
-    if not metadata.after and bytes(metadata.has_more) == b"true":
-        raise MalformedResponseError(
-            "the response says that there are more pages, and gives no cursor to ask for them",
-            where="$.list_metadata.after",
-        )
-    return metadata.after
-
-
-def _identified(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for n, one in enumerate(records):
-        if not isinstance(one.get("id"), str) or not one["id"]:
-            raise MalformedResponseError(
-                f"record {n} has no `id`: expected text, got {shown(one.get('id', 'nothing'))}",
-                where=f"$[{n}].id",
-            )
-    return records
+def beginning(body: bytes | Raw) -> str:
+    """Return how it begins, for messages."""
+    return bytes(memoryview(body)[:60]).decode(errors="backslashreplace")
 
 
 def _check_text(body: bytes | Raw) -> None:
-    """Refuse what is not UTF-8, without a copy of it.
-
-    Raises:
-        UnicodeDecodeError: If it is none.
-    """
+    """Refuse what is not UTF-8, without a copy of it."""
     ends = pa.array((0, len(body)), pa.int64()).buffers()[1]
     text = pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)])
     try:
@@ -322,13 +176,10 @@ def _check_text(body: bytes | Raw) -> None:
 
 
 def _guard_stack(body: bytes | Raw) -> None:
-    """Refuse deep nesting where Python's own limit would not stop it in time.
+    """Refuse deep nesting: the decoder recurses in C.
 
-    The decoder recurses in C. A recursion limit that someone raised lets it run into the end of
-    the stack, which no exception survives.
-
-    Raises:
-        RecursionError: If the nesting is deeper than the default limit allows.
+    A recursion limit that someone raised lets it run into the end of the stack, which no exception
+    survives.
     """
     if sys.getrecursionlimit() <= _SAFE_RECURSION_LIMIT:
         return
@@ -338,10 +189,6 @@ def _guard_stack(body: bytes | Raw) -> None:
         deepest = max(deepest, depth)
     if deepest > _SAFE_DEPTH:
         raise RecursionError
-
-
-def _head(body: bytes | Raw) -> str:
-    return bytes(memoryview(body)[:60]).decode(errors="backslashreplace")
 
 
 def _located(message: str) -> tuple[str, str]:

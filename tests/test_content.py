@@ -25,7 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
-from retab_frames import flatten, payloads
+from retab_frames import flatten, payloads, responses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -491,9 +491,10 @@ def test_many_different_handles_do_not_crowd_out_one_another() -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (payloads, flatten):
-        monkeypatch.setattr(module, "CHUNK", 8)
-    monkeypatch.setattr(payloads, "_PIECE", 3)
+    monkeypatch.setattr(responses, "_PIECE_BYTES", 500)
+    monkeypatch.setattr(payloads, "_PART_ROWS", 8)
+    monkeypatch.setattr(flatten, "_CHUNK", 16)
+    monkeypatch.setattr(flatten, "_LARGE_RUN", 2_000)
     monkeypatch.setattr(flatten, "_LARGE_PART", 0)
 
 

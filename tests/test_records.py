@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import retab_frames as rf
-from retab_frames import wire
+from retab_frames import responses
 from retab_frames.records import experiments_table, runs_table
 from retab_frames.schemas import ExperimentsSchema, RunsSchema, arrow_schema, to_frame
 
@@ -212,10 +212,10 @@ def test_record_without_an_id(record: JsonObject) -> None:
     with pytest.raises(
         rf.MalformedResponseError, match="record 1 has no `id`: expected text, got"
     ) as caught:
-        wire.listing(text)
+        responses.listing(text)
     assert caught.value.where == "$[1].id"
     with pytest.raises(rf.MalformedResponseError, match="record 0 has no `id`"):
-        wire.record(json.dumps(record).encode())
+        responses.record(json.dumps(record).encode())
 
 
 def test_records_keep_their_order() -> None:

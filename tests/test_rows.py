@@ -19,8 +19,8 @@ def read(rows: list[JsonObject]) -> tuple[list[Row], RowReader]:
     return reader.read(texts(rows)), reader
 
 
-def texts(rows: list[JsonObject]) -> list[Raw]:
-    return [Raw(encoded(row)) for row in rows]
+def texts(rows: list[JsonObject]) -> bytes:
+    return encoded(rows)
 
 
 def test_rows_that_fit_need_no_mending() -> None:
@@ -228,7 +228,7 @@ def test_unknown_field_in_the_frames(fields: JsonObject, level: str, path: str |
 @pytest.mark.parametrize("value", ["null", "1.50", "[1,  2]", '{"a":"e\u0301"}', '"\\u0000"'])
 def test_learned_value_is_exact(value: str) -> None:
     reader = RowReader()
-    [row] = reader.read([Raw(f'{{"id":"1","document_id":"d","novel":{value}}}'.encode())])
+    [row] = reader.read(f'[{{"id":"1","document_id":"d","novel":{value}}}]'.encode())
     assert {name: bytes(raw).decode() for name, raw in beyond(row).items()} == {"novel": value}
     assert beyond(row.timing) == {}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ from msgspec import Raw
 from samples import DOCUMENTED, around, content, encoded, job, page
 
 import retab_frames as rf
-from retab_frames import wire
+from retab_frames import responses, wire
 
 RICH = job(
     1,
@@ -19,7 +20,7 @@ RICH = job(
 
 
 def test_documented_content_is_recognised() -> None:
-    found = wire.payload(DOCUMENTED)
+    found = responses.payload(DOCUMENTED)
     assert (found.experiment_id, found.run_id) == ("exp_abc", "exprun_1")
     assert (found.after, found.enveloped, found.is_empty) == (None, True, False)
     assert found.rows == [Raw(DOCUMENTED[DOCUMENTED.index(b"[{") + 1 : -3])]
@@ -42,15 +43,18 @@ def test_documented_content_is_recognised() -> None:
     ],
 )
 def test_page_is_recognised(body: bytes, rows: list[bytes], after: str | None) -> None:
-    expected = wire.Payload(None, None, [*map(Raw, rows)], after, enveloped=False)
-    assert wire.payload(body) == expected
+    for read in (responses.payload, responses.checked_payload):
+        found = read(body)
+        assert (found.experiment_id, found.run_id, found.enveloped) == (None, None, False)
+        assert (found.rows, found.after) == ([*map(Raw, rows)], after)
+        assert json.loads(bytes(found.array)) == [*map(json.loads, rows)]
 
 
 @pytest.mark.parametrize(
     ("rows", "empty"), [(b"[]", True), (b"[ \n]", True), (b"[1]", False), (b"[{}]", False)]
 )
 def test_is_empty(rows: bytes, *, empty: bool) -> None:
-    assert wire.payload(b'{"data":' + rows + b"}").is_empty is empty
+    assert responses.payload(b'{"data":' + rows + b"}").is_empty is empty
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_malformed_response(body: bytes, match: str) -> None:
 
 def test_where_is_the_path() -> None:
     with pytest.raises(rf.MalformedResponseError) as caught:
-        wire.payload(b'{"content":{"jobs":null}}')
+        responses.payload(b'{"content":{"jobs":null}}')
     assert caught.value.where == "$.content.jobs"
 
 
@@ -225,8 +229,8 @@ def test_too_deep_is_refused_whatever_the_recursion_limit() -> None:
     ],
 )
 def test_listing(body: bytes, records: list[dict[str, str]], after: str | None) -> None:
-    found = wire.listing(body)
-    assert found == wire.Listing(records, after)
+    found = responses.listing(body)
+    assert found == responses.Listing(records, after)
     assert found.is_empty is (records == [])
 
 
@@ -244,4 +248,4 @@ def test_listing(body: bytes, records: list[dict[str, str]], after: str | None) 
 )
 def test_malformed_listing(body: bytes, match: str) -> None:
     with pytest.raises(rf.MalformedResponseError, match=match):
-        wire.listing(body)
+        responses.listing(body)

@@ -30,12 +30,15 @@ class Ledger:
         return item * item
 
 
-def wait_for_threads(count: int) -> int:
-    """Return how many threads there are, when they are no more than that or after a second."""
+def threads_beside(known: list[threading.Thread]) -> set[threading.Thread]:
+    """Return what threads there are beside those known, when there are none or after a second.
+
+    They are told apart, not counted: one of an earlier test may end meanwhile.
+    """
     end = time.monotonic() + 1
-    while threading.active_count() > count and time.monotonic() < end:
+    while (more := {*threading.enumerate()} - {*known}) and time.monotonic() < end:
         time.sleep(0.005)
-    return threading.active_count()
+    return more
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, 50])
@@ -129,7 +132,7 @@ def test_what_has_not_begun_is_dropped_after_an_error() -> None:
 
 
 def test_closing_early_stops() -> None:
-    threads = threading.active_count()
+    threads = threading.enumerate()
     go_on = threading.Event()
     ledger = Ledger()
 
@@ -143,14 +146,14 @@ def test_closing_early_stops() -> None:
     assert next(results) == 0
     results.close()  # type: ignore[attr-defined]
     go_on.set()
-    assert wait_for_threads(threads) <= threads  # one of an earlier test may end meanwhile
+    assert threads_beside(threads) == set()
     assert set(ledger.begun) <= {0, 1, 2}
 
 
 def test_the_threads_end_with_the_items() -> None:
-    threads = threading.active_count()
+    threads = threading.enumerate()
     assert list(in_order(abs, range(30), workers=8)) == list(range(30))
-    assert wait_for_threads(threads) <= threads  # one of an earlier test may end meanwhile
+    assert threads_beside(threads) == set()
 
 
 def test_an_error_of_the_items_is_raised() -> None:

@@ -20,7 +20,7 @@ import retab_frames as rf
 from retab_frames.content import content_of
 from retab_frames.flatten import RunPayloads
 from retab_frames.records import runs_table
-from retab_frames.wire import payload
+from retab_frames.responses import payload
 
 FRAMES = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)

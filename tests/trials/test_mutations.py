@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import retab_frames as rf
 from retab_frames.records import expected_jobs, experiments_table, runs_table
-from retab_frames.wire import listing
+from retab_frames.responses import listing
 
 from .mutants import mutant, payloads
 

@@ -1,0 +1,248 @@
+"""Responses: recognised by their shape, and cut into pieces that are decoded one after another.
+
+A large response is looked at once. What surrounds its rows is small, and is decoded by itself; the
+rows are cut where one seems to end and the next to begin. A wrong cut cannot go unseen: within a
+row the brackets of a piece do not balance, and no decoder takes it. Whoever meets such a piece
+reads the `rows` instead, which are told apart by decoding the whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from retab_frames.errors import MalformedResponseError, shown
+from retab_frames.wire import NOTHING, array, as_json, beginning, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Listing", "Payload", "checked_payload", "listing", "payload", "record"]
+
+_PIECE_BYTES = 256 * 1024
+"""How long a piece is at least; what it is decoded to stays in the caches of the processor."""
+
+_HEAD_BYTES = 4096
+"""How far into a response the rows begin at the latest; else it is decoded as a whole."""
+
+_ROWS = re.compile(rb'"(?:jobs|data)"\s*:\s*(?=\[)')
+_NO_ROWS = re.compile(rb"\[\s*\]")
+_FIRST_ROW = re.compile(rb'\[\s*\{\s*("\w+")\s*:\s*"[^"\\]*"\s*,\s*("\w+")\s*:')
+_MARK = b'"\\u0000 the rows"'
+"""Stands for the array of the rows while what surrounds it is decoded."""
+
+
+class _Jobs(Struct):
+    jobs: list[Raw]
+
+
+class _ListMetadata(Struct):
+    after: str | None = None
+    has_more: Raw = NOTHING
+
+
+class _Envelope(Struct):
+    """The keys that tell one shape of response that holds jobs from another."""
+
+    content: _Jobs | None = None
+    data: list[Raw] | UnsetType = UNSET
+    list_metadata: _ListMetadata | None = None
+    experiment_id: str | None = None
+    run_id: str | None = None
+    runs: Raw = NOTHING
+    id: Raw = NOTHING
+    document_id: Raw = NOTHING
+
+
+class _Records(Struct):
+    """The keys of a listing of runs or experiments."""
+
+    data: list[dict[str, Any]] | UnsetType = UNSET
+    runs: list[dict[str, Any]] | UnsetType = UNSET
+    list_metadata: _ListMetadata | None = None
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One response that holds jobs.
+
+    Attributes:
+        experiment_id: From the envelope of `/content`; None for pages.
+        run_id: From the envelope of `/content`, "" if the experiment was never run; None for pages.
+        after: The cursor of the next page; None on the last one and for `/content`.
+        enveloped: True for `/content`, whose envelope names the run of every row.
+        array: The JSON text of the array of the rows, a part of the response that is not copied.
+        response: The whole response, for messages.
+    """
+
+    experiment_id: str | None
+    run_id: str | None
+    after: str | None
+    enveloped: bool
+    array: memoryview
+    response: bytes = field(repr=False, compare=False)
+
+    @cached_property
+    def rows(self) -> list[Raw]:
+        """The JSON text of each row, a part of the response that is not copied.
+
+        Raises:
+            MalformedResponseError: If the response is not JSON.
+        """
+        try:
+            return msgspec.json.decode(self.array, type=list[Raw])
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        checked_payload(self.response)  # which says what is wrong, and where
+        return as_json(self.array, list[Raw], "the rows")
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there are no rows."""
+        return _NO_ROWS.fullmatch(self.array) is not None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield arrays, as JSON text, that hold all the rows together.
+
+        A row begins like the first one, with two keys in the same order. Where that is true of
+        something within a row, or the response is not JSON, there is a piece that is not JSON.
+        """
+        at, end = 1, len(self.array) - 1
+        first = _FIRST_ROW.match(self.array)
+        if first is not None:
+            keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
+            between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
+            while (cut := between.search(self.array, at + _PIECE_BYTES, end)) is not None:
+                yield b"[%b]" % self.array[at : cut.start(1)]
+                at = cut.end()
+        yield b"[%b]" % self.array[at:end]
+
+
+class Listing(NamedTuple):
+    """One page of run or experiment records, as plain dicts, and the cursor of the next."""
+
+    records: list[dict[str, Any]]
+    after: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there are no records."""
+        return not self.records
+
+
+def payload(body: bytes) -> Payload:
+    """Recognise a response that holds jobs, by its shape; its rows are checked when they are read.
+
+    Raises:
+        MalformedResponseError: If it holds no jobs, or what surrounds them is not JSON.
+    """
+    return _glance(body) or checked_payload(body)
+
+
+def checked_payload(body: bytes) -> Payload:
+    """Do the same, and refuse now what is not JSON: for a response that can be asked for again.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, or holds no jobs.
+    """
+    if body.lstrip()[:1] == b"[":
+        envelope = _Envelope(data=as_json(body, list[Raw], "the response"))
+    else:
+        envelope = as_json(body, _Envelope, "the response")
+    rows = _rows(envelope)
+    if rows is None and bytes(envelope.id) and bytes(envelope.document_id):
+        envelope, rows = _Envelope(data=[Raw(body)]), [Raw(body)]
+    if rows is None:
+        hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
+        raise MalformedResponseError(
+            "the response holds no jobs: it has neither `content.jobs` nor `data`, "
+            f"and is not a job itself{hint}; it begins {shown(beginning(body))!r}"
+        )
+    return _glance(body) or _payload(envelope, memoryview(array(rows)), body)
+
+
+def _glance(body: bytes) -> Payload | None:
+    """Recognise a response by what surrounds its rows, if that is JSON and tells.
+
+    A mark takes the place of the rows: if it comes out where rows belong, they stand there.
+    """
+    begins, end = _ROWS.search(body, 0, _HEAD_BYTES), body.rfind(b"]") + 1
+    if begins is None or end <= begins.end():
+        return None
+    head, tail = body[: begins.end()], body[end:]
+    if _MARK in head or _MARK in tail:
+        return None
+    try:
+        check(body)
+        envelope = msgspec.json.decode(b"%b[%b]%b" % (head, _MARK, tail), type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if _rows(envelope) != [Raw(_MARK)]:
+        return None
+    return _payload(envelope, memoryview(body)[begins.end() : end], body)
+
+
+def _rows(envelope: _Envelope) -> list[Raw] | None:
+    """Return the rows of a response of many, None where there is no place for them."""
+    if envelope.content is not None:
+        return envelope.content.jobs
+    return None if envelope.data is UNSET else envelope.data
+
+
+def _payload(envelope: _Envelope, rows: memoryview, body: bytes) -> Payload:
+    if envelope.content is not None:
+        return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
+    return Payload(None, None, _next(envelope.list_metadata), False, rows, body)  # noqa: FBT003
+
+
+def record(body: bytes) -> dict[str, Any]:
+    """Recognise one run or experiment record.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, or not one record with an id.
+    """
+    return _identified([as_json(body, dict[str, Any], "the record")])[0]
+
+
+def listing(body: bytes) -> Listing:
+    """Recognise a page of run or experiment records: a bare array, `runs`, or `data`.
+
+    Raises:
+        MalformedResponseError: If it is not JSON, holds no records, or one has no id.
+    """
+    if body.lstrip()[:1] == b"[":
+        return Listing(_identified(as_json(body, list[dict[str, Any]], "the listing")), None)
+    found = as_json(body, _Records, "the listing")
+    for records in (found.data, found.runs):
+        if records is not UNSET:
+            return Listing(_identified(records), _next(found.list_metadata))
+    raise MalformedResponseError(
+        f"the response holds no records; it begins {shown(beginning(body))!r}"
+    )
+
+
+def _next(metadata: _ListMetadata | None) -> str | None:
+    """Return the cursor of the next page, None on the last one."""
+    if metadata is None:
+        return None
+    if not metadata.after and bytes(metadata.has_more) == b"true":
+        raise MalformedResponseError(
+            "the response says that there are more pages, and gives no cursor to ask for them",
+            where="$.list_metadata.after",
+        )
+    return metadata.after
+
+
+def _identified(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for n, one in enumerate(records):
+        if not isinstance(one.get("id"), str) or not one["id"]:
+            raise MalformedResponseError(
+                f"record {n} has no `id`: expected text, got {shown(one.get('id', 'nothing'))}",
+                where=f"$[{n}].id",
+            )
+    return records
