@@ -1,8 +1,8 @@
 """Python values -> Arrow columns; a value that does not fit is null, and a `Misfit` tells of it.
 
 Every function takes one value per row, None where there is none, and returns a column of the same
-length. The quick way is tried on the whole column; only where Arrow refuses it is each value looked
-at by itself.
+length; what is an Arrow array already is taken as it is. The quick way is tried on the whole
+column; only where Arrow refuses it is each value looked at by itself.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "flags",
     "is_sent",
     "json_texts",
+    "listed",
     "reals",
     "texts",
     "times",
@@ -67,7 +68,7 @@ class Column(NamedTuple):
 def texts(values: Sequence[Any]) -> Column:
     """Return text; anything but text is a misfit."""
     try:
-        return Column(pa.array(values, pa.string()), [])
+        return Column(_array(values, pa.string()), [])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return _each(values, pa.string(), _text)
 
@@ -85,7 +86,7 @@ def json_texts(values: Sequence[Raw]) -> pa.Array:
 def flags(values: Sequence[Any]) -> Column:
     """Return booleans; anything but true and false is a misfit."""
     try:
-        return Column(pa.array(values, pa.bool_()), [])
+        return Column(_array(values, pa.bool_()), [])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return _each(values, pa.bool_(), _flag)
 
@@ -102,7 +103,7 @@ def wholes(values: Sequence[Any], *, least: int | None = None) -> Column:
     64 bits, or not a number at all becomes null.
     """
     try:
-        array = pa.array(values)
+        array = _array(values, None)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         array = None
     # pa.array(values, pa.int64()) would cut fractions off in silence, hence the look at the type
@@ -121,10 +122,14 @@ def times(values: Sequence[Any]) -> Column:
     told of; what is no time at all becomes null.
     """
     try:
-        array = pc.cast(pa.array(values, pa.string()), TIME)
+        array = pc.cast(_array(values, pa.string()), TIME)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return _each(values, TIME, _time)
     return Column(array, []) if _in_calendar(array) else _each(values, TIME, _time)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType | None) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 _Fitted = tuple[Any, str | None, str | None]
@@ -136,7 +141,7 @@ _LOST = "null, kept in raw"
 def _each(values: Sequence[Any], kind: pa.DataType, one: Callable[[Any], _Fitted]) -> Column:
     kept: list[Any] = []
     misfits: list[Misfit] = []
-    for index, value in enumerate(values):
+    for index, value in enumerate(listed(values)):
         if value is None:
             kept.append(None)
             continue
@@ -246,6 +251,14 @@ def first_sent(
     return options[0] if len(options) == 1 else pc.coalesce(*options), misfits
 
 
+def listed(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values one by one."""
+    each: Sequence[Any] = values.to_pylist() if isinstance(values, pa.Array) else values
+    return each
+
+
 def is_sent(values: Sequence[Any]) -> bool:
     """Return whether any of the values is not None."""
+    if isinstance(values, pa.Array):
+        return bool(values.null_count < len(values))
     return len(values) > 0 and (values[0] is not None or values.count(None) < len(values))

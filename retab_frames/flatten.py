@@ -6,7 +6,7 @@ many rows become columns chunk by chunk, so that they are not held twice.
 
 from __future__ import annotations
 
-from itertools import accumulate, chain, islice, repeat
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,15 +15,12 @@ import pyarrow as pa
 from retab_frames.handles import (
     MOST_WIDE,
     Fields,
-    HandleCells,
     Indices,
     LongHandles,
     explode,
     fields_by_run,
     filenames,
-    handle_cells,
     long_handles,
-    null_handles,
     united,
 )
 from retab_frames.issues import (
@@ -37,8 +34,9 @@ from retab_frames.issues import (
     of_types,
     of_values,
 )
-from retab_frames.jobs import Known, job_cells, job_columns
+from retab_frames.jobs import Known, job_columns
 from retab_frames.payloads import (
+    LARGE,
     NotPlainError,
     RunPayloads,
     bodies,
@@ -46,14 +44,14 @@ from retab_frames.payloads import (
     decode_in_turn,
     kept_rows,
 )
+from retab_frames.pieces import SIDES, Piece, joined, piece_of
 from retab_frames.schemas import HandlesSchema, IssuesSchema, JobsSchema, RawSchema, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from retab_frames.columns import Misfit
-    from retab_frames.payloads import DecodedRun, Piece
-    from retab_frames.wire import Cells
+    from retab_frames.payloads import DecodedRun
 
 __all__ = [
     "Batch",
@@ -66,13 +64,8 @@ __all__ = [
     "raw_table",
 ]
 
-SIDES = ("handle_inputs", "handle_outputs")
-
 _CHUNK = 2_048
 """How many jobs become columns together; more would leave the processor's caches."""
-
-_LARGE_RUN = 250_000
-"""The bytes of a run from which on it becomes columns by itself."""
 
 _LARGE_PART = 50_000
 """The bytes of a part from which on a column stays in parts; joined, it would be there twice."""
@@ -147,26 +140,17 @@ class _Chunk(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What some rows of one run hold, by path on the wire.
+    """A piece of a run.
 
     Attributes:
         run: The number of the run among those that are flattened together.
         known: What its response says of all the rows.
-        jobs: What the rows hold of the jobs.
-        handles: What their handles hold: the inputs, the outputs.
-        misfits: The cells that did not fit.
+        piece: What the rows hold.
     """
 
     run: int
     known: Known
-    jobs: Cells
-    handles: tuple[HandleCells, HandleCells]
-    misfits: list[tuple[str, Misfit]]
-
-    @property
-    def size(self) -> int:
-        """How many jobs there are."""
-        return len(self.jobs["job_id"])
+    piece: Piece
 
 
 class Flattener:
@@ -185,7 +169,7 @@ class Flattener:
             MalformedResponseError: If a row contradicts the contract of the API: not an object, no
                 id, an id twice with different content, a row of another run.
         """
-        if source.size > _LARGE_RUN:
+        if source.size > LARGE:
             self._settle()
         chunks, waiting = len(self._chunks), len(self._waiting)
         try:
@@ -199,7 +183,7 @@ class Flattener:
     def _take(self, source: RunPayloads, decoded: DecodedRun, *, alone: bool) -> None:
         known = Known(source.workflow_id, source.experiment_id, decoded.run_id, source.fetched_at)
         for piece in decoded.pieces:
-            self._waiting.append(_part(len(self._run_ids), known, piece))
+            self._waiting.append(_Part(len(self._run_ids), known, piece))
             del piece  # that it is gone when the next one is decoded
             if alone:
                 self._settle(_CHUNK)
@@ -215,7 +199,7 @@ class Flattener:
         """
         self._settle()
         if not self._chunks:
-            self._chunks.append(_chunk([_part(0, Known(None, None, None, None), ([], []))]))
+            self._chunks.append(_chunk([_Part(0, Known(None, None, None, None), piece_of([], []))]))
         chunks = self._chunks
         run = np.concatenate([chunk.run for chunk in chunks])
         owners = [
@@ -283,60 +267,19 @@ class Flattener:
 
     def _settle(self, least: int = 0) -> None:
         """Make columns of the jobs that wait, if there are so many."""
-        if self._waiting and sum(part.size for part in self._waiting) >= least:
+        if self._waiting and sum(part.piece.size for part in self._waiting) >= least:
             parts, self._waiting = self._waiting, []
             self._chunks.append(_chunk(parts))
 
 
-def _part(run: int, known: Known, piece: Piece) -> _Part:
-    """Take from the rows what the columns need; the rows themselves are let go."""
-    rows, ids = piece
-    jobs, errors = job_cells(rows, ids)
-    sides = [row.handle_inputs for row in rows], [row.handle_outputs for row in rows]
-    handles = tuple(map(handle_cells, sides))
-    misfits = [("error", misfit) for misfit in errors]
-    for name, side, found in zip(SIDES, sides, handles, strict=True):
-        if 0 in found.counts:
-            misfits += null_handles(name, side)
-    return _Part(run, known, jobs, handles, misfits)
-
-
 def _chunk(parts: list[_Part]) -> _Chunk:
     """Make columns of some parts together."""
-    sizes = [part.size for part in parts]
-    known = [(part.known, part.size) for part in parts]
-    columns, misfits = job_columns(_joined_cells([part.jobs for part in parts], sizes), known)
-    inputs, outputs = (
-        long_handles(_joined_handles([part.handles[side] for part in parts]), columns)
-        for side in (0, 1)
-    )
-    columns["filename"] = filenames(inputs, sum(sizes))
-    starts = accumulate(sizes, initial=0)
-    told = [
-        (name, misfit._replace(row=misfit.row + start))
-        for part, start in zip(parts, starts, strict=False)
-        for name, misfit in part.misfits
-    ]
-    run = np.repeat([part.run for part in parts], sizes)
-    return _Chunk(columns, told + misfits, (inputs, outputs), run)
-
-
-def _joined_handles(found: list[HandleCells]) -> HandleCells:
-    counts = [count for one in found for count in one.counts]
-    return HandleCells(
-        counts, _joined_cells([one.cells for one in found], [sum(one.counts) for one in found])
-    )
-
-
-def _joined_cells(parts: list[Cells], sizes: list[int]) -> Cells:
-    """Return the values one after another, None where a part has none of a path."""
-    if len(parts) == 1:
-        return parts[0]
-    whole: Cells = {name: [] for name in dict.fromkeys(chain.from_iterable(parts))}
-    for part, size in zip(parts, sizes, strict=True):
-        for name, values in whole.items():
-            values.extend(part.get(name) or repeat(None, size))
-    return whole
+    piece = joined([part.piece for part in parts])
+    columns, misfits = job_columns(piece.jobs, [(part.known, part.piece.size) for part in parts])
+    inputs, outputs = (long_handles(found, columns) for found in piece.handles)
+    columns["filename"] = filenames(inputs, piece.size)
+    run = np.repeat([part.run for part in parts], [part.piece.size for part in parts])
+    return _Chunk(columns, piece.misfits + misfits, (inputs, outputs), run)
 
 
 def flatten(runs: Iterable[RunPayloads]) -> Tables:

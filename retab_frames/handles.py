@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UNSET
 
 from retab_frames.columns import Misfit, first_sent, is_sent, json_texts
 from retab_frames.rows import beyond, goes_beyond
@@ -67,7 +68,7 @@ class HandleCells(NamedTuple):
         cells: What they hold, in the order of the jobs and of the handles within each.
     """
 
-    counts: list[int]
+    counts: Sequence[int]
     cells: Cells
 
 
@@ -87,10 +88,10 @@ class LongHandles(NamedTuple):
 
 def handle_cells(sides: Sequence[Side]) -> HandleCells:
     """Return what the handles of one side hold, in the order of the jobs and of their handles."""
-    counts = [len(side) if side else 0 for side in sides]
+    if sides.count(UNSET) == len(sides):
+        return HandleCells([0] * len(sides), {})
     present = [side for side in sides if side]
-    if not present:
-        return HandleCells(counts, {})
+    counts = [*map(len, present if len(present) == len(sides) else (side or () for side in sides))]
     handles = [handle for side in present for handle in side.values()]
     documents = [handle.document for handle in handles]
     data, texts = [handle.data for handle in handles], [handle.text for handle in handles]
@@ -122,6 +123,8 @@ def handle_cells(sides: Sequence[Side]) -> HandleCells:
 
 def null_handles(side: str, handles: Sequence[Side]) -> list[tuple[str, Misfit]]:
     """Tell of a null in place of the handles; handles that were not sent are UNSET."""
+    if all(handles) or handles.count(UNSET) == len(handles):
+        return []
     return [
         (side, Misfit(n, "null, expected an object", "null", "kept as no handles"))
         for n, one in enumerate(handles)

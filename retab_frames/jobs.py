@@ -55,7 +55,7 @@ class Known(NamedTuple):
     fetched_at: datetime | None
 
 
-def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misfit]]:
+def job_cells(rows: Sequence[Row], job_ids: Sequence[str]) -> tuple[Cells, list[Misfit]]:
     """Return what the rows hold of the jobs, and the errors that are not text."""
     messages, details, odd = _errors(rows)
     cells = {
@@ -66,7 +66,7 @@ def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misf
         "block_kind": [row.block_kind for row in rows],
         "block_type": [row.block_type for row in rows],
         "attempt": [row.attempt for row in rows],
-        "is_placeholder": [row.is_placeholder is True for row in rows],
+        "is_placeholder": [row.is_placeholder for row in rows],
         "duration_ms": [row.duration_ms for row in rows],
         "created_at": [row.created_at for row in rows],
         "started_at": [row.started_at for row in rows],
@@ -101,31 +101,38 @@ def job_columns(
     """
     schema = arrow_schema(JobsSchema)
     lengths = [length for _, length in known]
+    rows = sum(lengths)
 
     def of_response(name: str) -> pa.Array:
         values = pa.array([getattr(one, name) for one, _ in known], schema.field(name).type)
+        if len(known) == 1:
+            return pa.repeat(values[0], rows)
         return values.take(pa.array(np.repeat(np.arange(len(known)), lengths)))
 
+    placeholders, _ = first_sent(("is_placeholder",), pa.bool_(), cells, rows)
     columns = {
         "workflow_id": of_response("workflow_id"),
         "experiment_id": _experiment_ids(cells, of_response("experiment_id")),
         "run_id": of_response("run_id"),
         "job_id": texts(cells["job_id"]).array,
-        "is_placeholder": pa.array(cells["is_placeholder"], pa.bool_()),
+        "is_placeholder": pc.fill_null(placeholders, fill_value=False),
         "fetched_at": of_response("fetched_at"),
     }
     misfits: list[tuple[str, Misfit]] = []
     for name, paths in JOB_PATHS.items():
-        columns[name], odd = first_sent(paths, schema.field(name).type, cells, sum(lengths))
+        columns[name], odd = first_sent(paths, schema.field(name).type, cells, rows)
         misfits += odd
     return columns, misfits
 
 
 def _experiment_ids(cells: Cells, known: pa.Array) -> pa.Array:
-    values = cells["experiment_id"]
-    if set(values) == {*known.unique().to_pylist()} and len(set(values)) == 1 and values[0]:
-        return known
-    ids = pc.coalesce(texts([one or None for one in values]).array, known)
+    if "experiment_id" not in cells:
+        ids = known
+    else:
+        ids = texts(cells["experiment_id"]).array
+        if {None, ""} & {*ids.unique().to_pylist()}:
+            ids = pc.if_else(pc.equal(ids, ""), pa.scalar(None, pa.string()), ids)
+            ids = pc.coalesce(ids, known)
     if ids.null_count:
         n = ids.is_null().index(pa.scalar(value=True)).as_py()
         raise MalformedResponseError(
@@ -143,12 +150,11 @@ def _errors(rows: Sequence[Row]) -> tuple[list[str | None], list[str | None], li
     odd: list[Misfit] = []
     messages: list[str | None] = [None] * len(rows)
     details: list[str | None] = [None] * len(rows)
-    for n, life in [(n, row.lifecycle) for n, row in enumerate(rows) if row.lifecycle]:
-        messages[n] = life.message or life.reason
-        details[n] = _text(life.details)
-    errors = [row.error for row in rows]
-    for n in [n for n, error in enumerate(errors) if error is not NOTHING and error != _NULL]:
-        text = bytes(errors[n]).decode()
+    if is_sent(lifecycles := [row.lifecycle for row in rows]):
+        messages = [(one.message or one.reason) if one else None for one in lifecycles]
+        details = [_text(one.details) if one else None for one in lifecycles]
+    errors = [(n, row.error) for n, row in enumerate(rows) if row.error is not NOTHING]
+    for n, text in [(n, bytes(error).decode()) for n, error in errors if error != _NULL]:
         messages[n] = _message(text) or messages[n]
         if not text.startswith('"'):
             action = "kept in error_details" if details[n] is None else "kept in raw"

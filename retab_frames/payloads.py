@@ -6,11 +6,17 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from retab_frames.columns import texts
 from retab_frames.errors import MalformedResponseError, shown
+from retab_frames.pieces import Piece, piece_of
+from retab_frames.plain import PlainReader
+from retab_frames.responses import pieces
 from retab_frames.rows import Oddity, RowReader
 from retab_frames.wire import Row, array
+from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from retab_frames.responses import Payload
 
 __all__ = [
+    "LARGE",
     "DecodedRun",
     "NotPlainError",
     "RunPayloads",
@@ -33,16 +40,23 @@ __all__ = [
 
 Item = TypeVar("Item")
 
-_PART_ROWS = 2_048
+LARGE = 256 * 1024
+"""The bytes of rows from which on Arrow's reader is tried."""
+
+_PIECE_BYTES = 512 * 1024
+_PLAIN_BYTES = 2048 * 1024
+"""How long a piece is at least: what it is decoded to stays in the caches of the processor."""
+
+_PART_ROWS = 1_024
 """How many rows that were decoded together are handed on together."""
+
+_WORKERS = 2
+"""How many threads decode ahead."""
 
 _BATCH_BYTES = 4_000_000
 _BATCH_RUNS = 64
 _WAIT_S = 0.25
 """How many bytes or runs are flattened together, and how long the first may wait for the last."""
-
-Piece = tuple[list[Row], list[str]]
-"""Rows that follow one another, and the ids of their jobs."""
 
 
 class NotPlainError(Exception):
@@ -116,8 +130,8 @@ def decode(source: RunPayloads) -> DecodedRun:
         ids = _job_ids(rows)
     reader.count(rows)
     starts = range(0, len(rows), _PART_ROWS)
-    pieces = ((rows[at : at + _PART_ROWS], ids[at : at + _PART_ROWS]) for at in starts)
-    return DecodedRun(run_id, pieces, reader)
+    parts = (piece_of(rows[at : at + _PART_ROWS], ids[at : at + _PART_ROWS]) for at in starts)
+    return DecodedRun(run_id, parts, reader)
 
 
 def decode_in_turn(source: RunPayloads) -> DecodedRun:
@@ -173,37 +187,54 @@ def bodies(source: RunPayloads) -> list[bytes]:
 
 
 def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
-    seen = []
-    for text in chain.from_iterable(payload.pieces() for payload in source.payloads):
-        rows, ids = _plain(text, source, reader)
-        seen.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
-        yield rows, ids
-        del rows  # before the next are decoded
-    hashes = np.concatenate(seen or [np.empty(0, np.int64)])
-    # two ids of one hash are read the other way, where they do no harm
-    if len(seen) > 1 and len(np.unique(hashes)) < len(hashes):
-        raise NotPlainError
+    ids = []
+    is_one_piece = len(source.payloads) == 1 and source.size <= LARGE
+    for piece in chain.from_iterable(_read(payload, reader) for payload in source.payloads):
+        if not _is_one_run(source.run_id, piece.runs):
+            raise NotPlainError
+        if not is_one_piece:  # else its ids were looked at
+            ids.append(texts(piece.jobs["job_id"]).array)
+        yield piece
+        del piece  # before the next one is decoded
+    if ids:
+        every = pa.chunked_array(ids)
+        if pc.count_distinct(every).as_py() < len(every) or pc.index(every, "").as_py() >= 0:
+            raise NotPlainError
 
 
-def _plain(text: bytes, source: RunPayloads, reader: RowReader) -> Piece:
-    try:
-        rows = reader.read(text)
-    except MalformedResponseError:
-        rows = None
-    # whatever is wrong, it is told of where all the rows are known
-    if rows is None or not _are_all_of(source.run_id, rows):
-        raise NotPlainError
-    ids = [row.id for row in rows]
-    distinct = set(ids)
-    if len(distinct) < len(ids) or "" in distinct:
-        raise NotPlainError
-    reader.count(rows)
-    return rows, ids
+def _read(payload: Payload, reader: RowReader) -> Iterator[Piece]:
+    """Yield the rows of a response: by Arrow's reader where they are many and it takes them."""
+    plain = PlainReader.of_first(payload.array) if len(payload.array) > LARGE else None
+    if plain is None:
+        yield from _decoded(payload.array, reader)
+        return
+    large = pieces(payload.array, _PLAIN_BYTES)
+    for text, piece in in_order(lambda text: (text, plain.read(text)), large, workers=_WORKERS):
+        if piece is not None:
+            yield piece
+        else:
+            yield from _decoded(text, reader)
 
 
-def _are_all_of(run_id: str | None, rows: list[Row]) -> bool:
-    """Return whether a run is known, and no row names another."""
-    named = {row.run_id for row in rows} | {row.experiment_run_id for row in rows}
+def _decoded(array: bytes | memoryview, reader: RowReader) -> Iterator[Piece]:
+    for text in pieces(array, _PIECE_BYTES):
+        try:
+            rows = reader.read(text)
+        except MalformedResponseError:
+            rows = None
+        if rows is None:
+            raise NotPlainError  # whatever is wrong, it is told of where all the rows are known
+        ids = [row.id for row in rows]
+        distinct = set(ids)
+        if len(distinct) < len(ids) or "" in distinct:
+            raise NotPlainError
+        reader.count(rows)
+        yield piece_of(rows, ids)
+        del rows
+
+
+def _is_one_run(run_id: str | None, named: set[str | None]) -> bool:
+    """Return whether the run is known, and is the only one that is named."""
     return bool(run_id) and named <= {run_id, None, ""}
 
 
@@ -228,7 +259,8 @@ def _once(rows: list[Row], source: RunPayloads) -> list[int]:
 
 def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
     """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
-    if _are_all_of(source.run_id, rows):
+    named = {row.run_id for row in rows} | {row.experiment_run_id for row in rows}
+    if _is_one_run(source.run_id, named):
         return source.run_id
     own = [row.run_id or row.experiment_run_id or None for row in rows]
     run_id = source.run_id or next((run for run in own if run), None)

@@ -22,10 +22,7 @@ from retab_frames.wire import NOTHING, array, as_json, beginning, check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Listing", "Payload", "checked_payload", "listing", "payload", "record"]
-
-_PIECE_BYTES = 256 * 1024
-"""How long a piece is at least; what it is decoded to stays in the caches of the processor."""
+__all__ = ["Listing", "Payload", "checked_payload", "listing", "payload", "pieces", "record"]
 
 _HEAD_BYTES = 4096
 """How far into a response the rows begin at the latest; else it is decoded as a whole."""
@@ -106,22 +103,6 @@ class Payload:
         """True if there are no rows."""
         return _NO_ROWS.fullmatch(self.array) is not None
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield arrays, as JSON text, that hold all the rows together.
-
-        A row begins like the first one, with two keys in the same order. Where that is true of
-        something within a row, or the response is not JSON, there is a piece that is not JSON.
-        """
-        at, end = 1, len(self.array) - 1
-        first = _FIRST_ROW.match(self.array)
-        if first is not None:
-            keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
-            between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
-            while (cut := between.search(self.array, at + _PIECE_BYTES, end)) is not None:
-                yield b"[%b]" % self.array[at : cut.start(1)]
-                at = cut.end()
-        yield b"[%b]" % self.array[at:end]
-
 
 class Listing(NamedTuple):
     """One page of run or experiment records, as plain dicts, and the cursor of the next."""
@@ -198,6 +179,27 @@ def _payload(envelope: _Envelope, rows: memoryview, body: bytes) -> Payload:
     if envelope.content is not None:
         return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
     return Payload(None, None, _next(envelope.list_metadata), False, rows, body)  # noqa: FBT003
+
+
+def pieces(rows: bytes | memoryview, size: int) -> Iterator[bytes]:
+    """Yield arrays, as JSON text, that hold all the rows of one together.
+
+    A row begins like the first one, with two keys in the same order. Where that is true of
+    something within a row, or the array is not JSON, there is a piece that is not JSON.
+
+    Args:
+        rows: An array of rows, as JSON text.
+        size: The bytes that a piece has at least, but for the last.
+    """
+    at, end = 1, len(rows) - 1
+    first = _FIRST_ROW.match(rows)
+    if first is not None:
+        keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
+        between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
+        while (cut := between.search(rows, at + size, end)) is not None:
+            yield b"[%b]" % rows[at : cut.start(1)]
+            at = cut.end()
+    yield b"[%b]" % rows[at:end]
 
 
 def record(body: bytes) -> dict[str, Any]:

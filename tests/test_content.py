@@ -25,7 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
-from retab_frames import flatten, payloads, responses
+from retab_frames import flatten, payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -491,11 +491,13 @@ def test_many_different_handles_do_not_crowd_out_one_another() -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses, "_PIECE_BYTES", 500)
+    for name in ("_PIECE_BYTES", "_PLAIN_BYTES"):
+        monkeypatch.setattr(payloads, name, 500)
     monkeypatch.setattr(payloads, "_PART_ROWS", 8)
     monkeypatch.setattr(flatten, "_CHUNK", 16)
-    monkeypatch.setattr(flatten, "_LARGE_RUN", 2_000)
     monkeypatch.setattr(flatten, "_LARGE_PART", 0)
+    for module in (payloads, flatten):
+        monkeypatch.setattr(module, "LARGE", 2_000)
 
 
 BLANK = {"id": "", "status": "pending", "is_placeholder": True}
@@ -528,12 +530,6 @@ def test_a_long_run_is_what_a_short_one_is(
     assert [*map(frames_of, together)] == [*map(frames_of, whole)]
     assert len(whole[1].jobs) == 49 + (odd.get("id") != "expjob_3")
     assert len(whole[1].issues) == issues
-
-
-@pytest.mark.usefixtures("in_pieces")
-def test_ids_of_one_hash_are_two_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "hash", lambda _: 1, raising=False)
-    assert rf.read_content(content(*map(job, range(50)))).jobs["job_id"].nunique() == 50
 
 
 @pytest.mark.usefixtures("in_pieces")
