@@ -67,8 +67,8 @@ __all__ = [
 _CHUNK = 2_048
 """How many jobs become columns together; more would leave the processor's caches."""
 
-_LARGE_PART = 50_000
-"""The bytes of a part from which on a column stays in parts; joined, it would be there twice."""
+_MANY = 50_000
+"""How many rows a column has at least that stays in parts; joined, it would be there twice."""
 
 Parts = dict[str, list[pa.Array]]
 """The columns of a table, chunk by chunk."""
@@ -340,9 +340,9 @@ def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
 
 
 def _whole(parts: list[pa.Array]) -> pa.ChunkedArray:
-    """Return the parts as one column, unless they are large."""
+    """Return the parts as one column, unless they are many."""
     column = pa.chunked_array(parts)
-    if len(parts) == 1 or column.nbytes > _LARGE_PART * len(parts):
+    if len(parts) == 1 or len(column) >= _MANY:
         return column
     return pa.table([column], [""]).combine_chunks().column(0)
 

@@ -113,12 +113,14 @@ class PlainReader:
         named = [
             cells.pop(name, pa.array([None], _TEXT)) for name in ("run_id", "experiment_run_id")
         ]
-        message = _either(cells.pop("lifecycle.message", None), cells.pop("lifecycle.reason", None))
+        error, message, reason = (
+            cells.pop(name, None) for name in ("error", "lifecycle.message", "lifecycle.reason")
+        )
         jobs: Cells = {
             **cells,
             "job_id": keys[0],
             "document_id": keys[1],
-            "error_message": _either(cells.pop("error", None), message),
+            "error_message": _either(error, _either(message, reason)),
         }
         handles = {**dict(_leaves(file)), "handle": pa.repeat(pa.scalar(self._handle), len(rows))}
         if "document.id" in handles:  # an empty one is none

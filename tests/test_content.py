@@ -495,7 +495,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(payloads, name, 500)
     monkeypatch.setattr(payloads, "_PART_ROWS", 8)
     monkeypatch.setattr(flatten, "_CHUNK", 16)
-    monkeypatch.setattr(flatten, "_LARGE_PART", 0)
+    monkeypatch.setattr(flatten, "_MANY", 0)
     for module in (payloads, flatten):
         monkeypatch.setattr(module, "LARGE", 2_000)
 
