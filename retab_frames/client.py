@@ -128,6 +128,11 @@ class Client:
         """Refuse to be pickled: the key must not travel."""
         raise TypeError("a Client cannot be pickled; make one where it is used")
 
+    @property
+    def found(self) -> Api | None:
+        """The generation of routes that the server has; None while that is not known."""
+        return self._found
+
     def close(self) -> None:
         """Close all connections."""
         self._http.close()

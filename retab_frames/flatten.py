@@ -45,7 +45,14 @@ from retab_frames.payloads import (
     kept_rows,
 )
 from retab_frames.pieces import SIDES, Piece, joined, piece_of
-from retab_frames.schemas import HandlesSchema, IssuesSchema, JobsSchema, RawSchema, arrow_schema
+from retab_frames.schemas import (
+    HandlesSchema,
+    IssuesSchema,
+    JobsSchema,
+    RawSchema,
+    arrow_schema,
+    empty_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -315,8 +322,9 @@ def raw_table(source: RunPayloads, jobs: pa.Table) -> pa.Table:
 
 def issues_table(issues: Sequence[Issue]) -> pa.Table:
     """Return the issues as a table that fits IssuesSchema."""
-    schema = arrow_schema(IssuesSchema)
-    return pa.Table.from_pylist(issues, schema=schema) if issues else schema.empty_table()
+    if not issues:
+        return empty_table(IssuesSchema)
+    return pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
 
 
 def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:

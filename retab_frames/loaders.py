@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pyarrow.compute as pc
 
-from retab_frames.client import Client
+from retab_frames.client import Client, Records
 from retab_frames.content import RunContent, contents_of, failed_content
 from retab_frames.errors import RetabFramesError, RetabFramesWarning
 from retab_frames.flatten import Flattener, RunPayloads
@@ -24,7 +24,7 @@ from retab_frames.schemas import (
     RunsSchema,
     to_frame,
 )
-from retab_frames.workers import in_order
+from retab_frames.workers import begun, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,12 +202,12 @@ def _contents(
     collect: bool,
 ) -> Iterator[RunContent]:
     with _client(client) as api:
-        records, arrived = api.runs(workflow_id, experiment_id)
-        record_of = {record["id"]: record for record in records}
+        listing = api.runs(workflow_id, experiment_id)
+        record_of = _by_id(listing)
 
         def fetch(one: str | None) -> _Fetched:
             try:
-                record = record_of.get(one) if one else next(iter(records), None)
+                record = record_of.get(one) if one else next(iter(listing.records), None)
                 return one, api.content(workflow_id, experiment_id, one, record=record)
             except RetabFramesError as error:
                 if not collect:
@@ -217,7 +217,9 @@ def _contents(
         fetched = in_order(fetch, ids, workers=api.max_connections)
         shown = with_bar(fetched, len(ids), "Loading runs", show=progress)
         for batch in in_batches(shown, size=_size):
-            for one, found in _of_batch(batch, record_of, workflow_id, experiment_id, arrived):
+            for one, found in _of_batch(
+                batch, record_of, workflow_id, experiment_id, listing.fetched_at
+            ):
                 if isinstance(found, RunContent):
                     yield found
                 elif collect:
@@ -273,10 +275,11 @@ def _load(
     ids = _run_ids(run_id)
     with _client(client) as api:
         record_of: dict[object, Record] = {}
-        if len(ids) > 1:
-            # one listing instead of a request for the record of each run
-            records, _ = api.runs(workflow_id, experiment_id)
-            record_of = {record["id"]: record for record in records}
+        # one listing instead of a request for the record of each run
+        listing = begun(lambda: api.runs(workflow_id, experiment_id)) if len(ids) > 1 else None
+        if listing and api.found != "content":
+            # other routes need the records before they can be asked for the rows
+            record_of.update(_by_id(listing.result()))
 
         def fetch(one: str | None) -> RunPayloads:
             record = record_of.get(one) if one else None
@@ -286,10 +289,16 @@ def _load(
         flattener = Flattener()
         for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
             flattener.add(source)
+        if listing:
+            record_of.update(_by_id(listing.result()))
     tables = flattener.batch().tables
     _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
     _count(tables, record_of)
     return tables
+
+
+def _by_id(listing: Records) -> dict[object, Record]:
+    return {record["id"]: record for record in listing.records}
 
 
 def _tell(actions: Sequence[str | None], *, stacklevel: int) -> None:

@@ -266,6 +266,7 @@ def arrow_schema(model: Model) -> pa.Schema:
     )
 
 
+@cache
 def empty_table(model: Model) -> pa.Table:
     """Return a table of zero rows that has every column of the model."""
     return arrow_schema(model).empty_table()

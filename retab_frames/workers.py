@@ -1,4 +1,4 @@
-"""Work done by a few threads, with the results in the order of the items."""
+"""Work done by threads beside the caller, with the results in the order of the items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["in_order"]
+__all__ = ["begun", "in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,6 +55,16 @@ def in_order(
             future.cancel()
         for _ in range(threads):
             tasks.put(None)
+
+
+def begun(work: Callable[[], Result]) -> Future[Result]:
+    """Begin the work in a thread of its own, a daemon too; its result is the future's."""
+    tasks: queue.SimpleQueue[Task[None, Result] | None] = queue.SimpleQueue()
+    future: Future[Result] = Future()
+    tasks.put((None, future))
+    tasks.put(None)
+    threading.Thread(target=_serve, args=(lambda _: work(), tasks), daemon=True).start()
+    return future
 
 
 def _serve(

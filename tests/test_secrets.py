@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from retab_frames import (
@@ -125,10 +126,9 @@ def test_nothing_shows_in_a_client(client: Client, *, used: bool) -> None:
     if used:
         client.content(WORKFLOW, EXPERIMENT, None)
     http = client._http
+    assert len(http._idle) == used
     for thing in (client, http, *http._idle):
         assert_clean(f"{thing} {thing!r} {vars(thing)}")
-    for inner in http._idle:
-        assert_clean(f"{inner.headers!r} {vars(inner._transport)}")
 
 
 @pytest.mark.parametrize("travel", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -294,7 +294,7 @@ def test_nothing_shows_in_any_log(caplog: pytest.LogCaptureFixture) -> None:
         sandbox.misbehave(Status(400, body={"detail": TOKEN}))
         failure(lambda: load_runs(WORKFLOW, EXPERIMENT, client=client), ApiStatusError)
     loggers = {record.name.partition(".")[0] for record in caplog.records}
-    assert {"httpx", "httpcore", "stamina"} <= loggers
+    assert {"retab_frames", "httpcore", "stamina"} <= loggers
     for record in caplog.records:
         assert_clean(f"{record.getMessage()} {vars(record)}")
 
@@ -338,6 +338,6 @@ def test_the_key_goes_to_no_other_origin(client: Client, sandbox: Sandbox) -> No
         failure(lambda: load_jobs(WORKFLOW, EXPERIMENT, client=client), ApiStatusError)
         inner = client._http._borrow()
         with pytest.raises(Exception, match="the key is for another origin"):
-            inner.get(f"{elsewhere.url}{CONTENT}")
+            inner.handle_request(httpx.Request("GET", f"{elsewhere.url}{CONTENT}"))
         inner.close()
         assert elsewhere.requests == []
