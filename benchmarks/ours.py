@@ -8,8 +8,8 @@ import retab_frames as rf
 from retab_frames.flatten import flatten
 from retab_frames.frames import frame_of
 from retab_frames.payloads import RunPayloads
-from retab_frames.schemas import HandlesSchema, JobsSchema, to_frame
 from retab_frames.responses import payload
+from retab_frames.schemas import HandlesSchema, JobsSchema, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

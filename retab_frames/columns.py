@@ -73,13 +73,14 @@ def texts(values: Sequence[Any]) -> Column:
         return _each(values, pa.string(), _text)
 
 
-def json_texts(values: Sequence[Raw]) -> pa.Array:
+def json_texts(values: Sequence[Raw | None]) -> pa.Array:
     """Return JSON texts as they came, null where there is none; their bytes are copied once."""
-    lengths = np.fromiter(map(len, values), np.int32, len(values))
+    texts = [value or b"" for value in values]
+    lengths = np.fromiter(map(len, texts), np.int32, len(texts))
     ends = np.zeros(len(values) + 1, dtype=np.int32)
     np.cumsum(lengths, out=ends[1:])
     sent = np.packbits(lengths > 0, bitorder="little")
-    buffers = [pa.py_buffer(each) for each in (sent, ends, b"".join(values))]
+    buffers = [pa.py_buffer(each) for each in (sent, ends, b"".join(texts))]
     return pa.Array.from_buffers(pa.string(), len(values), buffers)
 
 

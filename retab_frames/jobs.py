@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.columns import Misfit, first_sent, is_sent, texts
+from retab_frames.columns import Misfit, first_sent, is_sent, listed, texts
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.schemas import JobsSchema, arrow_schema
 from retab_frames.wire import NOTHING, Cells, Row
@@ -55,10 +55,10 @@ class Known(NamedTuple):
     fetched_at: datetime | None
 
 
-def job_cells(rows: Sequence[Row], job_ids: Sequence[str]) -> tuple[Cells, list[Misfit]]:
+def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misfit]]:
     """Return what the rows hold of the jobs, and the errors that are not text."""
     messages, details, odd = _errors(rows)
-    cells = {
+    cells: Cells = {
         "job_id": job_ids,
         "document_id": [row.document_id for row in rows],
         "experiment_id": [row.experiment_id for row in rows],
@@ -136,7 +136,8 @@ def _experiment_ids(cells: Cells, known: pa.Array) -> pa.Array:
     if ids.null_count:
         n = ids.is_null().index(pa.scalar(value=True)).as_py()
         raise MalformedResponseError(
-            f"row {shown(cells['job_id'][n])} names no experiment, and neither does the response",
+            f"row {shown(listed(cells['job_id'])[n])} names no experiment, and neither does the "
+            "response",
             where="$.experiment_id",
         )
     return ids

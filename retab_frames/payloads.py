@@ -140,8 +140,7 @@ def decode_in_turn(source: RunPayloads) -> DecodedRun:
     Few are held at once, and most runs can be read so; the pieces raise where one cannot.
 
     Raises:
-        NotPlainError: If `decode` must see all the rows; what was taken so far is void. Of a run
-            that is one piece nothing is taken then.
+        NotPlainError: If `decode` must see all the rows; what was taken so far is void.
     """
     reader = RowReader()
     return DecodedRun(source.run_id, _pieces(source, reader), reader)
@@ -187,6 +186,8 @@ def bodies(source: RunPayloads) -> list[bytes]:
 
 
 def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
+    if not source.run_id:
+        raise NotPlainError
     ids = []
     is_one_piece = len(source.payloads) == 1 and source.size <= LARGE
     for piece in chain.from_iterable(_read(payload, reader) for payload in source.payloads):
@@ -234,7 +235,7 @@ def _decoded(array: bytes | memoryview, reader: RowReader) -> Iterator[Piece]:
 
 
 def _is_one_run(run_id: str | None, named: set[str | None]) -> bool:
-    """Return whether the run is known, and is the only one that is named."""
+    """Return whether the run is known, and the only one that is named."""
     return bool(run_id) and named <= {run_id, None, ""}
 
 

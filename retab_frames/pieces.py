@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, chain, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -40,7 +40,7 @@ class Piece(NamedTuple):
     misfits: list[tuple[str, Misfit]]
 
 
-def piece_of(rows: Sequence[Row], job_ids: Sequence[str]) -> Piece:
+def piece_of(rows: Sequence[Row], job_ids: list[str]) -> Piece:
     """Take from decoded rows what the columns need; the rows need not be kept."""
     jobs, errors = job_cells(rows, job_ids)
     inputs = [row.handle_inputs for row in rows]
@@ -90,7 +90,8 @@ def _joined(parts: list[Cells], sizes: list[int]) -> Cells:
         if all(isinstance(one, pa.Array) for one in values):
             whole[name] = pa.concat_arrays(values)
             continue
-        whole[name] = cells = []
+        cells: list[Any] = []
         for one, size in zip(values, sizes, strict=True):
             cells.extend(repeat(None, size) if one is None else listed(one))
+        whole[name] = cells
     return whole

@@ -120,11 +120,11 @@ class PlainReader:
             **cells,
             "job_id": keys[0],
             "document_id": keys[1],
-            "error_message": _either(error, _either(message, reason)),
+            "error_message": _either(error, _either(message, reason, len(rows)), len(rows)),
         }
         handles = {**dict(_leaves(file)), "handle": pa.repeat(pa.scalar(self._handle), len(rows))}
         if "document.id" in handles:  # an empty one is none
-            handles["document.id"] = _either(handles["document.id"], pa.nulls(len(rows), _TEXT))
+            handles["document.id"] = _either(handles["document.id"], None, len(rows))
         return Piece(
             size=len(rows),
             runs={run for column in named for run in column.unique().to_pylist()},
@@ -134,11 +134,12 @@ class PlainReader:
         )
 
 
-def _either(first: pa.Array | None, second: pa.Array | None) -> pa.Array | None:
-    """Return the first text where it is not empty, else the second."""
-    if first is None or second is None:
-        return second if first is None else first
-    return pc.if_else(pc.fill_null(pc.not_equal(first, ""), False), first, second)  # noqa: FBT003
+def _either(first: pa.Array | None, second: pa.Array | None, rows: int) -> pa.Array:
+    """Return the first text where there is one that is not empty, else the second."""
+    second = pa.nulls(rows, _TEXT) if second is None else second
+    if first is None:
+        return second
+    return pc.if_else(pc.fill_null(pc.not_equal(first, ""), fill_value=False), first, second)
 
 
 def _leaves(struct: pa.StructArray, above: str = "") -> Iterator[tuple[str, pa.Array]]:

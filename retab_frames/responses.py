@@ -197,9 +197,9 @@ def pieces(rows: bytes | memoryview, size: int) -> Iterator[bytes]:
         keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
         between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
         while (cut := between.search(rows, at + size, end)) is not None:
-            yield b"[%b]" % rows[at : cut.start(1)]
+            yield b"".join((b"[", rows[at : cut.start(1)], b"]"))
             at = cut.end()
-    yield b"[%b]" % rows[at:end]
+    yield b"".join((b"[", rows[at:end], b"]"))
 
 
 def record(body: bytes) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Row(Struct, forbid_unknown_fields=True, gc=False):
     completed_at: str | None = None
 
 
-def as_json(body: bytes | Raw, kind: type[T], what: str) -> T:
+def as_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
     """Decode JSON text, or raise the one error that says what came instead.
 
     Raises:
@@ -148,7 +148,7 @@ def array(rows: Iterable[Raw]) -> bytes:
     return b"[" + b",".join(rows) + b"]"
 
 
-def check(body: bytes | Raw) -> None:
+def check(body: bytes | memoryview | Raw) -> None:
     """Refuse what the decoder would not see, for it does not look inside text that it skips.
 
     Raises:
@@ -160,12 +160,12 @@ def check(body: bytes | Raw) -> None:
     _guard_stack(body)
 
 
-def beginning(body: bytes | Raw) -> str:
+def beginning(body: bytes | memoryview | Raw) -> str:
     """Return how it begins, for messages."""
     return bytes(memoryview(body)[:60]).decode(errors="backslashreplace")
 
 
-def _check_text(body: bytes | Raw) -> None:
+def _check_text(body: bytes | memoryview | Raw) -> None:
     """Refuse what is not UTF-8, without a copy of it."""
     ends = pa.array((0, len(body)), pa.int64()).buffers()[1]
     text = pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)])
@@ -175,7 +175,7 @@ def _check_text(body: bytes | Raw) -> None:
         bytes(body).decode()  # says where
 
 
-def _guard_stack(body: bytes | Raw) -> None:
+def _guard_stack(body: bytes | memoryview | Raw) -> None:
     """Refuse deep nesting: the decoder recurses in C.
 
     A recursion limit that someone raised lets it run into the end of the stack, which no exception

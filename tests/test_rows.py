@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Raw
 from samples import JsonObject, around, content, encoded, issues_of, job, page, rows_of
 
 import retab_frames as rf

@@ -9,7 +9,7 @@ from msgspec import Raw
 from samples import DOCUMENTED, around, content, encoded, job, page
 
 import retab_frames as rf
-from retab_frames import responses, wire
+from retab_frames import responses
 
 RICH = job(
     1,
