@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.payloads import Weight, responses
 
 CONTESTANTS = {
-    "ours": "benchmarks.ours:batched",
+    "ours": "benchmarks.ours:read_one",
     "unvalidated": "benchmarks.ours:unvalidated",
     "json_normalize": "benchmarks.peers:json_normalize",
     "polars": "benchmarks.peers:polars_typed",

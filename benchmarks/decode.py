@@ -78,15 +78,15 @@ def large(weight: Weight, jobs: int, repeats: int) -> Iterator[Row]:
     }
     for name, peer in {**frames, **floors}.items():
         if name in frames:
-            check_same(ours.batched(bodies), frames[name](bodies), name)
+            check_same(ours.read_one(bodies), frames[name](bodies), name)
         times = in_turn(
-            lambda: ours.batched(bodies),
+            lambda: ours.read_one(bodies),
             lambda peer=peer: peer(bodies),  # type: ignore[misc]
             repeats,
         )
         bar = _BARS.get((weight, name), "")
         yield row("decode", f"{jobs:,} {weight} jobs", name, times, bar)
-    times = in_turn(lambda: ours.batched(bodies), lambda: ours.unvalidated(bodies), repeats)
+    times = in_turn(lambda: ours.read_one(bodies), lambda: ours.unvalidated(bodies), repeats)
     bar = ">= 0.8 x"
     yield row("decode", f"{jobs:,} {weight} jobs", "ours, not validated", times, bar)
 
@@ -120,7 +120,7 @@ def memory(jobs: int) -> Row:
 def growth(most: int, repeats: int) -> Row:
     """The cost of a job among many, against that of one among ten thousand."""
     few, many = (responses(1, jobs) for jobs in (10_000, most))
-    small, big = in_turn(lambda: ours.batched(few), lambda: ours.batched(many), repeats)
+    small, big = in_turn(lambda: ours.read_one(few), lambda: ours.read_one(many), repeats)
     each = [taken.wall / n * 1e3 for taken, n in ((small, 10_000), (big, most))]
     work = f"ms per job, {most:,} light jobs against 10,000"
     return Row("growth", work, "ours", each[1], each[0], each[1] / each[0], None, "<= 1.5 x")

@@ -8,14 +8,13 @@ import retab_frames as rf
 from retab_frames.flatten import flatten
 from retab_frames.frames import frame_of
 from retab_frames.payloads import RunPayloads
-from retab_frames.responses import payload
+from retab_frames.responses import checked_payload
 from retab_frames.schemas import HandlesSchema, JobsSchema, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.peers import Frames
-    from retab_frames.flatten import Tables
 
 
 def each_read(bodies: Sequence[bytes]) -> list[Frames]:
@@ -24,29 +23,25 @@ def each_read(bodies: Sequence[bytes]) -> list[Frames]:
 
 
 def read_one(bodies: Sequence[bytes]) -> Frames:
-    """Read one response into both frames, validated."""
-    found = rf.read_content(bodies[0])
+    """Read one response into both frames, as a user does, both frames validated."""
+    found = rf.read_content(*bodies)
     return found.jobs, found.handle_inputs
-
-
-def batched(bodies: Sequence[bytes]) -> Frames:
-    """Read all responses into one frame of jobs and one of handles, validated: as `load_jobs`."""
-    tables = _tables(bodies)
-    return to_frame(tables.jobs, JobsSchema), to_frame(tables.handle_inputs, HandlesSchema)
 
 
 def unvalidated(bodies: Sequence[bytes]) -> Frames:
     """Do the same without pandera."""
-    tables = _tables(bodies)
+    tables = rf.read_content(*bodies).tables
     return frame_of(tables.jobs), frame_of(tables.handle_inputs)
 
 
-def _tables(bodies: Sequence[bytes]) -> Tables:
-    return flatten(_run(body) for body in bodies)
+def batched(bodies: Sequence[bytes]) -> Frames:
+    """Read all responses into one frame of jobs and one of handles, validated: as `load_jobs`."""
+    tables = flatten(_run(body) for body in bodies)
+    return to_frame(tables.jobs, JobsSchema), to_frame(tables.handle_inputs, HandlesSchema)
 
 
 def _run(body: bytes) -> RunPayloads:
-    found = payload(body)
+    found = checked_payload(body)
     return RunPayloads(None, found.experiment_id, found.run_id, (found,), None)
 
 

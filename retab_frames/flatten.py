@@ -337,7 +337,7 @@ def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
     for number, table in enumerate(tables):
         for name, parts in table.items():
             sharing.setdefault(tuple(map(id, parts)), []).append((number, name))
-    whole: dict[tuple[int, str], pa.ChunkedArray] = {}
+    whole: dict[tuple[int, str], pa.Array | pa.ChunkedArray] = {}
     for places in sharing.values():
         column = _whole([tables[number].pop(name) for number, name in places].pop())
         whole |= dict.fromkeys(places, column)
@@ -347,12 +347,13 @@ def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
     ]
 
 
-def _whole(parts: list[pa.Array]) -> pa.ChunkedArray:
+def _whole(parts: list[pa.Array]) -> pa.Array | pa.ChunkedArray:
     """Return the parts as one column, unless they are many."""
-    column = pa.chunked_array(parts)
-    if len(parts) == 1 or len(column) >= _MANY:
-        return column
-    return pa.table([column], [""]).combine_chunks().column(0)
+    if len(parts) == 1:
+        return parts[0]
+    if sum(map(len, parts)) >= _MANY:
+        return pa.chunked_array(parts)
+    return pa.concat_arrays(parts)
 
 
 def _with_handles(names: Iterable[str]) -> pa.Schema:

@@ -205,11 +205,12 @@ def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
 
 def _read(payload: Payload, reader: RowReader) -> Iterator[Piece]:
     """Yield the rows of a response: by Arrow's reader where they are many and it takes them."""
-    plain = PlainReader.of_first(payload.array) if len(payload.array) > LARGE else None
+    rows = payload.array[1:-1]
+    plain = PlainReader.of_first(rows) if len(rows) > LARGE else None
     if plain is None:
-        yield from _decoded(payload.array, reader)
+        yield from _decoded(rows, reader)
         return
-    large = pieces(payload.array, _PLAIN_BYTES)
+    large = pieces(rows, _PLAIN_BYTES)
     for text, piece in in_order(lambda text: (text, plain.read(text)), large, workers=_WORKERS):
         if piece is not None:
             yield piece
@@ -217,10 +218,10 @@ def _read(payload: Payload, reader: RowReader) -> Iterator[Piece]:
             yield from _decoded(text, reader)
 
 
-def _decoded(array: bytes | memoryview, reader: RowReader) -> Iterator[Piece]:
-    for text in pieces(array, _PIECE_BYTES):
+def _decoded(texts: memoryview, reader: RowReader) -> Iterator[Piece]:
+    for text in pieces(texts, _PIECE_BYTES):
         try:
-            rows = reader.read(text)
+            rows = reader.read(b"".join((b"[", text, b"]")))
         except MalformedResponseError:
             rows = None
         if rows is None:

@@ -59,7 +59,7 @@ _LONGEST_ROW = 65_536
 
 
 class PlainReader:
-    """Reads arrays of rows that have the fields of a known one.
+    """Reads rows that have the fields of a known one.
 
     Args:
         row: The known row.
@@ -79,16 +79,20 @@ class PlainReader:
 
     @classmethod
     def of_first(cls, rows: memoryview) -> PlainReader | None:
-        """Return what reads rows like the first one of an array, JSON text; None if it is odd."""
-        begin = bytes(rows[1:_LONGEST_ROW]).decode(errors="replace").lstrip()
+        """Return what reads rows like the first one; None if that is not plain.
+
+        Args:
+            rows: What stands in an array, as JSON text, between its brackets.
+        """
+        begin = bytes(rows[:_LONGEST_ROW]).decode(errors="replace").lstrip()
         try:
             return cls(json.JSONDecoder().raw_decode(begin)[0])
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             return None
 
-    def read(self, rows: bytes) -> Piece | None:
-        """Return the rows of an array, JSON text; None if one of them is not plain."""
-        text = b'{"rows":%b}' % rows
+    def read(self, rows: memoryview) -> Piece | None:
+        """Return the rows, given as to `of_first`; None if one of them is not plain."""
+        text = b"".join((b'{"rows":[', rows, b"]}"))
         try:
             table = arrow_json.read_json(
                 pa.BufferReader(text),

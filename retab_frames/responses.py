@@ -29,7 +29,7 @@ _HEAD_BYTES = 4096
 
 _ROWS = re.compile(rb'"(?:jobs|data)"\s*:\s*(?=\[)')
 _NO_ROWS = re.compile(rb"\[\s*\]")
-_FIRST_ROW = re.compile(rb'\[\s*\{\s*("\w+")\s*:\s*"[^"\\]*"\s*,\s*("\w+")\s*:')
+_FIRST_ROW = re.compile(rb'\s*\{\s*("\w+")\s*:\s*"[^"\\]*"\s*,\s*("\w+")\s*:')
 _MARK = b'"\\u0000 the rows"'
 """Stands for the array of the rows while what surrounds it is decoded."""
 
@@ -181,25 +181,25 @@ def _payload(envelope: _Envelope, rows: memoryview, body: bytes) -> Payload:
     return Payload(None, None, _next(envelope.list_metadata), False, rows, body)  # noqa: FBT003
 
 
-def pieces(rows: bytes | memoryview, size: int) -> Iterator[bytes]:
-    """Yield arrays, as JSON text, that hold all the rows of one together.
+def pieces(rows: memoryview, size: int) -> Iterator[memoryview]:
+    """Yield the rows some at a time: what stands in an array, as JSON text, between its brackets.
 
     A row begins like the first one, with two keys in the same order. Where that is true of
     something within a row, or the array is not JSON, there is a piece that is not JSON.
 
     Args:
-        rows: An array of rows, as JSON text.
+        rows: The rows, without the brackets around them.
         size: The bytes that a piece has at least, but for the last.
     """
-    at, end = 1, len(rows) - 1
+    at = 0
     first = _FIRST_ROW.match(rows)
     if first is not None:
         keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
         between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
-        while (cut := between.search(rows, at + size, end)) is not None:
-            yield b"".join((b"[", rows[at : cut.start(1)], b"]"))
+        while (cut := between.search(rows, at + size)) is not None:
+            yield rows[at : cut.start(1)]
             at = cut.end()
-    yield b"".join((b"[", rows[at:end], b"]"))
+    yield rows[at:]
 
 
 def record(body: bytes) -> dict[str, Any]:
