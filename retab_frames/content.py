@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retab_frames.batches import Tables, issues_table
 from retab_frames.errors import RetabFramesError, SchemaError
-from retab_frames.flatten import RunPayloads, Tables, batch_of, flatten, issues_table, raw_table
+from retab_frames.flatten import RunPayloads, batch_of, flatten, raw_table
 from retab_frames.frames import frame_of
 from retab_frames.issues import of_run
 from retab_frames.records import TERMINAL_RUN

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from retab_frames.catalog import manifest_name
 from retab_frames.errors import MalformedResponseError, SnapshotCorruptError, SnapshotError, shown
-from retab_frames.flatten import RunPayloads, Tables, flatten
+from retab_frames.flatten import RunPayloads, flatten
 from retab_frames.manifest import DIGEST_KEYS, content_digest, library
 from retab_frames.responses import payload
 from retab_frames.upgrades import TABLES, upgraded
@@ -24,6 +24,7 @@ from retab_frames.upgrades import TABLES, upgraded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retab_frames.batches import Tables
     from retab_frames.manifest import Manifest
     from retab_frames.revisions import RevisionFiles
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from retab_frames.batches import Batch, Tables, issues_table, jobs_schema, joined_tables
 from retab_frames.handles import (
     MOST_WIDE,
     Fields,
@@ -45,96 +46,25 @@ from retab_frames.payloads import (
     kept_rows,
 )
 from retab_frames.pieces import SIDES, Piece, joined, piece_of
-from retab_frames.schemas import (
-    HandlesSchema,
-    IssuesSchema,
-    JobsSchema,
-    RawSchema,
-    arrow_schema,
-    empty_table,
-)
+from retab_frames.schemas import HandlesSchema, JobsSchema, RawSchema, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from retab_frames.batches import Parts
     from retab_frames.columns import Misfit
     from retab_frames.payloads import DecodedRun
 
 __all__ = [
-    "Batch",
     "Flattener",
     "RunPayloads",
-    "Tables",
     "batch_of",
     "flatten",
-    "issues_table",
     "raw_table",
 ]
 
 _CHUNK = 2_048
 """How many jobs become columns together; more would leave the processor's caches."""
-
-_MANY = 50_000
-"""How many rows a column has at least that stays in parts; joined, it would be there twice."""
-
-Parts = dict[str, list[pa.Array]]
-"""The columns of a table, chunk by chunk."""
-
-
-class Tables(NamedTuple):
-    """The Arrow tables of some runs: the jobs with exploded handles, and the long tables."""
-
-    jobs: pa.Table
-    handle_inputs: pa.Table
-    handle_outputs: pa.Table
-    issues: pa.Table
-
-
-class Batch(NamedTuple):
-    """The tables of some runs together, and what divides them.
-
-    Attributes:
-        tables: Of all the runs.
-        fields: The handles of each run that are columns of its jobs: of the inputs, the outputs.
-        lengths: How many rows of each table every run has.
-    """
-
-    tables: Tables
-    fields: tuple[dict[int, Fields], ...]
-    lengths: tuple[list[int], ...]
-
-    @property
-    def is_divisible(self) -> bool:
-        """True if every handle of every run is a column."""
-        return all(len(united(runs.values())) <= MOST_WIDE for runs in self.fields)
-
-    def divided(self) -> list[Tables]:
-        """Return the tables of each run, as slices: what `flatten` makes of that run alone."""
-        ends = [np.cumsum(lengths).tolist() for lengths in self.lengths]
-        return [
-            Tables(
-                *(
-                    table.slice(end[run] - length[run], length[run])
-                    for table, end, length in zip(
-                        (self.tables.jobs.select(self._names(run)), *self.tables[1:]),
-                        ends,
-                        self.lengths,
-                        strict=True,
-                    )
-                )
-            )
-            for run in range(len(ends[0]))
-        ]
-
-    def _names(self, run: int) -> list[str]:
-        """Return the columns that the jobs of a run have."""
-        exploded = [
-            f"{side}.{handle}.{name}"
-            for side, runs in zip(SIDES, self.fields, strict=True)
-            for handle, names in runs.get(run, {}).items()
-            for name in names
-        ]
-        return [*arrow_schema(JobsSchema).names, *exploded]
 
 
 class _Chunk(NamedTuple):
@@ -223,7 +153,7 @@ class Flattener:
             parts.append({name: [each[name] for each in columns] for name in long.names})
         chunks.clear()
         del columns
-        jobs, inputs, outputs = _joined(parts, [_with_handles(parts[0]), long, long])
+        jobs, inputs, outputs = joined_tables(parts, [jobs_schema(parts[0]), long, long])
         tables = Tables(jobs, inputs, outputs, issues_table([*chain(*issues)]))
         return Batch(tables, fields, (*counts, [len(told) for told in issues]))
 
@@ -318,45 +248,3 @@ def raw_table(source: RunPayloads, jobs: pa.Table) -> pa.Table:
     whole = pa.array([texts[n].decode() for n in kept], pa.string())
     schema = arrow_schema(RawSchema)
     return pa.table([jobs.column("job_id"), positions, whole], schema=schema)
-
-
-def issues_table(issues: Sequence[Issue]) -> pa.Table:
-    """Return the issues as a table that fits IssuesSchema."""
-    if not issues:
-        return empty_table(IssuesSchema)
-    return pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
-
-
-def _joined(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
-    """Return the tables of the parts of their columns, which are let go as they are joined.
-
-    Columns of the same parts share their memory: of jobs with one file each, the frame of handles
-    and the columns of the jobs say the same.
-    """
-    sharing: dict[tuple[int, ...], list[tuple[int, str]]] = {}
-    for number, table in enumerate(tables):
-        for name, parts in table.items():
-            sharing.setdefault(tuple(map(id, parts)), []).append((number, name))
-    whole: dict[tuple[int, str], pa.Array | pa.ChunkedArray] = {}
-    for places in sharing.values():
-        column = _whole([tables[number].pop(name) for number, name in places].pop())
-        whole |= dict.fromkeys(places, column)
-    return [
-        pa.table([whole[number, name] for name in schema.names], schema=schema)
-        for number, schema in enumerate(schemas)
-    ]
-
-
-def _whole(parts: list[pa.Array]) -> pa.Array | pa.ChunkedArray:
-    """Return the parts as one column, unless they are many."""
-    if len(parts) == 1:
-        return parts[0]
-    if sum(map(len, parts)) >= _MANY:
-        return pa.chunked_array(parts)
-    return pa.concat_arrays(parts)
-
-
-def _with_handles(names: Iterable[str]) -> pa.Schema:
-    """Return the schema of jobs that have these columns; those of the handles come last."""
-    known = arrow_schema(JobsSchema)
-    return pa.schema([*known, *((name, pa.string()) for name in names if name not in known.names)])

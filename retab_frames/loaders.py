@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from retab_frames.flatten import Tables
+    from retab_frames.batches import Tables
 
 __all__ = [
     "iter_content",

@@ -1,9 +1,10 @@
 """Responses: recognised by their shape, and cut into pieces that are decoded one after another.
 
-A large response is looked at once. What surrounds its rows is small, and is decoded by itself; the
-rows are cut where one seems to end and the next to begin. A wrong cut cannot go unseen: within a
-row the brackets of a piece do not balance, and no decoder takes it. Whoever meets such a piece
-reads the `rows` instead, which are told apart by decoding the whole.
+A large response of `/content` is looked at once. What stands before its rows says whose they are,
+and is decoded by itself; the rows are cut where one seems to end and the next to begin. A wrong
+guess cannot go unseen: within a row, or beyond the last, the brackets of a piece do not balance,
+and no decoder takes it. Whoever meets such a piece reads the `rows` instead, which are told apart
+by decoding the whole.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "Payload", "checked_payload", "listing", "payload", "pieces", "record"]
 
-_HEAD_BYTES = 4096
-"""How far into a response the rows begin at the latest; else it is decoded as a whole."""
+_HEAD_BYTES = 4_096
+_TAIL_BYTES = 64
+"""How much of a response of `/content` stands before and behind its rows, at most."""
 
-_ROWS = re.compile(rb'"(?:jobs|data)"\s*:\s*(?=\[)')
+_BEFORE_ROWS = re.compile(rb'"content"\s*:\s*\{\s*"jobs"\s*:\s*(?=\[)')
+_BEHIND_ROWS = re.compile(rb"(?<=\])\s*\}\s*\}\s*\Z")
 _NO_ROWS = re.compile(rb"\[\s*\]")
 _FIRST_ROW = re.compile(rb'\s*\{\s*("\w+")\s*:\s*"[^"\\]*"\s*,\s*("\w+")\s*:')
-_MARK = b'"\\u0000 the rows"'
-"""Stands for the array of the rows while what surrounds it is decoded."""
 
 
 class _Jobs(Struct):
-    jobs: list[Raw]
+    jobs: Raw
 
 
 class _ListMetadata(Struct):
@@ -47,7 +48,7 @@ class _Envelope(Struct):
     """The keys that tell one shape of response that holds jobs from another."""
 
     content: _Jobs | None = None
-    data: list[Raw] | UnsetType = UNSET
+    data: Raw = NOTHING
     list_metadata: _ListMetadata | None = None
     experiment_id: str | None = None
     run_id: str | None = None
@@ -73,8 +74,9 @@ class Payload:
         run_id: From the envelope of `/content`, "" if the experiment was never run; None for pages.
         after: The cursor of the next page; None on the last one and for `/content`.
         enveloped: True for `/content`, whose envelope names the run of every row.
-        array: The JSON text of the array of the rows, a part of the response that is not copied.
-        response: The whole response, for messages.
+        array: The JSON text of the array of the rows, a part of the response that is not copied;
+            if the response was not checked, no more than a good guess.
+        response: The whole response.
     """
 
     experiment_id: str | None
@@ -95,8 +97,7 @@ class Payload:
             return msgspec.json.decode(self.array, type=list[Raw])
         except (msgspec.DecodeError, RecursionError):
             pass
-        checked_payload(self.response)  # which says what is wrong, and where
-        return as_json(self.array, list[Raw], "the rows")
+        return as_json(checked_payload(self.response).array, list[Raw], "the rows")
 
     @property
     def is_empty(self) -> bool:
@@ -120,9 +121,9 @@ def payload(body: bytes) -> Payload:
     """Recognise a response that holds jobs, by its shape; its rows are checked when they are read.
 
     Raises:
-        MalformedResponseError: If it holds no jobs, or what surrounds them is not JSON.
+        MalformedResponseError: If it holds no jobs, or what stands before them is not JSON.
     """
-    return _glance(body) or checked_payload(body)
+    return _guess(body) or checked_payload(body)
 
 
 def checked_payload(body: bytes) -> Payload:
@@ -132,53 +133,55 @@ def checked_payload(body: bytes) -> Payload:
         MalformedResponseError: If it is not JSON, or holds no jobs.
     """
     if body.lstrip()[:1] == b"[":
-        envelope = _Envelope(data=as_json(body, list[Raw], "the response"))
+        envelope = _Envelope(data=as_json(body, Raw, "the response"))
     else:
         envelope = as_json(body, _Envelope, "the response")
-    rows = _rows(envelope)
-    if rows is None and bytes(envelope.id) and bytes(envelope.document_id):
-        envelope, rows = _Envelope(data=[Raw(body)]), [Raw(body)]
-    if rows is None:
+    if envelope.content is not None:
+        rows = _array(envelope.content.jobs, "$.content.jobs")
+        return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
+    if bytes(envelope.data):
+        rows, after = _array(envelope.data, "$.data"), _next(envelope.list_metadata)
+    elif bytes(envelope.id) and bytes(envelope.document_id):
+        rows, after = memoryview(array([Raw(body)])), None
+    else:
         hint = "; these are run records, see load_runs" if bytes(envelope.runs) else ""
         raise MalformedResponseError(
             "the response holds no jobs: it has neither `content.jobs` nor `data`, "
             f"and is not a job itself{hint}; it begins {shown(beginning(body))!r}"
         )
-    return _glance(body) or _payload(envelope, memoryview(array(rows)), body)
+    return Payload(None, None, after, False, rows, body)  # noqa: FBT003
 
 
-def _glance(body: bytes) -> Payload | None:
-    """Recognise a response by what surrounds its rows, if that is JSON and tells.
+def _guess(body: bytes) -> Payload | None:
+    """Recognise a response of `/content` by what stands around its rows; None if it is not plain.
 
-    A mark takes the place of the rows: if it comes out where rows belong, they stand there.
+    Its run and experiment stand before the rows, and two brackets behind them. If more stands
+    behind the rows, what is taken for them is no JSON.
     """
-    begins, end = _ROWS.search(body, 0, _HEAD_BYTES), body.rfind(b"]") + 1
-    if begins is None or end <= begins.end():
-        return None
-    head, tail = body[: begins.end()], body[end:]
-    if _MARK in head or _MARK in tail:
+    before = _BEFORE_ROWS.search(body, 0, _HEAD_BYTES)
+    behind = _BEHIND_ROWS.search(body, max(0, len(body) - _TAIL_BYTES))
+    if before is None or behind is None:
         return None
     try:
         check(body)
-        envelope = msgspec.json.decode(b"%b[%b]%b" % (head, _MARK, tail), type=_Envelope)
+        envelope = msgspec.json.decode(body[: before.end()] + b"[]}}", type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if _rows(envelope) != [Raw(_MARK)]:
+    if envelope.experiment_id is None or envelope.run_id is None:
         return None
-    return _payload(envelope, memoryview(body)[begins.end() : end], body)
+    rows = memoryview(body)[before.end() : behind.start()]
+    return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
 
 
-def _rows(envelope: _Envelope) -> list[Raw] | None:
-    """Return the rows of a response of many, None where there is no place for them."""
-    if envelope.content is not None:
-        return envelope.content.jobs
-    return None if envelope.data is UNSET else envelope.data
-
-
-def _payload(envelope: _Envelope, rows: memoryview, body: bytes) -> Payload:
-    if envelope.content is not None:
-        return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
-    return Payload(None, None, _next(envelope.list_metadata), False, rows, body)  # noqa: FBT003
+def _array(rows: Raw, where: str) -> memoryview:
+    """Return the text of an array, or raise MalformedResponseError if it is something else."""
+    text = memoryview(rows)
+    if bytes(text[:1]) == b"[":
+        return text
+    kinds = {b"{": "object", b'"': "str", b"n": "null", b"t": "bool", b"f": "bool"}
+    came = kinds.get(bytes(text[:1]), "number")
+    problem = f"the response does not fit at {where}: Expected `array`, got `{came}`"
+    raise MalformedResponseError(problem, where=where)
 
 
 def pieces(rows: memoryview, size: int) -> Iterator[memoryview]:

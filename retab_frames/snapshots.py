@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from retab_frames.batches import Tables
 from retab_frames.catalog import Catalog
 from retab_frames.commits import Commits
 from retab_frames.compaction import compacted
@@ -28,7 +29,6 @@ from retab_frames.errors import (
     SnapshotNotFoundError,
     shown,
 )
-from retab_frames.flatten import Tables
 from retab_frames.leftovers import cleaned
 from retab_frames.loaders import iter_content, load_runs
 from retab_frames.manifest import DIGEST_KEYS, Manifest, content_digest

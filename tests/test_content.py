@@ -25,7 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
-from retab_frames import flatten, payloads
+from retab_frames import batches, flatten, payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -495,7 +495,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(payloads, name, 500)
     monkeypatch.setattr(payloads, "_PART_ROWS", 8)
     monkeypatch.setattr(flatten, "_CHUNK", 16)
-    monkeypatch.setattr(flatten, "_MANY", 0)
+    monkeypatch.setattr(batches, "_MANY", 0)
     for module in (payloads, flatten):
         monkeypatch.setattr(module, "LARGE", 2_000)
 

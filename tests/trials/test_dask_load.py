@@ -20,9 +20,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
+from retab_frames.batches import Tables
 from retab_frames.distributed import by_group
 from retab_frames.durations import duration_stats
-from retab_frames.flatten import Tables
 from retab_frames.frames import frame_of
 from retab_frames.measures import has_status
 from retab_frames.messages import failures

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from msgspec import Raw
 from samples import DOCUMENTED, around, content, encoded, job, page
 
 import retab_frames as rf
-from retab_frames import responses
+from retab_frames import payloads, responses
+from retab_frames.wire import array
 
 RICH = job(
     1,
@@ -98,6 +100,107 @@ def test_malformed_response(body: bytes, match: str) -> None:
     assert type(caught.value) is rf.MalformedResponseError
     # nothing of a library below shows through
     assert caught.value.__context__ is None
+
+
+# What surrounds the rows is looked at by itself
+
+ROWS = b'[{"id":"1","document_id":"d"},{"id":"2","document_id":"e"}]'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'{"experiment_id":"e","run_id":"r","content":{"jobs":', b"}}"),
+        (
+            b' {"run_id":"r","x":[{"data":[]}],"experiment_id":"e","content" : {"jobs"\n:\t',
+            b" }\n} ",
+        ),
+        (b'{"content":{"jobs":', b'},"run_id":"r","experiment_id":"e"}'),
+        (b'{"content":{"jobs":', b'},"run_id":"r","experiment_id":"e","x":{"y":[1]}}'),
+        (b'{"experiment_id":"e","run_id":"r","content":{"jobs":', b',"x":[1]}}'),
+        (b'{"experiment_id":"e","run_id":"r","content":{"jobs":', b'},"x":{"y":[]}}'),
+        (b'{"experiment_id":"e","run_id":"r","content":{"jobs":', b',"x":"] [ ]}}"}}'),
+        (b'{"experiment_id":"e","run_id":"r","content":{"jobs":[]},"content":{"jobs":', b"}}"),
+        (
+            b'{"run_id":"r","experiment_id":"e","x":{"content":{"jobs":[]}},"content":{"jobs":',
+            b"}}",
+        ),
+        (
+            b'{"run_id":"r","x":"\\"content\\":{\\"jobs\\":[","experiment_id":"e","content":{"jobs":',
+            b"}}",
+        ),
+        (b'{"run_id":"r","experiment_id":"e","x":"%b","content":{"jobs":' % (b"x" * 9_000), b"}}"),
+    ],
+)
+def test_the_rows_are_where_they_belong(before: bytes, after: bytes) -> None:
+    for read in (responses.payload, responses.checked_payload):
+        found = read(before + ROWS + after)
+        assert (found.experiment_id, found.run_id, found.after) == ("e", "r", None)
+        assert (found.enveloped, found.is_empty) == (True, False)
+        assert array(found.rows) == ROWS
+    assert bytes(found.array) == ROWS
+    assert rf.read_content(before + ROWS + after).jobs["job_id"].tolist() == ["1", "2"]
+
+
+def test_a_page_with_an_array_behind_its_rows() -> None:
+    found = responses.payload(b'{"data":%b,"list_metadata":{"after":"c"},"x":[1]}' % ROWS)
+    assert (found.after, array(found.rows)) == ("c", ROWS)
+
+
+def test_the_last_of_two_keys_counts() -> None:
+    body = b'{"content":{"jobs":%b},"content":{"jobs":[]}}' % ROWS
+    assert responses.payload(body).is_empty
+    assert responses.payload(body).rows == []
+
+
+# The rows are cut where one seems to end
+
+
+def pieces_of(rows: str, size: int) -> list[str]:
+    return [bytes(piece).decode() for piece in responses.pieces(memoryview(rows.encode()), size)]
+
+
+def row(number: int) -> str:
+    return f'{{"id":"{number}","document_id":"d","data":[{{"id":1}},{{"id":2}}]}}'
+
+
+@pytest.mark.parametrize("between", [",", " ,\n "])
+def test_pieces_are_whole_rows(between: str) -> None:
+    rows = [row(n) for n in range(10)]
+    found = pieces_of(between.join(rows), 2 * len(rows[0]) + 9)
+    assert [len(json.loads(f"[{piece}]")) for piece in found] == [3, 3, 3, 1]
+    assert json.loads(f"[{','.join(found)}]") == [*map(json.loads, rows)]
+
+
+@pytest.mark.parametrize(
+    "rows", ["", " ", "1,2", '{"id":1,"x":2},{"id":1,"x":2}', '{"id":"1"},{"id":"2"}', "}, {", "{"]
+)
+def test_what_does_not_begin_like_a_row_is_one_piece(rows: str) -> None:
+    assert pieces_of(rows, 1) == [rows]
+
+
+def test_a_cut_within_a_row_cannot_be_decoded() -> None:
+    inner = [f'{{"id":"{n}","document_id":"d"}}' for n in range(3)]
+    found = pieces_of(f'{{"id":"0","document_id":"d","data":[{",".join(inner)}]}}', 1)
+    assert len(found) > 1
+    for piece in found[:1] + found[-1:]:
+        with pytest.raises(ValueError, match=r"Expecting|Extra data"):
+            json.loads(f"[{piece}]")
+
+
+@pytest.mark.parametrize("size", [1, 200, 1_000, 10_000])
+def test_rows_within_rows_are_read_all_the_same(size: int, monkeypatch: Any) -> None:
+    inner = [job(n, novel=n) for n in range(3)]
+    handles = {"h": {"type": "json", "data": inner}, "i": {"type": "json", "data": [inner]}}
+    body = encoded(content(*(job(n, handle_inputs=handles) for n in range(20))))
+    whole = rf.read_content(body)
+    for name in ("_PIECE_BYTES", "_PLAIN_BYTES", "LARGE"):
+        monkeypatch.setattr(payloads, name, size)
+    found = rf.read_content(body)
+    for one, other in zip(found.tables, whole.tables, strict=True):
+        assert one.equals(other)
+    assert found.jobs["handle_inputs.h.data"].map(json.loads).tolist() == [inner] * 20
+    assert found.raw_rows.equals(whole.raw_rows)
 
 
 def test_where_is_the_path() -> None:
