@@ -38,7 +38,7 @@ from retab_frames.issues import (
 from retab_frames.jobs import Known, job_columns
 from retab_frames.payloads import (
     LARGE,
-    NotPlainError,
+    NotInTurnError,
     RunPayloads,
     bodies,
     decode,
@@ -111,7 +111,7 @@ class Flattener:
         chunks, waiting = len(self._chunks), len(self._waiting)
         try:
             self._take(source, decode_in_turn(source), alone=not waiting)
-        except NotPlainError:
+        except NotInTurnError:
             del self._chunks[chunks:], self._waiting[waiting:]
         else:
             return
@@ -216,7 +216,8 @@ def _chunk(parts: list[_Part]) -> _Chunk:
     inputs, outputs = (long_handles(found, columns) for found in piece.handles)
     columns["filename"] = filenames(inputs, piece.size)
     run = np.repeat([part.run for part in parts], [part.piece.size for part in parts])
-    return _Chunk(columns, piece.misfits + misfits, (inputs, outputs), run)
+    told = sorted(piece.misfits + misfits, key=lambda one: one[1].row)
+    return _Chunk(columns, told, (inputs, outputs), run)
 
 
 def flatten(runs: Iterable[RunPayloads]) -> Tables:

@@ -104,7 +104,6 @@ def handle_cells(sides: Sequence[Side]) -> HandleCells:
         cells |= {
             "document.filename": [one.filename if one else None for one in documents],
             "document.id": [one.id or one.original_id if one else None for one in documents],
-            "document.original_id": [one.original_id if one else None for one in documents],
             "document.mime_type": [one.mime_type if one else None for one in documents],
             "document.size_bytes": [one.size_bytes if one else None for one in documents],
             "document.content_fingerprint": [
@@ -171,8 +170,8 @@ def _extras(
     """Return what has no column; most handles have nothing, and that is soon seen."""
     if goes_beyond(handles) or goes_beyond(documents):
         return [_extra(handle) for handle in handles]
-    seconds = (cells["filename"], cells.get("document.original_id", ()))
-    if any(map(is_sent, seconds)) or texts.count(NOTHING) < len(texts):
+    older = [one.original_id if one else None for one in documents]
+    if is_sent(cells["filename"]) or is_sent(older) or texts.count(NOTHING) < len(texts):
         return [_extra(handle) if _says_twice(handle) else None for handle in handles]
     return [None] * len(handles)
 

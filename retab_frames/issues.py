@@ -102,6 +102,7 @@ def of_handles(side: str, long: LongHandles, run: Indices) -> list[Told]:
         nameless = Misfit(0, "a handle without a type", "", "kept")
         rows = types.is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
         misfits += [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in rows]
+    misfits.sort(key=lambda one: one[1].row)
     return of_cells(long.columns, run[long.job], misfits) if misfits else []
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pyarrow.compute as pc
 
@@ -24,10 +25,10 @@ from retab_frames.schemas import (
     RunsSchema,
     to_frame,
 )
-from retab_frames.workers import begun, in_order
+from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     import pandas as pd
@@ -275,22 +276,26 @@ def _load(
     ids = _run_ids(run_id)
     with _client(client) as api:
         record_of: dict[object, Record] = {}
-        # one listing instead of a request for the record of each run
-        listing = begun(lambda: api.runs(workflow_id, experiment_id)) if len(ids) > 1 else None
-        if listing and api.found != "content":
+        listing = partial(api.runs, workflow_id, experiment_id)
+        is_wanted = len(ids) > 1  # instead of a request for the record of each run
+        if is_wanted and api.found != "content":
             # other routes need the records before they can be asked for the rows
-            record_of.update(_by_id(listing.result()))
+            record_of = _by_id(listing())
 
         def fetch(one: str | None) -> RunPayloads:
             record = record_of.get(one) if one else None
             return api.content(workflow_id, experiment_id, one, record=record)
 
-        fetched = in_order(fetch, ids, workers=api.max_connections)
+        works: list[Callable[[], Any]] = [partial(fetch, one) for one in ids]
+        if is_wanted and not record_of:
+            works.insert(0, listing)
+        fetched = in_order(lambda work: work(), works, workers=api.max_connections)
+        if is_wanted and not record_of:
+            record_of = _by_id(next(fetched))
         flattener = Flattener()
         for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
             flattener.add(source)
-        if listing:
-            record_of.update(_by_id(listing.result()))
+            del source  # it may be the last to hold its response
     tables = flattener.batch().tables
     _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
     _count(tables, record_of)

@@ -13,7 +13,7 @@ from retab_frames.columns import texts
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.pieces import Piece, piece_of
 from retab_frames.plain import PlainReader
-from retab_frames.responses import pieces
+from retab_frames.responses import cuts
 from retab_frames.rows import Oddity, RowReader
 from retab_frames.wire import Row, array
 from retab_frames.workers import in_order
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LARGE",
     "DecodedRun",
-    "NotPlainError",
+    "NotInTurnError",
     "RunPayloads",
     "bodies",
     "decode",
@@ -59,8 +59,8 @@ _WAIT_S = 0.25
 """How many bytes or runs are flattened together, and how long the first may wait for the last."""
 
 
-class NotPlainError(Exception):
-    """Rows must be seen together: one came twice, has no id, is of another run, or is no JSON."""
+class NotInTurnError(Exception):
+    """The rows must be seen together: one came twice, has no id, is of another run, is no JSON."""
 
 
 class RunPayloads(NamedTuple):
@@ -122,11 +122,11 @@ def decode(source: RunPayloads) -> DecodedRun:
     rows = reader.read(array(source.texts))
     ids = [row.id for row in rows]
     distinct = set(ids)
-    plain = len(distinct) == len(ids) and "" not in distinct
-    if not plain:
+    are_distinct = len(distinct) == len(ids) and "" not in distinct
+    if not are_distinct:
         rows = [rows[n] for n in _once(rows, source)]
     run_id = _run_id(rows, source, reader)
-    if not plain:
+    if not are_distinct:
         ids = _job_ids(rows)
     reader.count(rows)
     starts = range(0, len(rows), _PART_ROWS)
@@ -140,7 +140,7 @@ def decode_in_turn(source: RunPayloads) -> DecodedRun:
     Few are held at once, and most runs can be read so; the pieces raise where one cannot.
 
     Raises:
-        NotPlainError: If `decode` must see all the rows; what was taken so far is void.
+        NotInTurnError: If `decode` must see all the rows; what was taken so far is void.
     """
     reader = RowReader()
     return DecodedRun(source.run_id, _pieces(source, reader), reader)
@@ -187,12 +187,12 @@ def bodies(source: RunPayloads) -> list[bytes]:
 
 def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
     if not source.run_id:
-        raise NotPlainError
+        raise NotInTurnError
     ids = []
-    is_one_piece = len(source.payloads) == 1 and source.size <= LARGE
+    is_one_piece = len(source.payloads) == 1 and source.size <= min(LARGE, _PIECE_BYTES)
     for piece in chain.from_iterable(_read(payload, reader) for payload in source.payloads):
         if not _is_one_run(source.run_id, piece.runs):
-            raise NotPlainError
+            raise NotInTurnError
         if not is_one_piece:  # else its ids were looked at
             ids.append(texts(piece.jobs["job_id"]).array)
         yield piece
@@ -200,7 +200,7 @@ def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
     if ids:
         every = pa.chunked_array(ids)
         if pc.count_distinct(every).as_py() < len(every) or pc.index(every, "").as_py() >= 0:
-            raise NotPlainError
+            raise NotInTurnError
 
 
 def _read(payload: Payload, reader: RowReader) -> Iterator[Piece]:
@@ -210,29 +210,32 @@ def _read(payload: Payload, reader: RowReader) -> Iterator[Piece]:
     if plain is None:
         yield from _decoded(rows, reader)
         return
-    large = pieces(rows, _PLAIN_BYTES)
+    large = cuts(rows, _PLAIN_BYTES)
     for text, piece in in_order(lambda text: (text, plain.read(text)), large, workers=_WORKERS):
         if piece is not None:
             yield piece
         else:
             yield from _decoded(text, reader)
+        del text, piece  # before the next one is waited for
 
 
-def _decoded(texts: memoryview, reader: RowReader) -> Iterator[Piece]:
-    for text in pieces(texts, _PIECE_BYTES):
+def _decoded(several: memoryview, reader: RowReader) -> Iterator[Piece]:
+    for text in cuts(several, _PIECE_BYTES):
         try:
             rows = reader.read(b"".join((b"[", text, b"]")))
         except MalformedResponseError:
             rows = None
         if rows is None:
-            raise NotPlainError  # whatever is wrong, it is told of where all the rows are known
+            raise NotInTurnError  # whatever is wrong, it is told of where all the rows are known
         ids = [row.id for row in rows]
         distinct = set(ids)
         if len(distinct) < len(ids) or "" in distinct:
-            raise NotPlainError
+            raise NotInTurnError
         reader.count(rows)
-        yield piece_of(rows, ids)
-        del rows
+        piece = piece_of(rows, ids)
+        del rows, ids, distinct  # what the columns need is taken
+        yield piece
+        del piece
 
 
 def _is_one_run(run_id: str | None, named: set[str | None]) -> bool:

@@ -65,7 +65,7 @@ class PlainReader:
         row: The known row.
 
     Raises:
-        LookupError, TypeError, ValueError: If it is not plain.
+        LookupError, TypeError, ValueError, AttributeError: If it is not plain.
     """
 
     def __init__(self, row: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ class PlainReader:
                     explicit_schema=self._schema, unexpected_field_behavior="error"
                 ),
             )
-        except pa.ArrowException:
+        except (pa.ArrowException, OverflowError):  # the latter beyond 2 GiB
             return None
         # what closes the array early begins another one
         found = table.column(0).combine_chunks()

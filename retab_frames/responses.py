@@ -23,7 +23,7 @@ from retab_frames.wire import NOTHING, array, as_json, beginning, check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Listing", "Payload", "checked_payload", "listing", "payload", "pieces", "record"]
+__all__ = ["Listing", "Payload", "checked_payload", "cuts", "listing", "payload", "record"]
 
 _HEAD_BYTES = 4_096
 _TAIL_BYTES = 64
@@ -32,7 +32,8 @@ _TAIL_BYTES = 64
 _BEFORE_ROWS = re.compile(rb'"content"\s*:\s*\{\s*"jobs"\s*:\s*(?=\[)')
 _BEHIND_ROWS = re.compile(rb"(?<=\])\s*\}\s*\}\s*\Z")
 _NO_ROWS = re.compile(rb"\[\s*\]")
-_FIRST_ROW = re.compile(rb'\s*\{\s*("\w+")\s*:\s*"[^"\\]*"\s*,\s*("\w+")\s*:')
+_SCALAR = rb'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)'
+_FIRST_ROW = re.compile(rb'\s*\{\s*("\w+")\s*:\s*%b\s*,\s*("\w+")\s*:' % _SCALAR)
 
 
 class _Jobs(Struct):
@@ -91,17 +92,20 @@ class Payload:
         """The JSON text of each row, a part of the response that is not copied.
 
         Raises:
-            MalformedResponseError: If the response is not JSON.
+            MalformedResponseError: If the response is not JSON, or names two runs.
         """
         try:
             return msgspec.json.decode(self.array, type=list[Raw])
         except (msgspec.DecodeError, RecursionError):
             pass
-        return as_json(checked_payload(self.response).array, list[Raw], "the rows")
+        whole = checked_payload(self.response)
+        if (whole.experiment_id, whole.run_id) != (self.experiment_id, self.run_id):
+            raise MalformedResponseError("the response names its run or experiment twice")
+        return as_json(whole.array, list[Raw], "the rows")
 
     @property
     def is_empty(self) -> bool:
-        """True if there are no rows."""
+        """True if there are no rows; of a response that was not checked, a guess too."""
         return _NO_ROWS.fullmatch(self.array) is not None
 
 
@@ -184,11 +188,12 @@ def _array(rows: Raw, where: str) -> memoryview:
     raise MalformedResponseError(problem, where=where)
 
 
-def pieces(rows: memoryview, size: int) -> Iterator[memoryview]:
+def cuts(rows: memoryview, size: int) -> Iterator[memoryview]:
     """Yield the rows some at a time: what stands in an array, as JSON text, between its brackets.
 
     A row begins like the first one, with two keys in the same order. Where that is true of
-    something within a row, or the array is not JSON, there is a piece that is not JSON.
+    something within a row, or the array is not JSON, there is a piece that is not JSON. Where the
+    first key holds no text or number, all rows are one piece.
 
     Args:
         rows: The rows, without the brackets around them.
@@ -197,7 +202,7 @@ def pieces(rows: memoryview, size: int) -> Iterator[memoryview]:
     at = 0
     first = _FIRST_ROW.match(rows)
     if first is not None:
-        keys = rb'\{\s*%b\s*:\s*"[^"\\]*"\s*,\s*%b\s*:' % first.groups()
+        keys = rb"\{\s*%b\s*:\s*%b\s*,\s*%b\s*:" % (first[1], _SCALAR, first[2])
         between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
         while (cut := between.search(rows, at + size)) is not None:
             yield rows[at : cut.start(1)]

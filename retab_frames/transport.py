@@ -79,15 +79,13 @@ class _Exchange:
 class _Connection(httpx.HTTPTransport):
     """One connection, which adds the key to requests of one origin.
 
-    It is used without httpx's client around it: we follow no redirect, keep no cookie, and want no
-    log of what a server says; without them a request takes a third less.
+    It is used without httpx's client around it: we follow no redirect, keep no cookie and take no
+    proxy from the environment, and without all that a request takes a fifth less.
     """
 
     def __init__(self, origin: httpx.URL, key: Secret, token: Secret | None, verify: Any) -> None:
         super().__init__(
             verify=verify,
-            # a proxy of the environment would see the key of a plain http request
-            trust_env=origin.scheme == "https",
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         )
         self._origin = (origin.scheme, origin.host, origin.port)
@@ -213,8 +211,10 @@ class Transport:
                 body = self._body(response, asked)
             finally:
                 response.close()
-        finally:
-            self._give_back(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
         arrived = datetime.now(UTC)
         _log.debug("GET %s: %d, %d bytes", asked.path, response.status_code, len(body))
         if response.status_code != httpx.codes.OK:

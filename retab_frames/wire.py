@@ -3,7 +3,7 @@
 The API has had three wire generations, and a server may mix them: jobs under `/content` (A), then
 results with `lifecycle` and `timing` objects beside flat copies (B), then flat routes with other
 names for the same things (C). One set of structs, the union of the three, reads them all; which of
-two names a value has is settled per column in `flatten`.
+two names a value has is settled per column in `columns`.
 
 The structs refuse unknown fields: `rows` learns those, so that none is dropped unseen.
 """
@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "NOTHING",
@@ -40,8 +38,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-Cells = dict[str, list[Any]]
-"""What records hold, by path on the wire; a path that none of them has may be left out."""
+Cells = dict[str, Sequence[Any]]
+"""What records hold, by path on the wire, or by column where a path does not tell.
+
+Lists of values, or the Arrow arrays of a reader that makes such; a path that no record has may be
+left out.
+"""
 
 _SAFE_RECURSION_LIMIT = 3_000
 _SAFE_DEPTH = 200

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["begun", "in_order"]
+__all__ = ["in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,24 +57,14 @@ def in_order(
             tasks.put(None)
 
 
-def begun(work: Callable[[], Result]) -> Future[Result]:
-    """Begin the work in a thread of its own, a daemon too; its result is the future's."""
-    tasks: queue.SimpleQueue[Task[None, Result] | None] = queue.SimpleQueue()
-    future: Future[Result] = Future()
-    tasks.put((None, future))
-    tasks.put(None)
-    threading.Thread(target=_serve, args=(lambda _: work(), tasks), daemon=True).start()
-    return future
-
-
 def _serve(
     work: Callable[[Item], Result], tasks: queue.SimpleQueue[Task[Item, Result] | None]
 ) -> None:
     while (task := tasks.get()) is not None:
         item, future = task
-        if not future.set_running_or_notify_cancel():
-            continue
-        try:
-            future.set_result(work(item))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
-            future.set_exception(error)
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is taken
+                future.set_exception(error)
+        del task, item, future  # a result is not kept until the next task comes

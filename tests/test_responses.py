@@ -142,6 +142,13 @@ def test_the_rows_are_where_they_belong(before: bytes, after: bytes) -> None:
     assert rf.read_content(before + ROWS + after).jobs["job_id"].tolist() == ["1", "2"]
 
 
+def test_a_run_that_is_named_twice() -> None:
+    body = b'{"experiment_id":"e","run_id":"r","content":{"jobs":%b},"run_id":"s","x":{"y":[]}}'
+    assert responses.checked_payload(body % ROWS).run_id == "s"
+    with pytest.raises(rf.MalformedResponseError, match="names its run or experiment twice"):
+        rf.read_content(body % ROWS)
+
+
 def test_a_page_with_an_array_behind_its_rows() -> None:
     found = responses.payload(b'{"data":%b,"list_metadata":{"after":"c"},"x":[1]}' % ROWS)
     assert (found.after, array(found.rows)) == ("c", ROWS)
@@ -157,7 +164,7 @@ def test_the_last_of_two_keys_counts() -> None:
 
 
 def pieces_of(rows: str, size: int) -> list[str]:
-    return [bytes(piece).decode() for piece in responses.pieces(memoryview(rows.encode()), size)]
+    return [bytes(piece).decode() for piece in responses.cuts(memoryview(rows.encode()), size)]
 
 
 def row(number: int) -> str:
@@ -173,10 +180,17 @@ def test_pieces_are_whole_rows(between: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", ["", " ", "1,2", '{"id":1,"x":2},{"id":1,"x":2}', '{"id":"1"},{"id":"2"}', "}, {", "{"]
+    "rows",
+    ["", " ", "1,2", '{"id":{},"x":2},{"id":{},"x":2}', '{"id":"1"},{"id":"2"}', "}, {", "{"],
 )
 def test_what_does_not_begin_like_a_row_is_one_piece(rows: str) -> None:
     assert pieces_of(rows, 1) == [rows]
+
+
+@pytest.mark.parametrize("first", ["null", "-1.5e3", "true", '"a\\\\\\"/b"'])
+def test_the_first_key_may_hold_any_scalar(first: str) -> None:
+    row = f'{{"x":{first},"id":"1"}}'
+    assert pieces_of(f"{row},{row},{row}", 1) == [row] * 3
 
 
 def test_a_cut_within_a_row_cannot_be_decoded() -> None:

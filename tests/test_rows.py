@@ -15,11 +15,7 @@ LOST = "null, kept in raw"
 
 def read(rows: list[JsonObject]) -> tuple[list[Row], RowReader]:
     reader = RowReader()
-    return reader.read(texts(rows)), reader
-
-
-def texts(rows: list[JsonObject]) -> bytes:
-    return encoded(rows)
+    return reader.read(encoded(rows)), reader
 
 
 def test_rows_that_fit_need_no_mending() -> None:
@@ -268,7 +264,7 @@ def test_unknown_field_beside_an_odd_cell(order: tuple[str, str], jobs: int) -> 
 def test_unknown_field_behind_an_odd_cell(fields: JsonObject, level: str, path: str | None) -> None:
     odd = {"attempt": "odd", **job(1), **fields}
     reader = RowReader()
-    rows = reader.read(texts([odd]))
+    rows = reader.read(encoded([odd]))
     assert reader.learned == ((level, "novel"),)
     assert [oddity.field for oddity in reader.oddities] == ["attempt"]
     reader.count(rows)
@@ -297,7 +293,7 @@ def test_new_field_at_any_level_goes_the_fast_way(
     fields: JsonObject, level: str, path: str | None
 ) -> None:
     reader = CountingReader()
-    rows = reader.read(texts([job(n, **fields) for n in range(1000)]))
+    rows = reader.read(encoded([job(n, **fields) for n in range(1000)]))
     assert (reader.learned, reader.mended, reader.oddities) == (((level, "novel"),), 0, [])
     reader.count(rows)
     told = reader.told()[-1]
@@ -306,7 +302,7 @@ def test_new_field_at_any_level_goes_the_fast_way(
 
 def test_new_field_on_every_row_goes_the_fast_way() -> None:
     reader = CountingReader()
-    rows = reader.read(texts([job(n, novel={"n": n}, timing={"new": n}) for n in range(1000)]))
+    rows = reader.read(encoded([job(n, novel={"n": n}, timing={"new": n}) for n in range(1000)]))
     assert reader.learned == (("", "novel"), ("timing", "new"))
     assert (reader.mended, reader.oddities) == (0, [])
     assert [bytes(beyond(row)["novel"]) for row in rows] == [b'{"n":%d}' % n for n in range(1000)]
@@ -326,8 +322,8 @@ def test_one_odd_row_of_many_stays_alone() -> None:
 
 def test_what_was_learned_holds_for_the_next_page() -> None:
     reader = CountingReader()
-    reader.read(texts([job(1, novel=1)]))
-    [row] = reader.read(texts([job(2, novel=2, other=3)]))
+    reader.read(encoded([job(1, novel=1)]))
+    [row] = reader.read(encoded([job(2, novel=2, other=3)]))
     assert reader.learned == (("", "novel"), ("", "other"))
     assert {name: bytes(raw) for name, raw in beyond(row).items()} == {
         "novel": b"2",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retab_frames.workers import begun, in_order
+from retab_frames.workers import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,21 +163,3 @@ def test_an_error_of_the_items_is_raised() -> None:
 
     with pytest.raises(LookupError, match="no more"):
         list(in_order(abs, items(), workers=1))
-
-
-def test_begun_work_goes_on_beside_the_caller() -> None:
-    known, go = threading.enumerate(), threading.Event()
-    result = begun(lambda: (go.wait(5), threading.current_thread().daemon))
-    assert not result.done()
-    go.set()
-    assert result.result(5) == (True, True)
-    assert threads_beside(known) == set()
-
-
-def test_begun_work_raises_where_its_result_is_taken() -> None:
-    def work() -> None:
-        raise KeyError("lost")
-
-    result = begun(work)
-    with pytest.raises(KeyError, match="lost"):
-        result.result(5)
