@@ -7,50 +7,19 @@ import os
 import platform
 import sys
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import decode, fetch, tables
+from benchmarks.schedule import contest, contests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from benchmarks.contest import Row
 
 HEAD = ("group", "work", "peer", "ours ms", "peer ms", "ratio", "CPU ratio", "bar")
-
-
-def contests(groups: set[str], *, quick: bool, repeats: int) -> list[Callable[[], Iterable[Row]]]:
-    """Return what is to be run, cheapest first."""
-    runs, many, big = (200, 300, 100_000) if quick else (2_000, 300, 1_000_000)
-    sizes = (("light", 10_000), ("heavy", 4_000 if quick else 10_000), ("light", 100_000))
-    every: dict[str, list[Callable[[], Iterable[Row]]]] = {
-        "import": [lambda: [tables.imports(repeats)]],
-        "decode": [
-            lambda: decode.one_response(repeats),
-            lambda: decode.many_responses(repeats, runs),
-            *(
-                lambda weight=weight, jobs=jobs: decode.large(weight, jobs, repeats)
-                for weight, jobs in sizes
-            ),
-        ],
-        "large": [] if quick else [lambda: decode.large("light", big, 3)],
-        "sdk": [
-            lambda weight=weight, jobs=jobs: [decode.sdk(weight, jobs, repeats)]  # type: ignore[misc]
-            for weight, jobs in sizes[:2]
-        ],
-        "memory": [lambda: [decode.memory(big)]],
-        "growth": [lambda: [decode.growth(big, 3)]],
-        "fetch": [lambda: fetch.rows(60 if quick else many, 3 if quick else repeats)],
-        "store": [lambda: tables.store(runs, repeats)],
-        "statistics": [lambda: tables.durations(big if quick else 10_000_000, min(repeats, 3))],
-    }
-    unknown = groups - set(every)
-    if unknown:
-        raise SystemExit(f"no such group: {', '.join(unknown)}; there are {', '.join(every)}")
-    return [work for name, works in every.items() if not groups or name in groups for work in works]
 
 
 def line(row: Row) -> tuple[str, ...]:
@@ -78,7 +47,7 @@ def markdown(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Run what was asked for, and print each row as soon as it is known."""
+    """Run what was asked for, each contest in a process of its own, and print its rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller sizes, minutes not an hour")
     parser.add_argument("--rows", default="", help="groups, by comma: decode,fetch,memory,...")
@@ -89,14 +58,18 @@ def main() -> None:
     rows: list[Row] = []
     failed = 0
     print(machine(), *HEAD, sep=" | ", flush=True)
-    for work in contests(groups, quick=given.quick, repeats=given.repeats):
-        try:
-            for row in work():
-                rows.append(row)
-                print(" | ".join(line(row)), flush=True)
-        except Exception:  # noqa: BLE001 - the other contests are still worth running
-            traceback.print_exc()
-            failed += 1
+    # what one contest leaves in memory would change both sides of the next
+    alone = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    with alone:
+        for number in range(len(contests(groups, quick=given.quick, repeats=given.repeats))):
+            work = alone.submit(contest, number, groups, given.repeats, quick=given.quick)
+            try:
+                for row in work.result():
+                    rows.append(row)
+                    print(" | ".join(line(row)), flush=True)
+            except Exception:  # noqa: BLE001 - the other contests are still worth running
+                traceback.print_exc()
+                failed += 1
     if given.markdown:
         given.markdown.write_text(f"{machine()}\n\n{markdown(rows)}\n", encoding="utf-8")
     sys.exit(1 if failed else 0)

@@ -1,6 +1,7 @@
 """One contestant in a process of its own: `python -m benchmarks.child NAME ARGUMENTS`.
 
-Prints JSON: the wall and CPU seconds, the peak memory in MB above what the payload took, the rows.
+Prints JSON: the wall and CPU seconds of each repeat, the peak memory in MB above what the payload
+took, the rows.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def memory_mb(kind: str) -> float:
 
 
 def main(name: str, weight: Weight, jobs: int, runs: int, repeats: int) -> None:
-    """Run it and print what it took; the medians of the repeats."""
+    """Run it and print what it took."""
     work = contestant(name)
     bodies = responses(runs, jobs, weight=weight)
     work(responses(1, 10, weight=weight))  # type: ignore[operator] # imports and caches
@@ -50,10 +51,7 @@ def main(name: str, weight: Weight, jobs: int, runs: int, repeats: int) -> None:
         taken.append((time.perf_counter() - wall, time.process_time() - cpu))
         rows = [len(frame) for frame in frames]
         del frames
-    wall, cpu = (sorted(times)[len(times) // 2] for times in zip(*taken, strict=True))
-    print(
-        json.dumps({"wall": wall, "cpu": cpu, "peak_mb": memory_mb("VmHWM") - before, "rows": rows})
-    )
+    print(json.dumps({"taken": taken, "peak_mb": memory_mb("VmHWM") - before, "rows": rows}))
 
 
 if __name__ == "__main__":
