@@ -94,6 +94,14 @@ def surfaces(tmp_path: Path) -> Iterator[tuple[str, str | bytes]]:
             for what, text in everything_told(failing(partial(travel, client))):
                 yield f"{what} of {travel.__name__} of a client", text
         yield from of_frames(client, tmp_path)
+        ids = sandbox.run_ids("exp_invoices")
+        yield (
+            "several runs",
+            rf.load_jobs("wf_sandbox", "exp_invoices", run_id=ids, client=client).to_csv(),
+        )
+        for connection in client._http._idle:
+            yield "connection", f"{connection!r} {vars(connection)!r}"
+            yield "pool", f"{connection._pool!r} {vars(connection._pool)!r}"
         client.close()
     for fault in FAULTS:
         for what, text in everything_told(failing(partial(load_with, fault))):

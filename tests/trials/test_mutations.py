@@ -7,7 +7,12 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from samples import content, encoded
+from test_plain import CountingReader, bare_job, frames_of, newer_job, plain_job
+
 import retab_frames as rf
+from retab_frames import flatten
+from retab_frames import payloads as rows_of_runs
 from retab_frames.records import expected_jobs, experiments_table, runs_table
 from retab_frames.responses import listing
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRIED = 204_000
+BY_BOTH = 48_000
 CHUNKS = 24
 EVERY_NTH_FRAME = 10
 
@@ -65,3 +71,36 @@ def test_only_errors_of_ours_leave(figure: Callable[[str], None]) -> None:
     assert foreign == {}
     assert total.total() >= 200_000
     assert min(total["read"], total["refused"]) > TRIED // 10
+
+
+def both_readers(seed: int) -> Counter[str]:
+    """Read mutants of ordinary responses by both readers of rows, and compare the frames."""
+    chance = random.Random(seed)
+    seeds = [encoded(content(*map(make, range(4)))) for make in (plain_job, newer_job, bare_job)]
+    found: Counter[str] = Counter()
+    vars(rows_of_runs)["_PLAIN_BYTES"] = 100
+    CountingReader.taken = 0
+    vars(rows_of_runs)["PlainReader"] = CountingReader
+    for _ in range(BY_BOTH // CHUNKS):
+        body = mutant(chance.choice(seeds), chance)
+        frames = []
+        for large in (0, 2**60):
+            vars(rows_of_runs)["LARGE"] = vars(flatten)["LARGE"] = large
+            frames.append(frames_of(body))
+        found["the same" if frames[0] == frames[1] else "other"] += 1
+        found["refused"] += isinstance(frames[0], str)
+    found["pieces"] = CountingReader.taken
+    return found
+
+
+def test_both_readers_agree(figure: Callable[[str], None]) -> None:
+    with ProcessPoolExecutor() as pool:
+        total = sum(pool.map(both_readers, range(CHUNKS)), Counter())
+
+    figure(
+        f"mutated payloads read by both readers: {BY_BOTH:,} ({total['refused']:,} refused by "
+        f"both, {total['pieces']:,} pieces taken by Arrow's); with other frames: {total['other']}"
+    )
+    assert total["other"] == 0
+    assert total["the same"] == BY_BOTH
+    assert total["pieces"] > BY_BOTH // 4
