@@ -49,7 +49,7 @@ def markdown(rows: list[Row]) -> str:
 def main() -> None:
     """Run what was asked for, each contest in a process of its own, and print its rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, minutes not an hour")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, a few minutes")
     parser.add_argument("--rows", default="", help="groups, by comma: decode,fetch,memory,...")
     parser.add_argument("--repeats", type=int, default=5, help="the medians are of so many")
     parser.add_argument("--markdown", type=Path, help="write the table there, too")
