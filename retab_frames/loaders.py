@@ -276,9 +276,10 @@ def _load(
     ids = _run_ids(run_id)
     with _client(client) as api:
         record_of: dict[object, Record] = {}
+        # one listing instead of a request for the record of each run
         listing = partial(api.runs, workflow_id, experiment_id)
-        is_wanted = len(ids) > 1  # instead of a request for the record of each run
-        if is_wanted and api.found != "content":
+        is_beside = len(ids) > 1 and api.found == "content"
+        if len(ids) > 1 and not is_beside:
             # other routes need the records before they can be asked for the rows
             record_of = _by_id(listing())
 
@@ -287,10 +288,10 @@ def _load(
             return api.content(workflow_id, experiment_id, one, record=record)
 
         works: list[Callable[[], Any]] = [partial(fetch, one) for one in ids]
-        if is_wanted and not record_of:
+        if is_beside:
             works.insert(0, listing)
         fetched = in_order(lambda work: work(), works, workers=api.max_connections)
-        if is_wanted and not record_of:
+        if is_beside:
             record_of = _by_id(next(fetched))
         flattener = Flattener()
         for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
