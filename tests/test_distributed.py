@@ -73,8 +73,9 @@ def cluster() -> Iterator[None]:
     from dask.distributed import Client, LocalCluster  # noqa: PLC0415 - only here
 
     with (
-        # at its end the cluster leaves sockets and tasks to the collector
-        warnings.catch_warnings(),
+        # at its end the cluster leaves sockets and tasks to the collector, and at its start it
+        # warns where someone else's has the usual port
+        warnings.catch_warnings(action="ignore", category=UserWarning),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made,
         Client(made),
     ):
