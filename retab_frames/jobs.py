@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from retab_frames.columns import Misfit, first_sent, is_sent, listed, texts
 from retab_frames.errors import MalformedResponseError, shown
 from retab_frames.schemas import JobsSchema, arrow_schema
-from retab_frames.wire import NOTHING, Cells, Row
+from retab_frames.wire import NOTHING, Cells, Lifecycle, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,8 @@ class Known(NamedTuple):
 
 def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misfit]]:
     """Return what the rows hold of the jobs, and the errors that are not text."""
-    messages, details, odd = _errors(rows)
+    lifecycles = [row.lifecycle for row in rows]
+    messages, details, odd = _errors(rows, lifecycles)
     cells: Cells = {
         "job_id": job_ids,
         "document_id": [row.document_id for row in rows],
@@ -77,7 +78,7 @@ def job_cells(rows: Sequence[Row], job_ids: list[str]) -> tuple[Cells, list[Misf
     if is_sent(artifacts := [row.artifact for row in rows]):
         cells["artifact.operation"] = [one.operation if one else None for one in artifacts]
         cells["artifact.id"] = [one.id if one else None for one in artifacts]
-    if is_sent(lifecycles := [row.lifecycle for row in rows]):
+    if is_sent(lifecycles):
         cells["lifecycle.status"] = [one.status if one else None for one in lifecycles]
     if is_sent(timings := [row.timing for row in rows]):
         cells["timing.duration_ms"] = [one.duration_ms if one else None for one in timings]
@@ -143,7 +144,9 @@ def _experiment_ids(cells: Cells, known: pa.Array) -> pa.Array:
     return ids
 
 
-def _errors(rows: Sequence[Row]) -> tuple[list[str | None], list[str | None], list[Misfit]]:
+def _errors(
+    rows: Sequence[Row], lifecycles: list[Lifecycle | None]
+) -> tuple[list[str | None], list[str | None], list[Misfit]]:
     """Return messages and details: `error` first, then the lifecycle's message or reason.
 
     An `error` that is not text is kept as the details, unless the lifecycle has some.
@@ -151,7 +154,7 @@ def _errors(rows: Sequence[Row]) -> tuple[list[str | None], list[str | None], li
     odd: list[Misfit] = []
     messages: list[str | None] = [None] * len(rows)
     details: list[str | None] = [None] * len(rows)
-    if is_sent(lifecycles := [row.lifecycle for row in rows]):
+    if is_sent(lifecycles):
         messages = [(one.message or one.reason) if one else None for one in lifecycles]
         details = [_text(one.details) if one else None for one in lifecycles]
     errors = [(n, row.error) for n, row in enumerate(rows) if row.error is not NOTHING]

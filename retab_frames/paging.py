@@ -74,8 +74,8 @@ def check_count(payloads: Sequence[responses.Payload], record: Record, run_id: s
     if expected is None:
         return
     # by id: pages that overlap bring a row twice, and may leave another out
-    rows = wire.array(row for payload in payloads for row in payload.rows)
-    came = len({bytes(row.id) for row in wire.as_json(rows, list[_Identified], "the rows")})
+    pages = (wire.as_json(each.array, list[_Identified], "the rows") for each in payloads)
+    came = len({bytes(row.id) for page in pages for row in page})
     if came < expected:
         raise PaginationError(
             f"run {shown(run_id)} has {expected} documents, but the API gave {came} rows in "

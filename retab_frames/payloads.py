@@ -1,4 +1,4 @@
-"""The responses of one run -> its rows, each once, under the id of its job."""
+"""The responses of one run -> pieces of its rows, each row once, under the id of its job."""
 
 from __future__ import annotations
 
@@ -121,8 +121,7 @@ def decode(source: RunPayloads) -> DecodedRun:
     reader = RowReader()
     rows = reader.read(array(source.texts))
     ids = [row.id for row in rows]
-    distinct = set(ids)
-    are_distinct = len(distinct) == len(ids) and "" not in distinct
+    are_distinct = _are_distinct(ids)
     if not are_distinct:
         rows = [rows[n] for n in _once(rows, source)]
     run_id = _run_id(rows, source, reader)
@@ -228,14 +227,19 @@ def _decoded(several: memoryview, reader: RowReader) -> Iterator[Piece]:
         if rows is None:
             raise NotInTurnError  # whatever is wrong, it is told of where all the rows are known
         ids = [row.id for row in rows]
-        distinct = set(ids)
-        if len(distinct) < len(ids) or "" in distinct:
+        if not _are_distinct(ids):
             raise NotInTurnError
         reader.count(rows)
         piece = piece_of(rows, ids)
-        del rows, ids, distinct  # what the columns need is taken
+        del rows, ids  # what the columns need is taken
         yield piece
         del piece
+
+
+def _are_distinct(ids: list[str]) -> bool:
+    """Return whether every id is there, and only once."""
+    distinct = set(ids)
+    return len(distinct) == len(ids) and "" not in distinct
 
 
 def _is_one_run(run_id: str | None, named: set[str | None]) -> bool:

@@ -142,7 +142,9 @@ def checked_payload(body: bytes) -> Payload:
         envelope = as_json(body, _Envelope, "the response")
     if envelope.content is not None:
         rows = _array(envelope.content.jobs, "$.content.jobs")
-        return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
+        return Payload(
+            envelope.experiment_id, envelope.run_id, None, enveloped=True, array=rows, response=body
+        )
     if bytes(envelope.data):
         rows, after = _array(envelope.data, "$.data"), _next(envelope.list_metadata)
     elif bytes(envelope.id) and bytes(envelope.document_id):
@@ -153,7 +155,7 @@ def checked_payload(body: bytes) -> Payload:
             "the response holds no jobs: it has neither `content.jobs` nor `data`, "
             f"and is not a job itself{hint}; it begins {shown(beginning(body))!r}"
         )
-    return Payload(None, None, after, False, rows, body)  # noqa: FBT003
+    return Payload(None, None, after, enveloped=False, array=rows, response=body)
 
 
 def _guess(body: bytes) -> Payload | None:
@@ -174,7 +176,9 @@ def _guess(body: bytes) -> Payload | None:
     if envelope.experiment_id is None or envelope.run_id is None:
         return None
     rows = memoryview(body)[before.end() : behind.start()]
-    return Payload(envelope.experiment_id, envelope.run_id, None, True, rows, body)  # noqa: FBT003
+    return Payload(
+        envelope.experiment_id, envelope.run_id, None, enveloped=True, array=rows, response=body
+    )
 
 
 def _array(rows: Raw, where: str) -> memoryview:

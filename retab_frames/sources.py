@@ -133,7 +133,7 @@ def grouped_by_run(payloads: Iterable[responses.Payload]) -> list[list[responses
 
 
 def _run_of(payload: responses.Payload) -> str | None:
-    rows = wire.as_json(wire.array(payload.rows), list[dict[str, Any]], "the rows")
+    rows = wire.as_json(payload.array, list[dict[str, Any]], "the rows")
     ids = (row.get("run_id") or row.get("experiment_run_id") for row in rows)
     return next((run_id for run_id in ids if isinstance(run_id, str)), None)
 
