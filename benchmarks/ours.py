@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import retab_frames as rf
-from retab_frames.flatten import flatten
-from retab_frames.frames import frame_of
-from retab_frames.payloads import RunPayloads
-from retab_frames.responses import checked_payload
-from retab_frames.schemas import HandlesSchema, JobsSchema, to_frame
+from retab_frames.flatten.run_rows import RunPayloads
+from retab_frames.flatten.tables import flatten
+from retab_frames.schemas.frames import frame_of
+from retab_frames.schemas.models import HandlesSchema, JobsSchema, to_frame
+from retab_frames.wire.envelopes import parse_rows_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def batched(bodies: Sequence[bytes]) -> Frames:
 
 
 def _run(body: bytes) -> RunPayloads:
-    found = checked_payload(body)
+    found = parse_rows_response(body)
     return RunPayloads(None, found.experiment_id, found.run_id, (found,), None)
 
 

@@ -1,6 +1,7 @@
 """Retab workflow experiments as validated dataframes, snapshots and duration statistics.
 
-Everything is imported when it is first used: `import retab_frames` loads neither pandas nor httpx.
+Everything but the errors is imported when it is first used: `import retab_frames` loads neither
+pandas nor httpx.
 """
 
 from __future__ import annotations
@@ -9,222 +10,204 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from retab_frames.client import Client
-    from retab_frames.compaction import Compaction
-    from retab_frames.comparison import RunComparison, compare_runs
-    from retab_frames.comparisons import ManyComparison, compare_many
-    from retab_frames.concurrency import timeline
-    from retab_frames.content import RunContent
-    from retab_frames.durations import duration_stats, slowest
-    from retab_frames.errors import (
-        ApiStatusError,
-        AuthError,
-        ConfigError,
-        DeadlineError,
-        GateError,
-        InconclusiveError,
-        MalformedResponseError,
-        MissingExtraError,
-        NotFoundError,
-        PaginationError,
-        QueryError,
-        RateLimitError,
-        RegressionError,
-        RequestError,
-        ResponseTooLargeError,
-        RetabFramesError,
-        RetabFramesWarning,
-        SchemaError,
-        SnapshotConflictError,
-        SnapshotCorruptError,
-        SnapshotError,
-        SnapshotNotFoundError,
-        SnapshotWriteError,
-        TransportError,
+from retab_frames import errors
+from retab_frames.errors import *  # noqa: F403 - every error is public
+
+if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against the table below
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    from retab_frames.api.client import Client as Client
+    from retab_frames.compare.gate import assert_no_regression as assert_no_regression
+    from retab_frames.compare.many_runs import (
+        ManyComparison as ManyComparison,
     )
-    from retab_frames.gate import assert_no_regression
-    from retab_frames.incidence import cumulative_incidence
-    from retab_frames.loaders import (
-        iter_content,
-        load_content,
-        load_experiments,
-        load_handle_inputs,
-        load_jobs,
-        load_runs,
+    from retab_frames.compare.many_runs import (
+        compare_many as compare_many,
     )
-    from retab_frames.messages import failures
-    from retab_frames.queries import query
-    from retab_frames.reports import report
-    from retab_frames.sandbox import Sandbox
-    from retab_frames.scanning import scan
-    from retab_frames.schemas import (
-        ExperimentsSchema,
-        HandlesSchema,
-        IssuesSchema,
-        JobsSchema,
-        RawSchema,
-        RunsSchema,
-        SnapshotsSchema,
-        validate,
+    from retab_frames.compare.two_runs import (
+        RunComparison as RunComparison,
     )
-    from retab_frames.snapshots import Snapshot, SnapshotStore
-    from retab_frames.sources import read_content, read_contents
-    from retab_frames.versions import show_versions
+    from retab_frames.compare.two_runs import (
+        compare_runs as compare_runs,
+    )
+    from retab_frames.load.content import RunContent as RunContent
+    from retab_frames.load.from_api import (
+        iter_content as iter_content,
+    )
+    from retab_frames.load.from_api import (
+        load_content as load_content,
+    )
+    from retab_frames.load.from_api import (
+        load_experiments as load_experiments,
+    )
+    from retab_frames.load.from_api import (
+        load_handle_inputs as load_handle_inputs,
+    )
+    from retab_frames.load.from_api import (
+        load_jobs as load_jobs,
+    )
+    from retab_frames.load.from_api import (
+        load_runs as load_runs,
+    )
+    from retab_frames.load.from_responses import (
+        read_content as read_content,
+    )
+    from retab_frames.load.from_responses import (
+        read_contents as read_contents,
+    )
+    from retab_frames.reports import report as report
+    from retab_frames.sandbox import Sandbox as Sandbox
+    from retab_frames.schemas.models import (
+        ExperimentsSchema as ExperimentsSchema,
+    )
+    from retab_frames.schemas.models import (
+        HandlesSchema as HandlesSchema,
+    )
+    from retab_frames.schemas.models import (
+        IssuesSchema as IssuesSchema,
+    )
+    from retab_frames.schemas.models import (
+        JobsSchema as JobsSchema,
+    )
+    from retab_frames.schemas.models import (
+        RawSchema as RawSchema,
+    )
+    from retab_frames.schemas.models import (
+        RunsSchema as RunsSchema,
+    )
+    from retab_frames.schemas.models import (
+        SnapshotsSchema as SnapshotsSchema,
+    )
+    from retab_frames.schemas.models import (
+        validate as validate,
+    )
+    from retab_frames.stats.durations import duration_stats as duration_stats
+    from retab_frames.stats.durations import slowest as slowest
+    from retab_frames.stats.failures import failures as failures
+    from retab_frames.stats.incidence import cumulative_incidence as cumulative_incidence
+    from retab_frames.stats.timeline import timeline as timeline
+    from retab_frames.store.compaction import Compaction as Compaction
+    from retab_frames.store.scan.scan import scan as scan
+    from retab_frames.store.scan.sql import query as query
+    from retab_frames.store.snapshots import Snapshot as Snapshot
+    from retab_frames.store.snapshots import SnapshotStore as SnapshotStore
+    from retab_frames.text.versions import show_versions as show_versions
 
     __version__: str
 
-__all__ = [
-    "ApiStatusError",
-    "AuthError",
-    "Client",
-    "Compaction",
-    "ConfigError",
-    "DeadlineError",
-    "ExperimentsSchema",
-    "GateError",
-    "HandlesSchema",
-    "InconclusiveError",
-    "IssuesSchema",
-    "JobsSchema",
-    "MalformedResponseError",
-    "ManyComparison",
-    "MissingExtraError",
-    "NotFoundError",
-    "PaginationError",
-    "QueryError",
-    "RateLimitError",
-    "RawSchema",
-    "RegressionError",
-    "RequestError",
-    "ResponseTooLargeError",
-    "RetabFramesError",
-    "RetabFramesWarning",
-    "RunComparison",
-    "RunContent",
-    "RunsSchema",
-    "Sandbox",
-    "SchemaError",
-    "Snapshot",
-    "SnapshotConflictError",
-    "SnapshotCorruptError",
-    "SnapshotError",
-    "SnapshotNotFoundError",
-    "SnapshotStore",
-    "SnapshotWriteError",
-    "SnapshotsSchema",
-    "TransportError",
-    "assert_no_regression",
-    "compare_many",
-    "compare_runs",
-    "cumulative_incidence",
-    "duration_stats",
-    "failures",
-    "iter_content",
-    "load_content",
-    "load_experiments",
-    "load_handle_inputs",
-    "load_jobs",
-    "load_runs",
-    "query",
-    "read_content",
-    "read_contents",
-    "report",
-    "scan",
-    "show_versions",
-    "slowest",
-    "timeline",
-    "validate",
-]
-
-_ROOM_OF = {
-    "ApiStatusError": "errors",
-    "AuthError": "errors",
-    "Client": "client",
-    "Compaction": "compaction",
-    "ConfigError": "errors",
-    "DeadlineError": "errors",
-    "ExperimentsSchema": "schemas",
-    "GateError": "errors",
-    "HandlesSchema": "schemas",
-    "InconclusiveError": "errors",
-    "IssuesSchema": "schemas",
-    "JobsSchema": "schemas",
-    "MalformedResponseError": "errors",
-    "ManyComparison": "comparisons",
-    "MissingExtraError": "errors",
-    "NotFoundError": "errors",
-    "PaginationError": "errors",
-    "QueryError": "errors",
-    "RateLimitError": "errors",
-    "RawSchema": "schemas",
-    "RegressionError": "errors",
-    "RequestError": "errors",
-    "ResponseTooLargeError": "errors",
-    "RetabFramesError": "errors",
-    "RetabFramesWarning": "errors",
-    "RunComparison": "comparison",
-    "RunContent": "content",
-    "RunsSchema": "schemas",
-    "Sandbox": "sandbox",
-    "SchemaError": "errors",
-    "Snapshot": "snapshots",
-    "SnapshotConflictError": "errors",
-    "SnapshotCorruptError": "errors",
-    "SnapshotError": "errors",
-    "SnapshotNotFoundError": "errors",
-    "SnapshotStore": "snapshots",
-    "SnapshotWriteError": "errors",
-    "SnapshotsSchema": "schemas",
-    "TransportError": "errors",
-    "assert_no_regression": "gate",
-    "compare_many": "comparisons",
-    "compare_runs": "comparison",
-    "cumulative_incidence": "incidence",
-    "duration_stats": "durations",
-    "failures": "messages",
-    "iter_content": "loaders",
-    "load_content": "loaders",
-    "load_experiments": "loaders",
-    "load_handle_inputs": "loaders",
-    "load_jobs": "loaders",
-    "load_runs": "loaders",
-    "query": "queries",
-    "read_content": "sources",
-    "read_contents": "sources",
-    "report": "reports",
-    "scan": "scanning",
-    "show_versions": "versions",
-    "slowest": "durations",
-    "timeline": "concurrency",
-    "validate": "schemas",
+_PUBLIC = {
+    "api.client": ("Client",),
+    "compare.gate": ("assert_no_regression",),
+    "compare.many_runs": (
+        "ManyComparison",
+        "compare_many",
+    ),
+    "compare.two_runs": (
+        "RunComparison",
+        "compare_runs",
+    ),
+    "load.content": ("RunContent",),
+    "load.from_api": (
+        "iter_content",
+        "load_content",
+        "load_experiments",
+        "load_handle_inputs",
+        "load_jobs",
+        "load_runs",
+    ),
+    "load.from_responses": (
+        "read_content",
+        "read_contents",
+    ),
+    "reports": ("report",),
+    "sandbox": ("Sandbox",),
+    "schemas.models": (
+        "ExperimentsSchema",
+        "HandlesSchema",
+        "IssuesSchema",
+        "JobsSchema",
+        "RawSchema",
+        "RunsSchema",
+        "SnapshotsSchema",
+        "validate",
+    ),
+    "stats.durations": (
+        "duration_stats",
+        "slowest",
+    ),
+    "stats.failures": ("failures",),
+    "stats.incidence": ("cumulative_incidence",),
+    "stats.timeline": ("timeline",),
+    "store.compaction": ("Compaction",),
+    "store.scan.scan": ("scan",),
+    "store.scan.sql": ("query",),
+    "store.snapshots": (
+        "Snapshot",
+        "SnapshotStore",
+    ),
+    "text.versions": ("show_versions",),
 }
-"""The module of each public name."""
+"""The public names of each module; those of `errors` are all that it has."""
+
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted([*errors.__all__, *_MODULE_OF])  # noqa: PLE0605 - derived
 
 
 if not TYPE_CHECKING:  # or checkers would believe any name
 
     def __getattr__(name: str) -> object:
-        """Import the room of a public name when it is first asked for (PEP 562)."""
+        """Import the module of a public name when it is first asked for (PEP 562)."""
         if name == "__version__":
             return import_module("importlib.metadata").version("retab-frames")
-        if name not in _ROOM_OF:
+        if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
-        globals()[name] = value
-        _register_accessor()
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
         return value
-
-
-def _register_accessor() -> None:
-    """Give frames their `retab` once someone has loaded pandas, which is slow to import."""
-    if "pandas" in sys.modules and f"{__name__}.accessor" not in sys.modules:
-        import_module(f"{__name__}.accessor")
 
 
 def __dir__() -> list[str]:
     """List the public names, imported or not."""
-    return sorted({*globals(), *_ROOM_OF})
+    return sorted({*globals(), *__all__})
 
 
-_register_accessor()
+class _PandasFinder:
+    """Registers `df.retab` as soon as pandas is loaded, whichever of the two is imported first.
+
+    It finds pandas by the other finders, and adds a step to its loading. wrapt.when_imported would
+    do the same, but takes twice as long to import as all of this package may take.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of pandas with our step added; None for any other module."""
+        if name != "pandas":
+            return None
+        others = (finder for finder in sys.meta_path if finder is not _PandasFinder)
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next(filter(None, specs), None)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            load = loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                load(module)
+                _register_accessor()
+
+            loader.exec_module = exec_module
+        return spec
+
+
+def _register_accessor() -> None:
+    import_module(f"{__name__}.accessor")
+
+
+if "pandas" in sys.modules:
+    _register_accessor()
+else:
+    sys.meta_path.insert(0, _PandasFinder)

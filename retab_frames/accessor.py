@@ -42,31 +42,31 @@ class RetabAccessor:
 
     def duration_stats(self, by: Any = None, **options: Any) -> pd.DataFrame:
         """Return `duration_stats` of the jobs."""
-        from retab_frames.durations import duration_stats  # noqa: PLC0415 - on first use
+        from retab_frames.stats.durations import duration_stats  # noqa: PLC0415 - on first use
 
         return duration_stats(self._jobs, by, **options)
 
     def cumulative_incidence(self, **options: Any) -> pd.DataFrame:
         """Return `cumulative_incidence` of the jobs."""
-        from retab_frames.incidence import cumulative_incidence  # noqa: PLC0415
+        from retab_frames.stats.incidence import cumulative_incidence  # noqa: PLC0415
 
         return cumulative_incidence(self._jobs, **options)
 
     def timeline(self, **options: Any) -> pd.DataFrame:
         """Return the `timeline` of the jobs."""
-        from retab_frames.concurrency import timeline  # noqa: PLC0415
+        from retab_frames.stats.timeline import timeline  # noqa: PLC0415
 
         return timeline(self._jobs, **options)
 
     def slowest(self, n: int = 10, **options: Any) -> pd.DataFrame:
         """Return the `slowest` jobs."""
-        from retab_frames.durations import slowest  # noqa: PLC0415
+        from retab_frames.stats.durations import slowest  # noqa: PLC0415
 
         return slowest(self._jobs, n, **options)
 
     def failures(self, by: Any = None) -> pd.DataFrame:
         """Return why jobs failed, as `failures` does."""
-        from retab_frames.messages import failures  # noqa: PLC0415
+        from retab_frames.stats.failures import failures  # noqa: PLC0415
 
         return failures(self._jobs, by)
 
@@ -76,14 +76,14 @@ class RetabAccessor:
         What the wide columns do not hold (`size_bytes`, `content_fingerprint`, `extra`) is null;
         `load_handle_inputs` has it.
         """
-        from retab_frames.handle_columns import long_handles  # noqa: PLC0415
-        from retab_frames.schemas import HandlesSchema, validate  # noqa: PLC0415
+        from retab_frames.schemas.handle_columns import long_handles  # noqa: PLC0415
+        from retab_frames.schemas.models import HandlesSchema, validate  # noqa: PLC0415
 
         return validate(long_handles(self._jobs), HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
         """Return the frame if it fits JobsSchema, else raise SchemaError."""
-        from retab_frames.schemas import JobsSchema, validate  # noqa: PLC0415
+        from retab_frames.schemas.models import JobsSchema, validate  # noqa: PLC0415
 
         return validate(self._jobs, JobsSchema)
 

@@ -59,16 +59,7 @@ __all__ = [
     "SnapshotNotFoundError",
     "SnapshotWriteError",
     "TransportError",
-    "shown",
 ]
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """Return the value as text for a message: printable, on one line, at most `limit` long."""
-    text = value if isinstance(value, str) else repr(value)
-    # unicode_escape also defuses terminal escapes and bidirectional controls
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return safe if len(safe) <= limit else f"{safe[: limit - 1]}…"
 
 
 class RetabFramesError(Exception):

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from retab_frames import tables
-from retab_frames.comparison import RunComparison
-from retab_frames.comparisons import ManyComparison
-from retab_frames.concurrency import timeline
-from retab_frames.content import RunContent
-from retab_frames.durations import duration_stats, slowest
-from retab_frames.errors import shown
-from retab_frames.estimates import proportion
-from retab_frames.messages import failures
-from retab_frames.pages import Page, Plot, Section, as_html, as_markdown, write_whole
-from retab_frames.pairing import CHANGES, neediest_first
+from retab_frames.compare.many_runs import ManyComparison
+from retab_frames.compare.sides import CHANGES, sort_by_change
+from retab_frames.compare.two_runs import RunComparison
+from retab_frames.load.content import RunContent
+from retab_frames.stats.durations import duration_stats, slowest
+from retab_frames.stats.estimates import proportion
+from retab_frames.stats.failures import failures
+from retab_frames.stats.timeline import timeline
+from retab_frames.text import tables
+from retab_frames.text.messages import printable
+from retab_frames.text.pages import Page, Plot, Section, as_html, as_markdown, write_whole
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +67,7 @@ def report(
     """
     target = Path(path)
     if target.suffix.lower() not in _FORMATS:
-        raise ValueError(f"a report ends in .html or .md, not {shown(target.name)}")
+        raise ValueError(f"a report ends in .html or .md, not {printable(target.name)}")
     page = _page(subject)
     if title is not None:
         page = Page(title, page.told, page.sections)
@@ -95,16 +95,16 @@ def _page(subject: object) -> Page:
 
 def _of_content(content: RunContent) -> Page:
     page = _of_jobs(content.jobs)
-    run = shown(content.run_id) if content.run_id is not None else "no run"
+    run = printable(content.run_id) if content.run_id is not None else "no run"
     state = "complete" if content.complete else "not complete"
     fetched = f", fetched {content.fetched_at:%Y-%m-%d %H:%M} UTC" if content.fetched_at else ""
-    told = [f"Run {run} of experiment {shown(content.experiment_id)}: {state}{fetched}."]
+    told = [f"Run {run} of experiment {printable(content.experiment_id)}: {state}{fetched}."]
     names = ["field", "problem", "action"]
     issues = content.issues.groupby(names, sort=False, dropna=False).size()
     counted = issues.reset_index(name="count").sort_values("count", ascending=False, kind="stable")
     parts = [counted] if len(counted) else []
     return Page(
-        f"{run} of {shown(content.experiment_id)}",
+        f"{run} of {printable(content.experiment_id)}",
         [*told, *page.told],
         [*page.sections, Section("Odd values in what the API sent", parts)],
     )
@@ -120,7 +120,9 @@ def _of_jobs(jobs: pd.DataFrame) -> Page:
     columns += ["note"] if stats["note"].notna().any() else []
     failed, slow = failures(jobs), slowest(jobs)
     names = ["template", "status", "jobs", "documents", "share", "example_filename"]
-    slow = slow[[*groups, "filename", "document_id", "duration_ms", "times_median", "is_outlier"]]
+    slow = slow[
+        [*groups, "filename", "document_id", "duration_ms", "ratio_to_run_median", "is_outlier"]
+    ]
     sections = [
         Section("Jobs", [stats[[*groups, *counts]]]),
         Section("Durations of completed jobs", [stats[[*groups, *columns]], *_spread(jobs, by)]),
@@ -174,7 +176,7 @@ def _sentences(jobs: pd.DataFrame, by: str | None) -> Iterator[str]:
         yield f"Failed: {failed} of the {ended} that ended ({share})."
         most = failures(jobs).head(1)
         for told, count in zip(most["template"], most["jobs"], strict=True):
-            yield f"The most frequent failure ({count} of {failed}): {shown(told, 200)}"
+            yield f"The most frequent failure ({count} of {failed}): {printable(told, 200)}"
     if stats["measured"]:
         half, nine = (_quantile(stats, name) for name in ("p50", "p90"))
         yield f"Half of the completed jobs took at most {half}, nine in ten at most {nine}."
@@ -199,7 +201,7 @@ def _run_sentence(at_once: pd.DataFrame) -> Iterator[str]:
 def _of_comparison(comparison: RunComparison) -> Page:
     title, *told = comparison.summary().splitlines()
     documents = comparison.documents
-    changed = neediest_first(documents[documents["change"] != "unchanged"])
+    changed = sort_by_change(documents[documents["change"] != "unchanged"])
     changed = changed[["filename", "document_id", "change", "baseline_status", "candidate_status"]]
     slower = documents[documents["ratio"] > 1].nlargest(10, "ratio")
     both_ms = ["baseline_duration_ms", "candidate_duration_ms", "delta_ms", "ratio"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from samples import FLAG, TEXT, WHOLE
 
 import retab_frames as rf
-from retab_frames.records import runs_table
+from retab_frames.flatten.runs import runs_table
 
 ENDED = ("completed", "completed", "completed", "error", "cancelled", "skipped")
 PLACEHOLDER = "(placeholder)"

@@ -11,10 +11,10 @@ import pytest
 from job_frames import jobs_of, seconds, texts
 
 import retab_frames as rf
-from retab_frames import tables
-from retab_frames.pages import Page, Plot, Section, as_html, as_markdown, write_whole
 from retab_frames.plots import durations
 from retab_frames.reports import report
+from retab_frames.text import tables
+from retab_frames.text.pages import Page, Plot, Section, as_html, as_markdown, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

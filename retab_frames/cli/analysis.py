@@ -18,13 +18,13 @@ from retab_frames.cli.commands import (
     store_option,
 )
 from retab_frames.errors import InconclusiveError, RegressionError
-from retab_frames.hints import meant
+from retab_frames.text.messages import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.comparison import RunComparison
-    from retab_frames.snapshots import SnapshotStore
+    from retab_frames.compare.two_runs import RunComparison
+    from retab_frames.store.snapshots import SnapshotStore
 
 __all__ = ["brief_documents", "brief_stats", "jobs_of"]
 
@@ -67,7 +67,7 @@ def stats(
 
     Example: retab-frames stats --experiment exp_abc --by run_id
     """
-    from retab_frames.durations import duration_stats  # noqa: PLC0415 - help must not load pandas
+    from retab_frames.stats.durations import duration_stats  # noqa: PLC0415 - help must not load pandas
 
     groups = list(by) or ["run_id"]
     jobs = jobs_of(opened(root), experiment_id, run_ids)
@@ -96,10 +96,10 @@ def slowest(
 
     Example: retab-frames slowest --run exprun_1 -n 5
     """
-    from retab_frames.durations import slowest as slowest_jobs  # noqa: PLC0415
+    from retab_frames.stats.durations import slowest as slowest_jobs  # noqa: PLC0415
 
     found = slowest_jobs(jobs_of(opened(root), experiment_id, run_ids), count)
-    names = ["run_id", "filename", "duration_ms", "times_median", "is_outlier"]
+    names = ["run_id", "filename", "duration_ms", "ratio_to_run_median", "is_outlier"]
     show(found, form, found[names])
 
 
@@ -113,7 +113,7 @@ def failures(*, experiment_id: str | None, run_ids: tuple[str, ...], root: str, 
 
     Example: retab-frames failures --experiment exp_abc
     """
-    from retab_frames.messages import failures as failed_jobs  # noqa: PLC0415
+    from retab_frames.stats.failures import failures as failed_jobs  # noqa: PLC0415
 
     found = failed_jobs(jobs_of(opened(root), experiment_id, run_ids))
     show(found, form, found[["template", "status", "jobs", "share", "example_filename"]])
@@ -159,7 +159,7 @@ def compare(
         runs = [store.read(run) for run in (baseline, *candidates)]
         _show_many(runs, {"margin": margin, "confidence": confidence}, form, markdown=markdown)
         return
-    from retab_frames.comparison import compare_runs  # noqa: PLC0415
+    from retab_frames.compare.two_runs import compare_runs  # noqa: PLC0415
 
     sides = store.read(baseline), store.read(candidates[0])
     comparison = compare_runs(*sides, margin=margin, confidence=confidence)
@@ -178,8 +178,8 @@ def report(*, runs: tuple[str, ...], output: str, title: str | None, root: str) 
 
     Example: retab-frames report exprun_1 exprun_2 -o report.html
     """
-    from retab_frames.comparison import compare_runs  # noqa: PLC0415
-    from retab_frames.comparisons import compare_many  # noqa: PLC0415
+    from retab_frames.compare.many_runs import compare_many  # noqa: PLC0415
+    from retab_frames.compare.two_runs import compare_runs  # noqa: PLC0415
     from retab_frames.reports import report as write_report  # noqa: PLC0415
 
     store = opened(root)
@@ -203,7 +203,7 @@ def _gates(fail_on: str | None, max_broken: int, margin: float) -> dict[str, Any
 
 def _judge(comparison: RunComparison, gates: dict[str, Any]) -> None:
     """Exit with 1 for a regression and 2 where the comparison cannot tell."""
-    from retab_frames.gate import assert_no_regression  # noqa: PLC0415
+    from retab_frames.compare.gate import assert_no_regression  # noqa: PLC0415
 
     try:
         assert_no_regression(comparison, **gates)
@@ -238,7 +238,7 @@ def _show_comparison(comparison: RunComparison, form: Form, *, markdown: bool) -
 
 
 def _show_many(runs: list[Any], options: dict[str, Any], form: Form, *, markdown: bool) -> None:
-    from retab_frames.comparisons import compare_many  # noqa: PLC0415
+    from retab_frames.compare.many_runs import compare_many  # noqa: PLC0415
 
     found = compare_many(runs, **options)
     if markdown:
@@ -262,7 +262,7 @@ def jobs_of(
         runs = every[every["experiment_id"] == experiment_id]
     if runs.empty:
         known = f" of experiment {experiment_id}" if experiment_id else ""
-        hint = meant(experiment_id or "", every["experiment_id"].unique())
+        hint = did_you_mean(experiment_id or "", every["experiment_id"].unique())
         raise Refusal(f"there is no run{known} in {store.root}{hint}: `retab-frames ls` lists them")
     chosen = run_ids or tuple(runs["run_id"])
     return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
@@ -277,9 +277,9 @@ def brief_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
 
 def brief_documents(documents: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that fit a screen, the documents that need a look first."""
-    from retab_frames.pairing import neediest_first  # noqa: PLC0415
+    from retab_frames.compare.sides import sort_by_change  # noqa: PLC0415
 
-    found = neediest_first(documents)
+    found = sort_by_change(documents)
     label = found["filename"].fillna(found["document_id"])
     names = {"baseline_duration_ms": "baseline_ms", "candidate_duration_ms": "candidate_ms"}
     columns = ["document", "change", *names, "delta_ms", "ratio"]

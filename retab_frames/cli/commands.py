@@ -14,7 +14,7 @@ from retab_frames.errors import RetabFramesError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.snapshots import SnapshotStore
+    from retab_frames.store.snapshots import SnapshotStore
 
 __all__ = [
     "FOUND",
@@ -104,7 +104,7 @@ def form_option(command: Any) -> Any:
 
 def opened(root: str) -> SnapshotStore:
     """Return the store, which must be there."""
-    from retab_frames.snapshots import SnapshotStore  # noqa: PLC0415 - help must not load pandas
+    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415 - help must not load pandas
 
     store = SnapshotStore(root)
     if not store.exists():
@@ -114,7 +114,7 @@ def opened(root: str) -> SnapshotStore:
 
 def show(frame: pd.DataFrame, form: Form, brief: pd.DataFrame | None = None) -> None:
     """Print the whole frame as JSON or CSV, or its brief form as a table as wide as the screen."""
-    from retab_frames import tables  # noqa: PLC0415 - help must not load pandas
+    from retab_frames.text import tables  # noqa: PLC0415 - help must not load pandas
 
     if form == "json":
         click.echo(frame.to_json(orient="records", date_format="iso", date_unit="us", indent=2))

@@ -13,9 +13,9 @@ from retab_frames.cli.commands import Form, Refusal, form_option, main, say, sho
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.client import Client
+    from retab_frames.api.client import Client
     from retab_frames.sandbox import Sandbox
-    from retab_frames.snapshots import Snapshot, SnapshotStore
+    from retab_frames.store.snapshots import Snapshot, SnapshotStore
 
 
 @main.command()
@@ -42,8 +42,8 @@ def pull(
 
     Example: retab-frames pull wf_abc123 exp_abc --latest
     """
-    from retab_frames.client import Client  # noqa: PLC0415 - help must not load httpx
-    from retab_frames.snapshots import SnapshotStore  # noqa: PLC0415
+    from retab_frames.api.client import Client  # noqa: PLC0415 - help must not load httpx
+    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415
 
     chosen: Any = list(run_ids) or (None if latest else "all")
     with Client(base_url=base_url) as client:
@@ -91,9 +91,9 @@ def demo(root: str) -> None:
 
     Example: retab-frames demo
     """
-    from retab_frames.client import Client  # noqa: PLC0415
+    from retab_frames.api.client import Client  # noqa: PLC0415
     from retab_frames.sandbox import Sandbox  # noqa: PLC0415
-    from retab_frames.snapshots import SnapshotStore  # noqa: PLC0415
+    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415
 
     store = SnapshotStore(root)
     with Sandbox() as server, Client(server.api_key, base_url=server.url) as client:
@@ -119,7 +119,7 @@ def _demo_pull(store: SnapshotStore, server: Sandbox, client: Client) -> None:
 
 
 def _demo_measure(store: SnapshotStore, experiment_id: str) -> None:
-    from retab_frames.durations import duration_stats  # noqa: PLC0415
+    from retab_frames.stats.durations import duration_stats  # noqa: PLC0415
 
     click.echo(f"\n3. How long the completed jobs of {experiment_id} took:\n")
     table = duration_stats(jobs_of(store, experiment_id), "run_id")
@@ -128,7 +128,7 @@ def _demo_measure(store: SnapshotStore, experiment_id: str) -> None:
 
 
 def _demo_compare(store: SnapshotStore, baseline: str, slow: str, broken: str) -> None:
-    from retab_frames.comparison import compare_runs  # noqa: PLC0415
+    from retab_frames.compare.two_runs import compare_runs  # noqa: PLC0415
 
     click.echo("\n4. Is the larger model slower?\n")
     say(compare_runs(store.read(baseline), store.read(slow)).summary())

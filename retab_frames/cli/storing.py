@@ -114,7 +114,7 @@ def sql(*, query: str, root: str, form: Form) -> None:
 
     Example: retab-frames sql "select run_id, count(*) from jobs group by run_id"
     """
-    from retab_frames.queries import query as rows_of  # noqa: PLC0415 - help must not load pandas
+    from retab_frames.store.scan.sql import query as rows_of  # noqa: PLC0415 - help must not load pandas
 
     found = rows_of(opened(root), query)
     show(found, form, found.head(_MOST_ROWS))

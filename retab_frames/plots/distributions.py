@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from retab_frames.durations import duration_stats
-from retab_frames.estimates import grouped
-from retab_frames.measures import completed_sample, groups_of
 from retab_frames.plots.figures import axes_for, ink, say_nothing
 from retab_frames.plots.intervals import draw_intervals, quantile_columns
 from retab_frames.plots.labels import label, label_rows, legend
 from retab_frames.plots.palette import BLUE, GREY, LINES, MARKERS, Line
 from retab_frames.plots.scales import log_duration_axis
+from retab_frames.stats.durations import duration_stats
+from retab_frames.stats.estimates import grouped
+from retab_frames.stats.samples import completed_sample, groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from retab_frames.measures import Grouping, Measure
     from retab_frames.plots.scales import Floats
+    from retab_frames.stats.samples import Grouping, Measure
 
 __all__ = ["durations", "ecdf"]
 

@@ -10,18 +10,19 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from retab_frames import concurrency, tables
 from retab_frames.plots.figures import MOST_SHAPES, axes_for, ink, say_nothing
 from retab_frames.plots.labels import label, label_rows, legend
 from retab_frames.plots.palette import BLUE, GREY, State, state_of
 from retab_frames.plots.scales import duration_axis
+from retab_frames.stats import timeline as concurrency
+from retab_frames.text import tables
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from retab_frames.measures import AsOf, Flags
     from retab_frames.plots.scales import Floats
+    from retab_frames.stats.samples import AsOf, Flags
 
 __all__ = ["timeline"]
 

@@ -19,11 +19,11 @@ from retab_frames.plots.scales import DurationFormatter, DurationLocator
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from retab_frames.comparisons import ManyComparison
+    from retab_frames.compare.many_runs import ManyComparison
 
 __all__ = ["matrix"]
 
-Value = Literal["status", "duration_ms", "times_median"]
+Value = Literal["status", "duration_ms", "ratio_to_run_median"]
 
 _MOST_SIGNS = 60
 """Rows above which a cell is too low for a sign."""
@@ -35,8 +35,8 @@ def matrix(comparison: ManyComparison, *, value: Value = "status", ax: Axes | No
 
     Args:
         comparison: What `compare_many` returned.
-        value: "status"; "duration_ms" or "times_median" (the ratio to the median of the run) of
-            the completed jobs, on a log scale from dark to light.
+        value: "status"; "duration_ms" or "ratio_to_run_median" (the ratio to the median of the run)
+            of the completed jobs, on a log scale from dark to light.
         ax: Where to draw; None makes a figure, see `retab_frames.plots`.
 
     Returns:
@@ -47,8 +47,8 @@ def matrix(comparison: ManyComparison, *, value: Value = "status", ax: Axes | No
     Raises:
         ValueError: If the value is none of these.
     """
-    if value not in ("status", "duration_ms", "times_median"):
-        raise ValueError(f"value must be status, duration_ms or times_median, not {value!r}")
+    if value not in ("status", "duration_ms", "ratio_to_run_median"):
+        raise ValueError(f"value must be status, duration_ms or ratio_to_run_median, not {value!r}")
     frame = comparison.matrix(value)
     names, cells = frame.iloc[:, :2], frame.iloc[:, 2:]
     height = float(np.clip(1.6 + 0.22 * len(cells), 2.5, 9))

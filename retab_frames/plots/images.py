@@ -6,7 +6,7 @@ import re
 from io import StringIO
 from typing import TYPE_CHECKING, cast
 
-from retab_frames import tables
+from retab_frames.text import tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.ticker import FuncFormatter, Locator
 
-from retab_frames.errors import shown
+from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def label(value: Any, limit: int = LONGEST) -> str:
     """
     if not isinstance(value, str) and pd.isna(value):
         return "(none)"
-    text = shown(value if isinstance(value, str) else str(value), 1_000)
+    text = printable(value if isinstance(value, str) else str(value), 1_000)
     if len(text) > limit:
         # what tells files apart stands at the end as often as at the start
         tail = (limit - 1) // 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.ticker import Formatter, Locator, NullLocator
 
-from retab_frames import tables
+from retab_frames.text import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from retab_frames.comparison import RunComparison
+    from retab_frames.compare.two_runs import RunComparison
     from retab_frames.plots.scales import Floats
 
 __all__ = ["paired"]

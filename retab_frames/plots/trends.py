@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from retab_frames.durations import duration_stats
 from retab_frames.plots.figures import axes_for, say_nothing
 from retab_frames.plots.intervals import draw_intervals, quantile_columns
 from retab_frames.plots.labels import label, label_rows, legend
 from retab_frames.plots.palette import GREY, LINES
 from retab_frames.plots.scales import log_duration_axis
+from retab_frames.stats.durations import duration_stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 import retab_frames as rf
-from retab_frames.content import content_of
-from retab_frames.flatten import RunPayloads
-from retab_frames.records import runs_table
-from retab_frames.responses import payload
+from retab_frames.flatten.runs import runs_table
+from retab_frames.flatten.tables import RunPayloads
+from retab_frames.load.content import content_of
+from retab_frames.wire.envelopes import payload
 
 FRAMES = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)

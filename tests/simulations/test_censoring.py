@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import lognorm
 
-from retab_frames.survival import Survival, cumulative_incidence
+from retab_frames.stats.survival import Survival, cumulative_incidence
 
 from .noise import generator, percents
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from retab_frames.estimates import Estimate, geometric_mean, grouped, mean
+from retab_frames.stats.estimates import Estimate, geometric_mean, grouped, mean
 
 from .noise import AT, SIZES, generator, percents
 

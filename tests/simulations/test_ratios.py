@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from retab_frames.pairs import PairedRatio, paired_ratio
+from retab_frames.stats.paired_ratio import PairedRatio, paired_ratio
 
 from .noise import AT, NOISES, SIZES, generator, percents, two_runs
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import retab_frames as rf
-from retab_frames.manifest import folder_name
+from retab_frames.store.manifest import folder_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,14 +20,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
-from retab_frames.batches import Tables
-from retab_frames.distributed import by_group
-from retab_frames.durations import duration_stats
-from retab_frames.frames import frame_of
-from retab_frames.measures import has_status
-from retab_frames.messages import failures
-from retab_frames.scanning import scan
-from retab_frames.schemas import (
+from retab_frames.flatten.batches import Tables
+from retab_frames.schemas.frames import frame_of
+from retab_frames.schemas.models import (
     HandlesSchema,
     IssuesSchema,
     JobsSchema,
@@ -36,13 +31,18 @@ from retab_frames.schemas import (
     arrow_schema,
     empty_table,
 )
-from retab_frames.statuses import FAILED
+from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.stats.durations import duration_stats
+from retab_frames.stats.failures import failures
+from retab_frames.stats.on_dask import by_group
+from retab_frames.stats.samples import has_status
+from retab_frames.store.scan.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from retab_frames.schemas import Model
+    from retab_frames.schemas.models import Model
 
 RUNS, JOBS, EXPERIMENTS = 2_000, 1_000, 20
 BYS: tuple[str | None, ...] = ("run_id", "experiment_id", "document_id", None)

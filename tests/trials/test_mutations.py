@@ -7,14 +7,14 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from flatten.test_arrow_json import CountingReader, bare_job, frames_of, newer_job, plain_job
 from samples import content, encoded
-from test_plain import CountingReader, bare_job, frames_of, newer_job, plain_job
 
 import retab_frames as rf
-from retab_frames import flatten
-from retab_frames import payloads as rows_of_runs
-from retab_frames.records import expected_jobs, experiments_table, runs_table
-from retab_frames.responses import listing
+from retab_frames.flatten import run_rows as rows_of_runs
+from retab_frames.flatten import tables as flatten
+from retab_frames.flatten.runs import expected_jobs, experiments_table, runs_table
+from retab_frames.wire.envelopes import listing
 
 from .mutants import mutant, payloads
 

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import retab_frames as rf
-from retab_frames.parquet import decoded, encoded
+from retab_frames.store.parquet import decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 import retab_frames as rf
-from retab_frames import manifest, revisions, verification
+from retab_frames.store import manifest, revisions, verification
 
 from .crashes import folder, pooled, ready, told
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import retab_frames as rf
-from retab_frames.manifest import folder_name
+from retab_frames.store.manifest import folder_name
 
 from .crashes import folder, ready, told
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import retab_frames as rf
-from retab_frames import compaction, packs
-from retab_frames.upgrades import TABLES
+from retab_frames.store import compaction, packs
+from retab_frames.store.table_versions import TABLES
 
 from .crashes import CHANGES, Calls, Step, folder, pooled, ready
 

@@ -1,0 +1,1 @@
+"""The Retab API over HTTP."""

@@ -1,0 +1,1 @@
+"""From the API, or from responses in hand, to the frames of a run."""

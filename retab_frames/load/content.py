@@ -1,0 +1,282 @@
+"""The content of one run: its frames, its rows as they came, and whether it is complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retab_frames.errors import RetabFramesError, SchemaError
+from retab_frames.flatten.batches import Tables, issues_table
+from retab_frames.flatten.issues import of_run
+from retab_frames.flatten.runs import TERMINAL_RUN
+from retab_frames.flatten.tables import RunPayloads, batch_of, flatten, raw_table
+from retab_frames.schemas.frames import frame_of
+from retab_frames.schemas.models import (
+    HandlesSchema,
+    IssuesSchema,
+    JobsSchema,
+    RawSchema,
+    RunsSchema,
+    empty_table,
+    to_frame,
+)
+from retab_frames.schemas.vocabulary import TERMINAL
+from retab_frames.text.tables import html, html_text
+from retab_frames.wire.rows import Oddity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    import pandas as pd
+
+    from retab_frames.flatten.issues import Issue
+    from retab_frames.schemas.models import Model
+
+__all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
+
+_JOBS_SHOWN = 5
+
+
+class Validated:
+    """The tables of several runs, each validated at most once for all of them.
+
+    What holds for all the rows holds for those of one run, the key included. What does not may
+    still hold for most of the runs, so each of them is validated by itself then.
+    """
+
+    def __init__(self, tables: dict[str, pa.Table]) -> None:
+        self._tables = tables
+        self._fits: dict[str, bool] = {}
+
+    def frame(self, name: str, part: pa.Table, model: Model) -> pd.DataFrame:
+        """Return the part of a run as a validated frame.
+
+        Raises:
+            SchemaError: If it does not fit the model.
+        """
+        if name in self._tables and name not in self._fits:
+            try:
+                to_frame(self._tables[name], model)
+                self._fits[name] = True
+            except SchemaError:
+                self._fits[name] = False
+        return frame_of(part) if self._fits.get(name) else to_frame(part, model)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RunContent:
+    """All there is of one run.
+
+    The frames are made, and validated, when they are first asked for.
+
+    Attributes:
+        experiment_id: The experiment; None only for an empty source that does not say.
+        run_id: The run; None for an experiment never run.
+        complete: True when every job is terminal, none is a placeholder, all pages are there, and
+            the count agrees with the run record where there is one.
+        fetched_at: When the response arrived (UTC); None for a source in hand.
+        tables: The Arrow tables behind the frames.
+        run_table: The run record: one row that fits RunsSchema, or none.
+        raw_source: Makes the table behind `raw`.
+        failed: True where `iter_content(errors="collect")` could not load the run.
+        source: The server and the route that it came from; None for a source in hand.
+        validated: The tables of which these are parts, where runs were flattened together.
+    """
+
+    experiment_id: str | None
+    run_id: str | None
+    complete: bool
+    fetched_at: datetime | None
+    tables: Tables
+    run_table: pa.Table
+    raw_source: Callable[[], pa.Table]
+    failed: bool = False
+    source: str | None = None
+    validated: Validated = field(default_factory=lambda: Validated({}))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status, n in self.statuses.items())
+        return (
+            f"RunContent({self.experiment_id!r}, {self.run_id!r}: {self.tables.jobs.num_rows} jobs"
+            f"{f' ({counts})' if counts else ''}, {'complete' if self.complete else 'incomplete'}, "
+            f"{self.tables.issues.num_rows} issues)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the same with the first jobs; tables escape what documents brought along."""
+        names = ["filename", "status", "duration_ms", "error_message"]
+        jobs = html(self.jobs[names].head(_JOBS_SHOWN))
+        more = max(0, self.tables.jobs.num_rows - _JOBS_SHOWN)
+        rest = f"<div>and {more} more</div>" if more else ""
+        return f"<div><b>{html_text(repr(self))}</b>{jobs}{rest}</div>"
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many jobs have each status; placeholders and null stand in parentheses."""
+        jobs = self.tables.jobs
+        status = jobs.column("status").fill_null("(none)")
+        label = pc.if_else(jobs.column("is_placeholder"), "(placeholder)", status)
+        counts = pc.value_counts(label).to_pylist()
+        return {str(count["values"]): count["counts"] for count in counts}
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """One row per job, fits JobsSchema; rows in the order they came."""
+        return self.validated.frame("jobs", self.tables.jobs, JobsSchema)
+
+    @cached_property
+    def handle_inputs(self) -> pd.DataFrame:
+        """One row per job and input, fits HandlesSchema."""
+        return self.validated.frame("handle_inputs", self.tables.handle_inputs, HandlesSchema)
+
+    @cached_property
+    def handle_outputs(self) -> pd.DataFrame:
+        """One row per job and output, fits HandlesSchema; empty where the API sends none."""
+        return self.validated.frame("handle_outputs", self.tables.handle_outputs, HandlesSchema)
+
+    @cached_property
+    def run(self) -> pd.DataFrame:
+        """The run record: one row that fits RunsSchema, or none."""
+        return self.validated.frame("run", self.run_table, RunsSchema)
+
+    @cached_property
+    def issues(self) -> pd.DataFrame:
+        """What was odd and what was done about it, fits IssuesSchema."""
+        return self.validated.frame("issues", self.tables.issues, IssuesSchema)
+
+    @cached_property
+    def raw_rows(self) -> pa.Table:
+        """The Arrow table behind `raw`; built from the responses when first asked for."""
+        return self.raw_source()
+
+    @property
+    def raw(self) -> pd.DataFrame:
+        """Every row as it came, byte for byte, fits RawSchema."""
+        return to_frame(self.raw_rows, RawSchema)
+
+
+def content_of(
+    source: RunPayloads,
+    *,
+    run_table: pa.Table | None = None,
+    run_issues: list[Issue] | None = None,
+) -> RunContent:
+    """Return the content of one run.
+
+    Raises:
+        MalformedResponseError: If a row contradicts the contract of the API.
+    """
+    record = empty_table(RunsSchema) if run_table is None else run_table
+    return _content(source, flatten([source]), record, run_issues or [], Validated({}))
+
+
+def contents_of(
+    sources: Sequence[RunPayloads],
+    *,
+    run_tables: Sequence[pa.Table] | None = None,
+    run_issues: Sequence[list[Issue]] | None = None,
+) -> list[RunContent | RetabFramesError]:
+    """Return the content of each run, or why there is none; all are flattened together.
+
+    Args:
+        sources: The responses of each run.
+        run_tables: The record of each, a slice of one table; None if there are none.
+        run_issues: What was odd about each record.
+    """
+    records = run_tables or [empty_table(RunsSchema)] * len(sources)
+    odd = run_issues or [[]] * len(sources)
+    try:
+        batch = batch_of(sources) if len(sources) > 1 else None
+    except RetabFramesError:
+        batch = None
+    if batch is None or not batch.is_divisible:
+        return [
+            _content_or_error(source, record, issues)
+            for source, record, issues in zip(sources, records, odd, strict=True)
+        ]
+    shared = {**batch.tables._asdict(), "run": pa.concat_tables(records)}
+    validated = Validated(shared)
+    return [
+        _content(source, tables, record, issues, validated)
+        for source, tables, record, issues in zip(
+            sources, batch.divided(), records, odd, strict=True
+        )
+    ]
+
+
+def _content_or_error(
+    source: RunPayloads, record: pa.Table, issues: list[Issue]
+) -> RunContent | RetabFramesError:
+    try:
+        return content_of(source, run_table=record, run_issues=issues)
+    except RetabFramesError as error:
+        return error
+
+
+def _content(
+    source: RunPayloads,
+    tables: Tables,
+    record: pa.Table,
+    run_issues: list[Issue],
+    validated: Validated,
+) -> RunContent:
+    jobs = tables.jobs
+    missing = _missing(source, jobs, record)
+    if more := run_issues + missing:
+        tables = tables._replace(issues=pa.concat_tables([tables.issues, issues_table(more)]))
+    run_id = jobs.column("run_id")[0].as_py() if jobs.num_rows else source.run_id
+    experiment_id = source.experiment_id
+    if jobs.num_rows:
+        experiment_id = jobs.column("experiment_id")[0].as_py()
+    return RunContent(
+        experiment_id=experiment_id,
+        run_id=run_id,
+        complete=run_id is not None and not missing and _all_ended(jobs),
+        fetched_at=source.fetched_at,
+        tables=tables,
+        run_table=record,
+        raw_source=lambda: raw_table(source, jobs),
+        source=source.source,
+        validated=validated,
+    )
+
+
+def failed_content(
+    workflow_id: str, experiment_id: str, run_id: str | None, error: Exception
+) -> RunContent:
+    """Return a content without jobs whose one issue says why the run could not be loaded."""
+    source = RunPayloads(workflow_id, experiment_id, run_id, (), None)
+    told = Oddity(None, None, "the run could not be loaded", type(error).__name__, str(error))
+    empty = content_of(source, run_issues=of_run(run_id, [told]))
+    return replace(empty, complete=False, failed=True)
+
+
+def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issue]:
+    """Tell of pages that are not there, and of what the run record contradicts."""
+    found = []
+    if source.payloads and source.payloads[-1].after:
+        problem = "there are more pages"
+        found.append(Oddity(None, "list_metadata.after", problem, None, "marked incomplete"))
+    if record.num_rows:
+        counts = (record.column(f"{name}document_count")[0].as_py() for name in ("total_", ""))
+        expected = next((count for count in counts if count), None)
+        if expected is not None and expected != jobs.num_rows:
+            problem = f"the run record says {expected} documents, {jobs.num_rows} jobs came"
+            found.append(Oddity(None, "total_document_count", problem, None, "marked incomplete"))
+        status = record.column("status")[0].as_py()
+        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
+            problem = "every job has ended, but the run had not when its record was read"
+            found.append(Oddity(None, "status", problem, status, "marked incomplete"))
+    return of_run(source.run_id, found)
+
+
+def _all_ended(jobs: pa.Table) -> bool:
+    ended = pc.is_in(jobs.column("status"), pa.array(TERMINAL))
+    return bool(
+        pc.all(pc.and_(ended, pc.invert(jobs.column("is_placeholder"))), min_count=0).as_py()
+    )

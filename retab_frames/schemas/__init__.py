@@ -1,0 +1,1 @@
+"""What every frame promises: its columns with their types and meanings, and its validation."""

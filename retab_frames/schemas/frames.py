@@ -1,0 +1,37 @@
+"""Arrow-backed frames out of plain values and out of Arrow tables, with no schema to fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["BOOL", "FLOAT64", "INT64", "STRING", "arrow_column", "frame_of", "frame_of_rows"]
+
+STRING, INT64, FLOAT64, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def arrow_column(values: Any, kind: pa.DataType) -> pd.Series[Any]:
+    """Return the values as an Arrow-backed column; None, NaN and NaT are null."""
+    array = pa.array(values, from_pandas=True)
+    return pd.Series(pd.arrays.ArrowExtensionArray(array.cast(kind)))
+
+
+def frame_of_rows(
+    rows: Iterable[tuple[object, ...]], types: Mapping[str, pa.DataType]
+) -> pd.DataFrame:
+    """Return a frame of the rows, with columns named and typed by `types`."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    pairs = zip(types.items(), columns, strict=True)
+    return pd.DataFrame({name: arrow_column(list(cells), kind) for (name, kind), cells in pairs})
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return the table as a frame of Arrow-backed columns, as it is."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    arrays = {name: pd.arrays.ArrowExtensionArray(column) for name, column in columns}
+    return pd.DataFrame(arrays, index=pd.RangeIndex(table.num_rows))

@@ -1,0 +1,57 @@
+"""The handle columns of a frame of jobs: how they are named, and the same as one row per handle."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+
+from retab_frames.schemas.models import HandlesSchema, arrow_schema
+
+__all__ = ["HANDLE_INPUTS", "long_handles"]
+
+HANDLE_INPUTS = "handle_inputs."
+"""What the columns of handle inputs begin with."""
+_FIELDS = ("type", "filename", "file_id", "mime_type", "data")
+_KEY = ("experiment_id", "run_id", "job_id", "document_id")
+
+
+def long_handles(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per job and handle input, in the order of the jobs.
+
+    Columns and dtypes are those of HandlesSchema; what a wide frame does not hold is null. A job
+    that has nothing under a handle has no row for it.
+    """
+    schema = arrow_schema(HandlesSchema)
+    parts = [_part(jobs, handle, position) for position, handle in enumerate(_handles(jobs))]
+    table = pd.concat(parts) if parts else pd.DataFrame({name: [] for name in schema.names})
+    table = table.sort_index(kind="stable").reset_index(drop=True)
+    table["position"] = table.groupby("job_id", sort=False).cumcount()
+    types = {field.name: pd.ArrowDtype(field.type) for field in schema}
+    return table.reindex(columns=schema.names).astype(types)
+
+
+def _handles(jobs: pd.DataFrame) -> list[str]:
+    """Return the handles in the order of their columns; a handle's name may hold dots."""
+    columns = (
+        str(name).removeprefix(HANDLE_INPUTS) for name in jobs.columns if _is_handle(str(name))
+    )
+    return list(dict.fromkeys(name.rpartition(".")[0] for name in columns))
+
+
+def _is_handle(name: str) -> bool:
+    return name.startswith(HANDLE_INPUTS) and name.rpartition(".")[2] in _FIELDS
+
+
+def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
+    """Return the rows of one handle, by the position of their job."""
+    names = {field: f"{HANDLE_INPUTS}{handle}.{field}" for field in _FIELDS}
+    text = pd.ArrowDtype(pa.string())
+    columns = {
+        field: jobs[name].astype(text) if name in jobs.columns else pd.NA
+        for field, name in names.items()
+    }
+    keys = {name: jobs[name] if name in jobs.columns else pd.NA for name in _KEY}
+    part = pd.DataFrame(keys | {"handle": handle, "position": position} | columns, index=jobs.index)
+    part.index = pd.RangeIndex(len(jobs))
+    typed = part.astype(dict.fromkeys((*_KEY, "handle", *_FIELDS), text))
+    return typed[typed[list(_FIELDS)].notna().any(axis=1)]

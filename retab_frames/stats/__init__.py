@@ -1,0 +1,1 @@
+"""Statistics of the durations, failures and parallelism of jobs."""

@@ -1,0 +1,65 @@
+"""Arrow tables as Parquet bytes, and back, with checksums on every page."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retab_frames.errors import SnapshotCorruptError
+from retab_frames.text.messages import printable
+
+__all__ = ["decoded", "encoded"]
+
+_REPEATING = frozenset(
+    (
+        "workflow_id",
+        "experiment_id",
+        "run_id",
+        "block_kind",
+        "status",
+        "artifact_operation",
+        "handle",
+        "type",
+        "mime_type",
+        "problem",
+        "action",
+        "field",
+    )
+)
+"""Columns with few different values; a dictionary of any other only costs space."""
+
+
+def encoded(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file.
+
+    The file is made in memory: a writer that is given a path destroys what is there when it fails.
+    """
+    sink = pa.BufferOutputStream()
+    names = table.column_names
+    pq.write_table(
+        table.combine_chunks(),  # the same rows are the same bytes, whatever their pieces
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in names if name.rpartition(".")[2] in _REPEATING],
+        write_statistics=[name for name in names if not name.startswith(("handle_", "error_"))],
+        write_page_checksum=True,
+        # every type here is one of Parquet's own; Arrow's copy of the schema would double the size
+        store_schema=False,
+    )
+    return bytes(sink.getvalue())
+
+
+def decoded(data: bytes, file: str) -> pa.Table:
+    """Return the table of a Parquet file, every page checked.
+
+    Raises:
+        SnapshotCorruptError: If it is cut or altered.
+    """
+    try:
+        # no threads: one of the pool may give these bytes back while Python ends, and abort it
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file_:
+            return file_.read(use_threads=False).replace_schema_metadata(None)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = printable(error, 200)
+    raise SnapshotCorruptError(f"{printable(file)} is damaged: {reason}", file=file)

@@ -1,0 +1,209 @@
+"""The tables of a store over all its runs, in the engine of the caller's choice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+
+from retab_frames.errors import MissingExtraError
+from retab_frames.schemas.frames import frame_of
+from retab_frames.store.files.storage import open_storage
+from retab_frames.store.packs import Packs
+from retab_frames.store.scan.selection import check_table, closest, newest_revisions, select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias, Unpack
+
+    import dask.dataframe
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow.dataset as ds
+
+    from retab_frames.store.files.storage import Storage
+    from retab_frames.store.scan.selection import Ids, Moment, Selection
+    from retab_frames.store.snapshots import SnapshotStore
+
+    Store: TypeAlias = SnapshotStore | str | os.PathLike[str]
+
+__all__ = ["Engine", "imported", "scan", "storage_of"]
+
+Engine = Literal["arrow", "duckdb", "polars", "dask"]
+
+PARTITION_ROWS = 100_000
+PARTITION_BYTES = 32 * 2**20
+"""A Dask partition holds whole runs, and no more than this of them unless one run is larger."""
+
+
+class _Filters(TypedDict, total=False):
+    experiment_id: Ids
+    run_id: Ids
+    since: Moment
+    until: Moment
+
+
+@overload
+def scan(
+    store: Store,
+    table: str = ...,
+    *,
+    engine: Literal["arrow"] = ...,
+    **filters: Unpack[_Filters],
+) -> ds.Dataset: ...
+@overload
+def scan(
+    store: Store, table: str = ..., *, engine: Literal["duckdb"], **filters: Unpack[_Filters]
+) -> duckdb.DuckDBPyRelation: ...
+@overload
+def scan(
+    store: Store, table: str = ..., *, engine: Literal["polars"], **filters: Unpack[_Filters]
+) -> pl.LazyFrame: ...
+@overload
+def scan(
+    store: Store, table: str = ..., *, engine: Literal["dask"], **filters: Unpack[_Filters]
+) -> dask.dataframe.DataFrame: ...
+def scan(
+    store: Store,
+    table: str = "jobs",
+    *,
+    engine: Engine = "arrow",
+    experiment_id: Ids = None,
+    run_id: Ids = None,
+    since: Moment = None,
+    until: Moment = None,
+) -> Any:
+    """Return a table over the newest revision of every run, to be read when it is asked for.
+
+    Only the manifests of the store are read to choose the files, and for `jobs` the footers of
+    those chosen, because each experiment has handle columns of its own: they are united, and null
+    where a run has none. A file of a pack is read where all its runs are asked for, which gives the
+    same rows. `raw` has `run_id` in front. Pages are checked as they are read, but by
+    Polars; `SnapshotStore.verify` and `read` check the whole files.
+
+    Args:
+        store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
+            Arrow for DuckDB and Polars too; `memory://` is there for this process alone, so not for
+            the workers of a cluster.
+        table: "jobs", "handle_inputs", "handle_outputs", "issues", "raw" or "runs".
+        engine: "arrow", "duckdb" or "polars", which read on this machine what a query needs; or
+            "dask", for which `duration_stats` and its like run on the cluster that one is
+            connected to. All but Arrow are extras of the same name.
+        experiment_id: One id, or several.
+        run_id: One id, or several; their order does not matter. Files of others are not opened.
+        since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
+            run that does not say when it was made is left out by this and by `until`.
+        until: Only runs made before this.
+
+    Returns:
+        A `pyarrow.dataset.Dataset`, a `duckdb.DuckDBPyRelation` of the default connection, a
+        `polars.LazyFrame`, or a `dask.dataframe.DataFrame` whose columns are Arrow-backed and whose
+        partitions hold whole runs. Runs are in the order of `SnapshotStore.list`, which SQL does
+        not promise to keep. Columns and types are those of the schema: text is `string`, times are
+        in microseconds UTC (DuckDB shows TIMESTAMP WITH TIME ZONE in its own time zone). Nothing
+        found gives zero rows.
+
+    Raises:
+        ValueError: If there is no such table or engine.
+        MissingExtraError: If the engine is not installed.
+        SnapshotCorruptError: If a file is missing, or a manifest asked for is damaged; where all
+            runs are asked for, one with a damaged manifest is left out, with a warning.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> store = rf.SnapshotStore("snapshots")
+        >>> rf.scan(store, since="2026-01-01").count_rows()
+        0
+    """
+    check_table(table)
+    if engine not in _ENGINES:
+        raise ValueError(
+            f"engine must be one of {', '.join(_ENGINES)}, not {closest(engine, _ENGINES)}"
+        )
+    storage = storage_of(store)
+    packs = Packs(storage)
+    manifests = newest_revisions(
+        storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until, packs=packs
+    )
+    return _ENGINES[engine](select(storage, manifests, table, packs))
+
+
+def storage_of(store: Store) -> Storage:
+    """Return the files of a store."""
+    return open_storage(store if isinstance(store, str | os.PathLike) else store.root)
+
+
+def imported(module: str, extra: str) -> Any:
+    """Return an optional module.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this needs {module}, which is not installed: pip install 'retab-frames[{extra}]'"
+        ) from error
+
+
+def _relation(selection: Selection) -> Any:
+    duckdb = imported("duckdb", "duckdb")
+    return duckdb.from_arrow(selection.dataset()).set_alias(selection.table)
+
+
+def _lazy_frame(selection: Selection) -> Any:
+    polars = imported("polars", "polars")
+    folder = getattr(selection.filesystem, "base_path", None)
+    whole = selection.table != "raw" or all(one.run_id is None for one in selection.sources)
+    if folder is None or not selection.sources or not whole:
+        return polars.scan_pyarrow_dataset(selection.dataset())
+    # its own reader is several times as fast, but knows neither our storage nor constant columns
+    files = [f"{folder}{source.file}" for source in selection.sources]
+    schema = polars.from_arrow(selection.schema.empty_table()).schema
+    return polars.scan_parquet(
+        files,
+        glob=False,
+        hive_partitioning=False,
+        schema=schema,
+        missing_columns="insert",
+    )
+
+
+def _dask_frame(selection: Selection) -> Any:
+    dask = imported("dask.dataframe", "dask")
+    return dask.from_map(
+        _partition,
+        list(_partitions(selection)),
+        meta=frame_of(selection.schema.empty_table()),
+        label=f"scan-{selection.table}",
+    )
+
+
+def _partitions(selection: Selection) -> Iterator[Selection]:
+    """Yield parts of the selection that hold whole runs; one without any if it has none."""
+    part: list[Any] = []
+    rows = size = 0
+    for source in selection.sources:
+        rows, size = rows + source.rows, size + source.size
+        if part and (rows > PARTITION_ROWS or size > PARTITION_BYTES):
+            yield replace(selection, sources=tuple(part))
+            part, rows, size = [], source.rows, source.size
+        part.append(source)
+    if part or not selection.sources:
+        yield replace(selection, sources=tuple(part))
+
+
+def _partition(selection: Selection, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a part; Dask asks for the columns that are needed."""
+    return frame_of(selection.dataset().to_table(columns))
+
+
+_ENGINES: dict[str, Callable[[Selection], Any]] = {
+    "arrow": lambda selection: selection.dataset(),
+    "duckdb": _relation,
+    "polars": _lazy_frame,
+    "dask": _dask_frame,
+}

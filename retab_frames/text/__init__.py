@@ -1,0 +1,1 @@
+"""Words and tables for people: printable values, messages, tables, pages."""

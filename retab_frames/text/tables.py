@@ -1,0 +1,231 @@
+"""A frame as a table: for a terminal, aligned and no wider than it; for Markdown; for a page.
+
+Everything is escaped, and all three show a value in the same words.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from csv import QUOTE_NONNUMERIC
+from datetime import datetime
+from html import escape
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
+
+import pandas as pd
+
+from retab_frames.text.messages import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "counted",
+    "csv",
+    "duration",
+    "html",
+    "html_text",
+    "markdown",
+    "markdown_text",
+    "terminal",
+]
+
+_NULL = "-"
+_END = re.compile(r"_(low|high)(_ms)?$")
+"""The end of an interval, in the name of its column."""
+_FORMULA = re.compile(r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
+"""What spreadsheets read as a formula; the last four are full-width forms."""
+_SMALL = 0.01
+_NARROWEST = 8
+_GAP = "  "
+_SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
+
+
+def duration(ms: float | None) -> str:
+    """Return a duration with three digits that matter: 87 ms, 4.12 s, 3 min 05 s, 2 h 10 min.
+
+    Example:
+        >>> duration(4120)
+        '4.12 s'
+    """
+    if ms is None or math.isnan(ms):
+        return _NULL
+    return f"{'-' if ms < 0 else ''}{_with_unit(abs(ms))}"
+
+
+def _with_unit(ms: float) -> str:
+    if math.isinf(ms):
+        return "∞"
+    if ms < _SECOND_MS - 0.5:
+        return f"{ms:.0f} ms"
+    if ms < _MINUTE_MS - 50:
+        seconds = ms / _SECOND_MS
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"  # noqa: PLR2004
+    if ms < _HOUR_MS - 500:
+        minutes, seconds = divmod(round(ms / _SECOND_MS), 60)
+        return f"{minutes} min {seconds:02} s"
+    hours, minutes = divmod(round(ms / _MINUTE_MS), 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count in words.
+
+    Example:
+        >>> counted(1, "document"), counted(0, "document")
+        ('1 document', '0 documents')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
+    """Return the frame as lines of at most `width` characters.
+
+    Numbers and durations (columns that end in `_ms`, shown with their unit) stand to the right,
+    null is `-` or, for the end of an interval whose estimate is there, `unbounded`; control
+    characters are escaped. Where the columns are too wide the widest text is cut, with an ellipsis.
+    """
+    if frame.empty:
+        return f"(no rows; columns: {', '.join(map(printable, frame.columns))})"
+    headers, cells, right = _shown(frame)
+    widths = _fit([max(map(_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width)
+    lines = [headers, ["-" * w for w in widths], *zip_longest(*cells, fillvalue="")]
+    return "\n".join(_line(line, widths, right) for line in lines)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the frame as a Markdown table, in the words of `terminal`."""
+    headers, cells, right = _shown(frame)
+    rules = ["---:" if is_right else "---" for is_right in right]
+    lines = [
+        map(markdown_text, headers),
+        rules,
+        *(map(markdown_text, row) for row in zip(*cells, strict=True)),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown_text(text: str) -> str:
+    """Return the text so that Markdown shows it as it is."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", text)
+    # a name would notify someone in a pull request
+    return escaped.replace("@", "@\u200b")
+
+
+def html(frame: pd.DataFrame) -> str:
+    """Return the frame as an HTML table, in the words of `terminal`."""
+    headers, cells, right = _shown(frame)
+    styles = [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
+    rows = [_html_row("td", row, styles) for row in zip(*cells, strict=True)]
+    head = _html_row("th", headers, styles)
+    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def html_text(text: str) -> str:
+    """Return the text so that a page shows it as it is."""
+    return escape(text, quote=True)
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """Return the frame as CSV: raw values, ISO times, every text quoted, null empty.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets
+    write it themselves; take it off again to have the text.
+    """
+    plain = pd.DataFrame({n: _plain(frame.iloc[:, n]) for n in range(frame.shape[1])}, dtype=object)
+    header = [_FORMULA.sub(r"'\1", str(name)) for name in frame.columns]
+    text: str = plain.to_csv(index=False, header=header, quoting=QUOTE_NONNUMERIC)
+    return text
+
+
+def _plain(column: pd.Series[Any]) -> list[object]:
+    """Return the values as Python's own; times as ISO text, text guarded."""
+    values = [None if pd.isna(value) else value for value in column]
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return [value and value.isoformat() for value in values]
+    return [_FORMULA.sub(r"'\1", v) if isinstance(v, str) else v for v in values]
+
+
+def _html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
+    parts = (
+        f'<{tag} style="{style}">{html_text(cell)}</{tag}>'
+        for cell, style in zip(cells, styles, strict=True)
+    )
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def _shown(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Return the headers, the cells of each column, and which columns stand to the right."""
+    headers = [printable(str(name).removesuffix("_ms"), 40) for name in frame.columns]
+    cells = [_cells(frame, position) for position in range(frame.shape[1])]
+    right = [_is_number(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    return headers, cells, right
+
+
+def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
+    parts = []
+    for cell, width, is_right in zip(cells, widths, right, strict=True):
+        text = _cut(cell, width)
+        blanks = " " * (width - _width(text))
+        parts.append(blanks + text if is_right else text + blanks)
+    return _GAP.join(parts).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    while _width(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(combining(character) > 0 for character in text)
+
+
+def _fit(widths: list[int], width: int) -> list[int]:
+    """Take from the widest column, one character at a time, until all fit."""
+    widths = list(widths)
+    room = width - len(_GAP) * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _cells(frame: pd.DataFrame, position: int) -> list[str]:
+    column, name = frame.iloc[:, position], str(frame.columns[position])
+    if not name.endswith("_ms"):
+        texts = [_cell(value) for value in column]
+    else:
+        sign = "+" if "delta" in name else ""
+        values = [None if pd.isna(value) else float(value) for value in column]
+        texts = [f"{sign if value and value > 0 else ''}{duration(value)}" for value in values]
+    estimate = _END.sub(r"\2", name)
+    if estimate == name or estimate not in frame.columns:
+        return texts
+    there = frame[estimate].notna()
+    return ["unbounded" if t == _NULL and e else t for t, e in zip(texts, there, strict=True)]
+
+
+def _cell(value: object) -> str:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return _NULL
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return _NULL
+        return f"{value:.2g}" if 0 < abs(value) < _SMALL else f"{value:.2f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return printable(value, 200)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from runs import SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
+
+import retab_frames as rf
+from retab_frames.compare.gate import gate_checks
+from retab_frames.errors import GateError, InconclusiveError, RegressionError
+
+if TYPE_CHECKING:
+    from retab_frames import Client
+
+
+def gate(
+    comparison: rf.RunComparison,
+    max_broken: int | None = 0,
+    max_slowdown: float | None = None,
+) -> list[list[Any]]:
+    checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
+    assert list(checks.columns) == ["check", "found", "allowed", "outcome", "reason"]
+    return checks.astype(object).to_numpy().tolist()
+
+
+def of_statuses(before: list[str], after: list[str]) -> rf.RunComparison:
+    return rf.compare_runs(ended(*before), ended(*after, run_id="s"))
+
+
+def of_times(before: list[int], after: list[int]) -> rf.RunComparison:
+    return rf.compare_runs(timed(*before), timed(*after, run_id="s"))
+
+
+OK, BAD = "completed", "error"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed", "expected"),
+    [
+        ([OK, OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
+        ([BAD, OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
+        ([BAD, OK], [BAD, OK], 0, ["0", "0", "pass", pd.NA]),
+        ([OK, OK], [BAD, OK], 1, ["1", "1", "pass", pd.NA]),
+        ([OK, OK], [BAD, OK], 0, ["1", "0", "regression", "doc_0"]),
+        ([OK] * 5, [BAD] * 4 + [OK], 3, ["4", "3", "regression", "doc_0, doc_1, doc_2, …"]),
+        (
+            [OK, OK],
+            ["running", OK],
+            0,
+            ["0", "0", "inconclusive", "1 document pending or gone, which could be broken"],
+        ),
+        ([OK, OK], ["running", OK], 1, ["0", "1", "pass", pd.NA]),
+        (
+            [OK] * 4,
+            [BAD, "queued", OK],
+            2,
+            ["1", "2", "inconclusive", "2 documents pending or gone, which could be broken"],
+        ),
+        (
+            ["running", OK],
+            [BAD, OK],
+            0,
+            ["0", "0", "inconclusive", "1 document pending or gone, which could be broken"],
+        ),
+        (["running", OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
+        ([BAD, OK], ["running", OK], 0, ["0", "0", "pass", pd.NA]),
+        ([OK], [OK, BAD], 0, ["0", "0", "pass", pd.NA]),
+    ],
+)
+def test_broken_documents(
+    before: list[str], after: list[str], allowed: int, expected: list[Any]
+) -> None:
+    assert gate(of_statuses(before, after), allowed) == [["broken", *expected]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed", "expected"),
+    [
+        ([100] * 3, [105] * 3, 0.1, ["x 1.05 (1.05 to 1.05)", "x 1.1", "pass", pd.NA]),
+        (
+            [100] * 3,
+            [120] * 3,
+            0.1,
+            ["x 1.2 (1.2 to 1.2)", "x 1.1", "regression", "the interval lies above the limit"],
+        ),
+        (
+            [100, 100],
+            [100, 121],
+            0.1,
+            [
+                "x 1.1 (0.3277 to 3.693)",
+                "x 1.1",
+                "inconclusive",
+                "the interval reaches across the limit: more documents narrow it",
+            ],
+        ),
+        (
+            [100],
+            [100],
+            0.1,
+            [
+                "-",
+                "x 1.1",
+                "inconclusive",
+                "1 document completed in both, with a duration: at least 2 are needed",
+            ],
+        ),
+        ([100] * 2, [80] * 2, 0.005, ["x 0.8 (0.8 to 0.8)", "x 1.005", "pass", pd.NA]),
+    ],
+)
+def test_slowdown(before: list[int], after: list[int], allowed: float, expected: list[Any]) -> None:
+    assert gate(of_times(before, after), None, allowed) == [["slowdown", *expected]]
+
+
+def test_both_limits_are_two_rows() -> None:
+    checks = gate(of_times([100] * 3, [200] * 3), 0, 0.1)
+
+    assert [row[0] for row in checks] == ["broken", "slowdown"]
+    assert [row[3] for row in checks] == ["pass", "regression"]
+
+
+def test_runs_that_do_not_compare_are_judged_no_further() -> None:
+    blocks = [{"block_kind": "extract"}], [{"block_kind": "split", "status": "error"}]
+    comparison = rf.compare_runs(run(*blocks[0]), run(*blocks[1], run_id="s"))
+
+    assert comparison.changes["broken"] == 1
+    assert gate(comparison) == [
+        ["comparable", "no", "yes", "inconclusive", "the runs are of two kinds of block"]
+    ]
+    with pytest.raises(InconclusiveError):
+        rf.assert_no_regression(comparison)
+    with pytest.raises(InconclusiveError, match="a side was never run"):
+        rf.assert_no_regression(rf.compare_runs(run({}), never_run()))
+
+
+def test_a_pass_is_silent() -> None:
+    rf.assert_no_regression(of_times([100] * 3, [100] * 3), max_slowdown=0.05)
+
+
+def test_a_regression_is_an_assertion_with_its_table() -> None:
+    with pytest.raises(RegressionError) as caught:
+        rf.assert_no_regression(of_statuses([OK, OK], [BAD, OK]), max_slowdown=0.1)
+
+    error = caught.value
+    assert isinstance(error, AssertionError)
+    assert isinstance(error, GateError)
+    assert isinstance(error, rf.RetabFramesError)
+    assert error.checks["outcome"].tolist() == ["regression", "inconclusive"]
+    lines = str(error).splitlines()
+    assert lines[0] == "s against r"
+    assert "2 documents: 1 broken, 1 unchanged." in lines
+    assert lines[-4].split() == ["check", "found", "allowed", "outcome", "reason"]
+    assert lines[-2].split() == ["broken", "1", "0", "regression", "doc_0"]
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(again) is RegressionError
+    assert str(again) == str(error)
+    pd.testing.assert_frame_equal(again.checks, error.checks)
+
+
+def test_what_cannot_be_told_is_no_regression() -> None:
+    with pytest.raises(InconclusiveError) as caught:
+        rf.assert_no_regression(of_statuses([OK, OK], [OK, "running"]))
+
+    assert isinstance(caught.value, AssertionError)
+    assert not isinstance(caught.value, RegressionError)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_broken": None}, "the gate has nothing to look at"),
+        ({"max_broken": -1}, "max_broken must be 0 or more, not -1"),
+        ({"max_slowdown": -0.1}, "max_slowdown must be 0 or more, not -0.1"),
+        ({"max_slowdown": float("nan")}, "max_slowdown must be 0 or more, not nan"),
+    ],
+)
+def test_odd_limits_are_refused(limits: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rf.assert_no_regression(of_statuses([OK], [OK]), **limits)
+
+
+def test_the_message_is_printable() -> None:
+    job = file(filename="\x1b[2J\u202e.pdf")
+    comparison = rf.compare_runs(run(job), run({**job, "status": "error"}, run_id="s"))
+
+    with pytest.raises(RegressionError, match=r"\\x1b\[2J\\u202e\.pdf") as caught:
+        rf.assert_no_regression(comparison)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_runs_of_the_api_at_the_gate(client: Client) -> None:
+    first, slow, broken, running = (
+        rf.load_content("wf_sandbox", "exp_invoices", run_id=f"exprun_invoices_{n}", client=client)
+        for n in (2, 3, 4, 5)
+    )
+
+    with pytest.raises(RegressionError, match="slowdown"):
+        rf.assert_no_regression(rf.compare_runs(first, slow), max_slowdown=0.05)
+    with pytest.raises(RegressionError, match="broken"):
+        rf.assert_no_regression(rf.compare_runs(first, broken))
+    with pytest.raises(InconclusiveError, match="9 documents pending or gone"):
+        rf.assert_no_regression(rf.compare_runs(first, running))
+    rf.assert_no_regression(rf.compare_runs(first, slow))
+
+
+@settings(deadline=None, max_examples=20)
+@given(SIDES, SIDES)
+def test_gate_and_verdict_come_from_the_same_rows(
+    before: dict[str, Outcome], after: dict[str, Outcome]
+) -> None:
+    """Law: at the margin of the comparison, a regression of speed is the verdict `slower`."""
+    comparison = rf.compare_runs(jobs_of(before, "r"), jobs_of(after, "s"))
+    outcomes = {row[0]: row[3] for row in gate(comparison, 0, comparison.margin)}
+
+    if comparison.comparable == "no":
+        assert outcomes == {"comparable": "inconclusive"}
+        return
+    assert (outcomes["slowdown"] == "regression") == (comparison.verdict == "slower")
+    if comparison.verdict in ("faster", "equivalent"):
+        assert outcomes["slowdown"] == "pass"
+    assert (outcomes["broken"] == "regression") == (comparison.changes["broken"] > 0)

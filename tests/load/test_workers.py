@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retab_frames.load.workers import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Ledger:
+    """Items that are counted as they are taken, and work that is written down as it begins."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.begun: list[int] = []
+
+    def items(self) -> Iterator[int]:
+        for item in itertools.count():
+            self.taken += 1
+            yield item
+
+    def work(self, item: int) -> int:
+        self.begun.append(item)
+        return item * item
+
+
+def threads_beside(known: list[threading.Thread]) -> set[threading.Thread]:
+    """Return what threads there are beside those known, when there are none or after a second.
+
+    They are told apart, not counted: one of an earlier test may end meanwhile.
+    """
+    end = time.monotonic() + 1
+    while (more := {*threading.enumerate()} - {*known}) and time.monotonic() < end:
+        time.sleep(0.005)
+    return more
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 40])
+def test_results_come_in_the_order_of_the_items(workers: int, count: int) -> None:
+    def work(item: int) -> int:
+        time.sleep(0.002 * (count - item) / max(count, 1))
+        return -item
+
+    assert list(in_order(work, range(count), workers=workers)) == [-n for n in range(count)]
+
+
+def test_as_many_work_at_a_time_as_there_are_workers() -> None:
+    together = threading.Barrier(3, timeout=5)
+    assert sorted(in_order(lambda _: together.wait(), range(3), workers=3)) == [0, 1, 2]
+
+
+def test_no_more_work_at_a_time_than_there_are_workers() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(_: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.005)
+        with lock:
+            running -= 1
+
+    list(in_order(work, range(20), workers=3))
+    assert most == 3
+
+
+def test_nothing_begins_before_the_first_result_is_wanted() -> None:
+    ledger = Ledger()
+    results = in_order(ledger.work, ledger.items(), workers=3)
+    assert (ledger.taken, ledger.begun) == (0, [])
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_items_are_taken_twice_the_workers_ahead(workers: int) -> None:
+    ledger = Ledger()
+    results = in_order(ledger.work, ledger.items(), workers=workers)
+    for turn in range(10):
+        assert next(results) == turn * turn
+        assert ledger.taken == 2 * workers + turn
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_the_main_thread_does_no_work() -> None:
+    found = set(in_order(lambda _: threading.current_thread(), range(4), workers=2))
+    assert threading.main_thread() not in found
+    assert all(thread.daemon for thread in found)
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_is_raised_in_its_turn(workers: int, kind: type[BaseException]) -> None:
+    def work(item: int) -> int:
+        if item in (2, 3):
+            raise kind(f"item {item}")
+        time.sleep(0.01)  # so that the error is there before its turn
+        return item
+
+    results = in_order(work, range(100), workers=workers)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(kind, match="item 2"):
+        next(results)
+    assert list(results) == []
+
+
+def test_what_has_not_begun_is_dropped_after_an_error() -> None:
+    ledger = Ledger()
+
+    def work(item: int) -> int:
+        ledger.begun.append(item)
+        if item == 1:
+            raise ValueError("no")
+        return item
+
+    results = in_order(work, ledger.items(), workers=2)
+    assert next(results) == 0
+    with pytest.raises(ValueError, match="no"):
+        list(results)
+    begun = len(ledger.begun)
+    assert ledger.taken <= 5
+    time.sleep(0.02)
+    assert len(ledger.begun) <= begun + 1
+    assert max(ledger.begun) <= 4
+
+
+def test_closing_early_stops() -> None:
+    threads = threading.enumerate()
+    go_on = threading.Event()
+    ledger = Ledger()
+
+    def work(item: int) -> int:
+        ledger.begun.append(item)
+        if item:
+            go_on.wait(5)
+        return item
+
+    results = in_order(work, ledger.items(), workers=2)
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+    go_on.set()
+    assert threads_beside(threads) == set()
+    assert set(ledger.begun) <= {0, 1, 2}
+
+
+def test_the_threads_end_with_the_items() -> None:
+    threads = threading.enumerate()
+    assert list(in_order(abs, range(30), workers=8)) == list(range(30))
+    assert threads_beside(threads) == set()
+
+
+def test_an_error_of_the_items_is_raised() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        list(in_order(abs, items(), workers=1))

@@ -1,0 +1,554 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from job_frames import jobs_of, seconds, texts, timed_jobs
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+import retab_frames as rf
+from retab_frames import plots
+from retab_frames.plots.labels import MISSING, label
+from retab_frames.plots.palette import LINES, STATES
+from retab_frames.plots.scales import DurationFormatter, DurationLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+HOSTILE = [
+    "$x_{1}$ and $\\frac{",
+    "_hidden.pdf",
+    "line\nbreak\x1b[31m.pdf",
+    "\u202egnp.exe",
+    "請求書 🧾 日本.pdf",
+    "a" * 300,
+    "</svg><script>alert(1)</script>",
+    "100 % & 'quoted' \"twice\" # ~ ^ {}",
+    "",
+    None,
+]
+
+
+def many_jobs(count: int, runs: int = 1, names: Sequence[str | None] | None = None) -> pd.DataFrame:
+    """Return jobs of runs of some seconds each, four at once, every tenth of them failed."""
+    chance = np.random.default_rng(0)
+    parts = []
+    for run in range(1, runs + 1):
+        ms = np.round(np.exp(chance.normal(8.3, 0.7, count))).astype(int)
+        begin = np.cumsum(ms / 4000)
+        parts.append(
+            jobs_of(
+                ms.tolist(),
+                run_id=texts(*[f"exprun_invoices_{run}"] * count),
+                filename=texts(*(names or [f"Invoice of someone {n}.pdf" for n in range(count)])),
+                status=texts(*["error" if n % 10 == 3 else "completed" for n in range(count)]),
+                created_at=seconds(*[1e6 * run] * count),
+                started_at=seconds(*(1e6 * run + begin).tolist()),
+                completed_at=seconds(*(1e6 * run + begin + ms / 1000).tolist()),
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def runs_of(jobs: pd.DataFrame) -> list[pd.DataFrame]:
+    return [part for _, part in jobs.groupby("run_id", sort=False)]
+
+
+ALL: dict[str, Callable[[pd.DataFrame], Axes]] = {
+    "durations": lambda jobs: plots.durations(jobs, by="run_id"),
+    "durations by document": lambda jobs: plots.durations(jobs, by="filename"),
+    "ecdf": lambda jobs: plots.ecdf(jobs, by="run_id"),
+    "ecdf by document": lambda jobs: plots.ecdf(jobs, by="filename"),
+    "timeline": lambda jobs: plots.timeline(runs_of(jobs)[0]),
+    "paired": lambda jobs: plots.paired(rf.compare_runs(*runs_of(jobs)[:2])),
+    "matrix": lambda jobs: plots.matrix(rf.compare_many(jobs)),
+    "matrix of durations": lambda jobs: plots.matrix(rf.compare_many(jobs), value="duration_ms"),
+    "matrix of ratios": lambda jobs: plots.matrix(
+        rf.compare_many(jobs), value="ratio_to_run_median"
+    ),
+    "trend": plots.trend,
+}
+
+
+def png(ax: Axes) -> bytes:
+    image = BytesIO()
+    figure = ax.figure
+    assert isinstance(figure, Figure)
+    figure.savefig(image, format="png")
+    return image.getvalue()
+
+
+def tick_labels(axis: Any) -> list[str]:
+    return [text.get_text() for text in axis.get_ticklabels() if text.get_text()]
+
+
+def points(artist: Any) -> Any:
+    return np.asarray(artist.get_offsets())
+
+
+def spans(ax: Axes) -> dict[Any, list[Any]]:
+    """Return the corners of the bars of each kind."""
+    drawn: list[Any] = list(ax.collections)
+    return {c.get_label(): [np.asarray(p.vertices) for p in c.get_paths()] for c in drawn}
+
+
+def lines(ax: Axes, name: str) -> list[tuple[list[float], list[float]]]:
+    return [
+        (np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist())
+        for line in ax.lines
+        if line.get_label() == name
+    ]
+
+
+def arrows(ax: Axes, marker: str) -> list[tuple[float, float]]:
+    found: list[Any] = [line for line in ax.lines if line.get_marker() == marker]
+    return [point for line in found for point in zip(*line.get_data(), strict=True)]
+
+
+def segments(ax: Axes, name: str) -> list[list[list[float]]]:
+    found: list[Any] = [c for c in ax.collections if c.get_label() == name]
+    return [np.asarray(part).tolist() for c in found for part in c.get_segments()]
+
+
+def legend_of(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("count", [12, 500])
+def test_labels_do_not_collide(name: str, count: int) -> None:
+    ax = ALL[name](many_jobs(count, runs=5))
+    png(ax)
+    for axes in ax.figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            shown = [text for text in axis.get_ticklabels() if text.get_text()]
+            # the box of a slanted text is larger than the text: its own height is what counts
+            step = [text.get_rotation() > 0 for text in shown]
+            boxes = [text.get_window_extent() for text in shown]
+            for first, second in pairwise(boxes):
+                if any(step):
+                    assert abs(second.x1 - first.x1) > 12
+                else:
+                    assert not first.overlaps(second)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("count", [12, 500])
+def test_nothing_stands_beyond_the_figure(name: str, count: int) -> None:
+    ax = ALL[name](many_jobs(count, runs=5))
+    png(ax)
+    inner = ax.figure.get_tightbbox()
+    width, height = ax.figure.get_size_inches()  # type: ignore[union-attr]
+    assert inner is not None
+    assert inner.x0 >= -0.02
+    assert inner.y0 >= -0.02
+    assert inner.x1 <= width + 0.02
+    assert inner.y1 <= height + 0.02
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_hostile_names_are_drawn(name: str) -> None:
+    jobs = many_jobs(len(HOSTILE), runs=2, names=HOSTILE)
+    assert png(ALL[name](jobs)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_frame_without_completed_jobs_says_so(name: str) -> None:
+    jobs = many_jobs(3, runs=2).assign(status=texts(*["queued"] * 6))
+    timeless = {name: seconds(*[None] * 6) for name in ("created_at", "started_at", "completed_at")}
+    ax = ALL[name](jobs.assign(**timeless))
+    png(ax)
+    said = {text.get_text() for text in ax.texts}
+    wanted = {"timeline": "no jobs with times", "matrix": "…"}.get(name, "no completed jobs")
+    assert said == {wanted}
+
+
+@pytest.mark.parametrize("name", ["durations", "ecdf", "timeline", "trend"])
+def test_no_jobs_at_all(name: str) -> None:
+    draw = {"timeline": plots.timeline}.get(name, ALL[name])
+    assert len(draw(jobs_of([])).texts) == 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_job_each_run(name: str) -> None:
+    assert png(ALL[name](many_jobs(1, runs=2))).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_a_plot_draws_on_the_axes_given(name: str) -> None:
+    figure = Figure()
+    mine = figure.add_subplot()
+    draw = {
+        "durations": lambda jobs: plots.durations(jobs, ax=mine),
+        "ecdf": lambda jobs: plots.ecdf(jobs, ax=mine),
+        "timeline": lambda jobs: plots.timeline(runs_of(jobs)[0], ax=mine),
+        "paired": lambda jobs: plots.paired(rf.compare_runs(*runs_of(jobs)), ax=mine),
+        "matrix": lambda jobs: plots.matrix(rf.compare_many(jobs), ax=mine),
+        "trend": lambda jobs: plots.trend(jobs, ax=mine),
+    }
+    assert draw[name](many_jobs(12, runs=2)) is mine
+    assert png(mine).startswith(b"\x89PNG")
+
+
+def test_durations_are_points_in_the_rows_of_their_runs() -> None:
+    jobs = jobs_of([1000, 2000, 4000, 500], run_id=texts("b", "b", "b", "a"))
+    ax = plots.durations(jobs, by="run_id", quantiles=(0.5,))
+    offsets = points(ax.collections[0])
+    assert offsets[:, 0].tolist() == [1000, 2000, 4000, 500]
+    assert np.round(offsets[:, 1] + 0.2).tolist() == [0, 0, 0, 1]
+    assert lines(ax, "p50") == [([2000, 500], [0.12, 1.12])]
+    assert tick_labels(ax.yaxis) == ["b (3)", "a (1)"]
+    assert legend_of(ax) == ["p50"]
+    assert ax.yaxis_inverted()
+
+
+def test_quantiles_and_intervals_are_those_of_duration_stats() -> None:
+    jobs = many_jobs(40)
+    stats = rf.duration_stats(jobs, quantiles=(0.5, 0.9)).iloc[0]
+    ax = plots.durations(jobs)
+    for name in ("p50", "p90"):
+        ((drawn, _),) = lines(ax, name)
+        assert drawn == [stats[f"{name}_ms"]]
+        ((begin, end),) = segments(ax, f"{name} interval")
+        assert [begin[0], end[0]] == [stats[f"{name}_low_ms"], stats[f"{name}_high_ms"]]
+    assert not arrows(ax, "<")
+    assert not arrows(ax, ">")
+
+
+def test_an_open_end_is_an_arrow_at_the_edge() -> None:
+    ax = plots.durations(jobs_of([1000, 2000, 4000]), quantiles=(0.5,))
+    left, right = ax.get_xlim()
+    assert arrows(ax, "<") == [(left, 0.12)]
+    assert arrows(ax, ">") == [(right, 0.12)]
+    assert segments(ax, "p50 interval") == [[[left, 0.12], [right, 0.12]]]
+
+
+def test_only_completed_jobs_are_drawn() -> None:
+    jobs = jobs_of([1000, 9000, None], status=texts("completed", "error", "completed"))
+    ax = plots.durations(jobs)
+    assert points(ax.collections[0])[:, 0].tolist() == [1000]
+
+
+def test_histograms_count_each_of_many_jobs() -> None:
+    jobs = many_jobs(3000)
+    ax = plots.durations(jobs)
+    (stairs,) = [patch for patch in ax.patches if hasattr(patch, "get_data")]
+    values, edges, _ = stairs.get_data()
+    done = jobs.loc[jobs.status == "completed", "duration_ms"].to_numpy(float)
+    counts = np.histogram(done, edges)[0]
+    assert counts.sum() == 2700
+    assert np.argmin(values) == np.argmax(counts)
+
+
+def test_a_duration_of_0_has_a_place_on_the_log_axis() -> None:
+    ax = plots.durations(jobs_of([0, 100, 10_000]))
+    assert ax.get_xlim()[0] < 0
+    assert tick_labels(ax.xaxis)[0] == "0"
+    assert 0 in points(ax.collections[0])[:, 0]
+
+
+def test_the_ecdf_steps_by_the_share_of_each_job() -> None:
+    jobs = jobs_of([1000, 2000, 2000, 4000])
+    ax = plots.ecdf(jobs, quantiles=())
+    line = ax.lines[0]
+    right = ax.get_xlim()[1]
+    assert np.asarray(line.get_xdata()).tolist() == [1000, 1000, 2000, 2000, 4000, right]
+    assert np.asarray(line.get_ydata()).tolist() == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert line.get_drawstyle() == "steps-post"
+
+
+def test_lines_of_an_ecdf_are_named_however_their_groups_are() -> None:
+    jobs = jobs_of([1000, 2000, None], run_id=texts("_private", "$a$", "empty"))
+    ax = plots.ecdf(jobs, by="run_id")
+    assert legend_of(ax) == ["_private (1)", r"\$a\$ (1)", "empty (0)"]
+
+
+def test_above_eight_groups_only_all_jobs_together_are_named() -> None:
+    ax = plots.ecdf(many_jobs(20), by="document_id")
+    assert legend_of(ax) == ["each of 20 groups", "all jobs (18)"]
+
+
+def test_bars_of_a_timeline_add_up_to_the_work_of_the_run() -> None:
+    jobs = many_jobs(12)
+    ax = plots.timeline(jobs)
+    x = {name: [path[:, 0] for path in paths] for name, paths in spans(ax).items()}
+    run = sum(np.ptp(bar) for name in ("completed", "error") for bar in x[name])
+    assert run == pytest.approx(rf.timeline(jobs)["work_ms"].iloc[-1])
+    waited = (jobs.started_at - jobs.created_at).dt.total_seconds().sum() * 1000
+    assert sum(np.ptp(bar) for bar in x["waiting"]) == pytest.approx(waited)
+    assert {name: len(bars) for name, bars in x.items()} == {
+        "waiting": 12,
+        "completed": 11,
+        "error": 1,
+    }
+
+
+def test_a_timeline_shows_each_job_in_its_row() -> None:
+    jobs = timed_jobs(("completed", 10, 12, 15), ("error", 10.5, 11, 13))
+    ax = plots.timeline(jobs)
+    ((left, top), *_, (right, bottom)) = sorted(spans(ax)["completed"][0].tolist())
+    assert (left, right) == (2000, 5000)
+    assert -0.5 < top < 0 < bottom < 0.5
+    ((left, top), *_, (right, bottom)) = sorted(spans(ax)["error"][0].tolist())
+    assert (left, right) == (1000, 3000)
+    assert 0.5 < top < 1 < bottom < 1.5
+    assert tick_labels(ax.yaxis) == ["invoice_1.pdf", "invoice_2.pdf"]
+    assert legend_of(ax) == ["waiting", "completed", "error"]
+
+
+def test_below_a_timeline_stands_how_many_jobs_ran_and_waited() -> None:
+    jobs = timed_jobs(("completed", 10, 12, 15), ("completed", 10, 13, 14))
+    ax = plots.timeline(jobs)
+    drawn: dict[Any, Any] = {p.get_label(): p for a in ax.figure.axes for p in a.patches}
+    values, edges, _ = drawn["running"].get_data()
+    assert dict(zip(edges.tolist(), values.tolist(), strict=False)) == {
+        0: 0,
+        2000: 1,
+        3000: 2,
+        4000: 1,
+        5000: 0,
+    }
+    waiting = drawn["waiting"].get_data()[0]
+    assert waiting.tolist() == [2, 1, 0, 0, 0]
+
+
+def test_a_job_that_has_not_ended_runs_off_the_axis() -> None:
+    jobs = timed_jobs(("completed", 0, 1, 5), ("running", 0, 2, None), ("queued", 0, None, None))
+    ax = plots.timeline(jobs, as_of="1970-01-02T00:00:00Z")
+    assert list(ax.get_xlim()) == pytest.approx([0, 5600])
+    (bar,) = [path for path in spans(ax)["not ended"] if np.ptp(path[:, 0]) > 0]
+    assert bar[:, 0].max() == 86_400_000
+    below = ax.figure.axes[-2]
+    assert "2 not ended when last seen, after 24 h 00 min" in below.get_xlabel()
+
+
+def test_a_timeline_is_of_one_run() -> None:
+    with pytest.raises(ValueError, match="shows one run, not 2"):
+        plots.timeline(many_jobs(3, runs=2))
+
+
+def test_pairs_stand_at_their_durations_by_what_became_of_them() -> None:
+    before = jobs_of(
+        [1000, 2000, 3000, 5000, None, 7000],
+        status=texts(*["completed"] * 4, "error", "completed"),
+    )
+    after = jobs_of(
+        [2000, 1000, 3050, None, 6000, None],
+        run_id=texts(*["exprun_2"] * 6),
+        status=texts(*["completed"] * 3, "error", "completed", "cancelled"),
+    )
+    ax = plots.paired(rf.compare_runs(before, after))
+    slower, faster, same = (points(c).tolist() for c in ax.collections[:3])
+    assert slower == [[1000, 2000]]
+    assert faster == [[2000, 1000]]
+    assert same == [[3000, 3050]]
+    assert arrows(ax, "x") == [(5000, 1), (7000, 1)]
+    assert arrows(ax, "P") == [(1, 6000)]
+    assert ax.get_xlim() == ax.get_ylim()
+    assert legend_of(ax)[:4] == [
+        "slower (1)",
+        "faster (1)",
+        "within the margin (1)",
+        "broken (2)",
+    ]
+
+
+def test_the_line_of_a_pair_plot_is_the_ratio_of_the_comparison() -> None:
+    first, second = runs_of(many_jobs(12, runs=2))
+    comparison = rf.compare_runs(first, second, margin=0.1)
+    ax = plots.paired(comparison)
+    long: list[Any] = [line for line in ax.lines if len(np.atleast_1d(line.get_xdata())) == 200]
+    equal, dashed = (np.divide(line.get_ydata(), line.get_xdata()) for line in long)
+    assert np.allclose(equal, 1)
+    assert np.allclose(dashed, comparison.ratio.ratio)
+    band = np.asarray(ax.collections[3].get_paths()[0].vertices)
+    assert (band[:, 1] / band[:, 0]).max() == pytest.approx(1.1)
+    assert "margin of 10 %" in legend_of(ax)
+
+
+def test_a_matrix_has_the_status_of_each_document_in_each_run() -> None:
+    first = jobs_of([1000, 2000, 4000])
+    second = jobs_of(
+        [1000, None], run_id=texts("exprun_2", "exprun_2"), status=texts("completed", "error")
+    )
+    many = rf.compare_many([first, second])
+    ax = plots.matrix(many)
+    image = ax.images[0]
+    assert isinstance(image, AxesImage)
+    codes = np.ma.filled(np.ma.asarray(image.get_array()), -1).tolist()
+    names = legend_of(ax)
+    failed, slow, rest = codes
+    assert [names[int(code)] for code in failed] == ["completed", "error \N{MULTIPLICATION SIGN}"]
+    assert slow[1] == -1
+    assert [names[int(code)] for code in rest] == ["completed", "completed"]
+    assert tick_labels(ax.yaxis) == [f"invoice_{n}.pdf" for n in (2, 3, 1)]
+    assert tick_labels(ax.xaxis) == ["exprun_1", "exprun_2"]
+
+
+def test_a_matrix_of_durations_has_their_values() -> None:
+    many = rf.compare_many([jobs_of([1000, 0]), jobs_of([500, 60_000]).assign(run_id="exprun_2")])
+    ax = plots.matrix(many, value="duration_ms")
+    values = np.ma.asarray(ax.images[0].get_array()).tolist()
+    # the shortest stands for 0, which has no place on a log scale
+    assert values == [[500, 60_000], [1000, 500]]
+    bar = ax.figure.axes[-1]
+    assert tick_labels(bar.yaxis) == ["1 s", "3 s", "10 s", "30 s", "1 min"]
+
+
+def test_a_matrix_has_no_other_values() -> None:
+    many = rf.compare_many(many_jobs(3, runs=2))
+    with pytest.raises(
+        ValueError, match="value must be status, duration_ms or ratio_to_run_median"
+    ):
+        plots.matrix(many, value="slow")  # type: ignore[arg-type]
+
+
+def test_a_trend_goes_by_when_the_runs_began() -> None:
+    late, early = runs_of(many_jobs(30, runs=2))[::-1]
+    jobs = pd.concat([late, early], ignore_index=True)
+    ax = plots.trend(jobs, quantiles=(0.5,))
+    stats = rf.duration_stats(jobs, by="run_id").set_index("run_id")
+    wanted = stats["p50_ms"].loc[["exprun_invoices_1", "exprun_invoices_2"]].tolist()
+    assert lines(ax, "p50 line") == [([0, 1], wanted)]
+    assert tick_labels(ax.xaxis) == ["exprun_invoices_1", "exprun_invoices_2"]
+    drawn = [[low[1], high[1]] for low, high in segments(ax, "p50 interval")]
+    columns = ["p50_low_ms", "p50_high_ms"]
+    assert drawn == stats[columns].loc[tick_labels(ax.xaxis)].to_numpy(float).tolist()
+
+
+def test_a_trend_of_statistics_in_hand_has_their_rows() -> None:
+    jobs = jobs_of([1000, 3000, 2000], block=texts("b", "b", "a"))
+    stats = rf.duration_stats(jobs, by="block", quantiles=(0.9,))
+    ax = plots.trend(stats, quantiles=(0.9,))
+    assert tick_labels(ax.xaxis) == ["b", "a"]
+    assert lines(ax, "p90 line")[0][1] == stats["p90_ms"].tolist()
+    assert sorted(arrows(ax, "^")) == [(0, ax.get_ylim()[1]), (1, ax.get_ylim()[1])]
+    with pytest.raises(ValueError, match="no p50: give duration_stats these quantiles"):
+        plots.trend(stats)
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0"),
+        (0.5, "0.5 ms"),
+        (500, "500 ms"),
+        (1000, "1 s"),
+        (1500, "1.5 s"),
+        (60_000, "1 min"),
+        (61_000, "61 s"),
+        (90_000, "1.5 min"),
+        (5_400_000, "1.5 h"),
+    ],
+)
+def test_durations_have_the_unit_that_makes_them_short(ms: float, text: str) -> None:
+    assert DurationFormatter(uniform=False)(ms) == text
+
+
+def test_ticks_of_a_linear_axis_share_a_unit() -> None:
+    locator, formatter = DurationLocator(log=False), DurationFormatter(uniform=True)
+    ticks = locator.tick_values(0, 100_000)
+    assert formatter.format_ticks(ticks) == ["0", "0.5 min", "1 min", "1.5 min"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.001, 1), (4000, 4001), (1, 1e9), (900, 70_000)])
+@pytest.mark.parametrize("log", [True, False])
+def test_there_are_some_ticks_and_not_too_many(low: float, high: float, *, log: bool) -> None:
+    ticks = DurationLocator(log=log).tick_values(low, high)
+    labels = DurationFormatter(uniform=not log).format_ticks(ticks)
+    assert 2 <= len(ticks) <= 8
+    assert all(low <= tick <= high for tick in ticks)
+    assert len(set(labels)) == len(ticks)
+
+
+def test_a_name_becomes_a_label() -> None:
+    assert label("$5.pdf") == r"\$5.pdf"
+    assert label("a\nb\x1b") == r"a\nb\x1b"
+    assert label("x" * 40 + "_7.pdf") == "x" * 16 + "…" + "x" * 9 + "_7.pdf"
+    assert label(None) == label(pd.NA) == "(none)"
+    assert label(7) == "7"
+    assert label("\U0001f9fe.pdf") in {f"{MISSING}.pdf", "\U0001f9fe.pdf"}
+
+
+def lightness(colour: str) -> float:
+    """Return CIE 1976 L*, from 0 to 100."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 116 * float(np.cbrt(np.dot([0.2126, 0.7152, 0.0722], linear))) - 16
+
+
+def test_statuses_differ_in_grey_and_in_their_signs() -> None:
+    states = list(STATES.values())
+    for first, second in combinations(states, 2):
+        assert abs(lightness(first.colour) - lightness(second.colour)) > 10
+        assert first.sign != second.sign
+        assert first.hatch != second.hatch
+
+
+def test_lines_differ_in_dashes_or_in_grey_and_in_markers() -> None:
+    for first, second in combinations(LINES, 2):
+        apart = abs(lightness(first.colour) - lightness(second.colour)) > 14
+        assert first.dashes != second.dashes or apart
+        assert first.marker != second.marker
+
+
+@pytest.mark.parametrize("name", ["timeline", "paired"])
+@pytest.mark.parametrize(("count", "images"), [(400, 0), (16_000, 1)])
+def test_very_many_shapes_are_an_image_within_the_svg(name: str, count: int, images: int) -> None:
+    drawn = BytesIO()
+    ax = ALL[name](many_jobs(count, runs=2))
+    cast("Figure", ax.figure).savefig(drawn, format="svg")
+    assert min(drawn.getvalue().count(b"<image"), 1) == images
+    assert len(drawn.getvalue()) < 3_000_000
+
+
+def test_axes_show_themselves_in_a_notebook() -> None:
+    from IPython.core.formatters import DisplayFormatter  # noqa: PLC0415
+
+    ax = plots.durations(many_jobs(12))
+    formatter: Any = DisplayFormatter()
+    data, metadata = formatter.format(ax)
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata["image/png"] == {"width": 750, "height": 220}
+
+
+def test_pyplot_is_neither_loaded_nor_left_with_figures() -> None:
+    code = (
+        "import sys; import retab_frames.plots; assert 'matplotlib.pyplot' not in sys.modules; "
+        "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as plt; "
+        "import pandas as pd; from job_frames import jobs_of; "
+        "retab_frames.plots.durations(jobs_of([1, 2])); assert plt.get_fignums() == []"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="tests")
+
+
+def test_plots_can_be_drawn_in_threads() -> None:
+    jobs = many_jobs(50, runs=2)
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(lambda _: png(plots.durations(jobs, by="run_id")), range(8)))
+    assert len(set(images)) == 1
+
+
+def test_without_matplotlib_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "import retab_frames as rf\n"
+        "try: import retab_frames.plots\n"
+        "except rf.MissingExtraError as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout == (
+        "plots need matplotlib, of the extra `jupyter`: pip install 'retab-frames[jupyter]'\n"
+    )

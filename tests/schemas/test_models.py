@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pandera.errors import SchemaErrors
+from samples import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
+
+import retab_frames as rf
+from retab_frames.schemas.models import arrow_schema, empty_table, to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODELS: list[Any] = [
+    rf.ExperimentsSchema,
+    rf.HandlesSchema,
+    rf.IssuesSchema,
+    rf.JobsSchema,
+    rf.RawSchema,
+    rf.RunsSchema,
+    rf.SnapshotsSchema,
+]
+TYPES = {
+    pa.string(): TEXT,
+    pa.int64(): WHOLE,
+    pa.float64(): REAL,
+    pa.bool_(): FLAG,
+    pa.timestamp("us", "UTC"): TIME,
+}
+
+
+def jobs_frame(*jobs: object) -> pd.DataFrame:
+    return rf.read_content(content(*jobs)).jobs
+
+
+@pytest.fixture
+def jobs() -> pd.DataFrame:
+    file = {"h": {"type": "file", "filename": "a.pdf"}}
+    return jobs_frame(
+        job(1, duration_ms=5, handle_inputs=file), job(2, artifact=None), job(3, attempt=1)
+    )
+
+
+# The models
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_column_is_described(model: Any) -> None:
+    columns = model.to_schema().columns
+    assert [name for name, column in columns.items() if not column.description] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_arrow_schema_is_that_of_the_model(model: Any) -> None:
+    schema = arrow_schema(model)
+    columns = {n: c for n, c in model.to_schema().columns.items() if not c.regex}
+    assert schema.names == list(columns)
+    assert [field.nullable for field in schema] == [column.nullable for column in columns.values()]
+    assert [TYPES[field.type] for field in schema] == [c.dtype.type for c in columns.values()]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_zero_rows_have_every_column_with_its_type(model: Any) -> None:
+    frame = to_frame(empty_table(model), model)
+    schema = arrow_schema(model)
+    assert frame.dtypes.to_dict() == {field.name: TYPES[field.type] for field in schema}
+    assert len(frame) == 0
+    assert isinstance(frame.index, pd.RangeIndex)
+
+
+SAMPLES: dict[Any, object] = {
+    pa.string(): "e\u0301\x00",
+    pa.int64(): 2**53 + 1,
+    pa.float64(): 0.1,
+    pa.bool_(): True,
+    pa.timestamp("us", "UTC"): pd.Timestamp("2026-01-01T00:00:00.000001Z"),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("nulls", [False, True])
+def test_arrow_round_trip(model: Any, *, nulls: bool) -> None:
+    schema = arrow_schema(model)
+    row = {f.name: None if nulls and f.nullable else SAMPLES[f.type] for f in schema}
+    table = pa.Table.from_pylist([row], schema=schema)
+    frame = to_frame(table, model)
+    assert pa.Table.from_pandas(frame, schema=schema, preserve_index=False).equals(table)
+    assert rows_of(frame) == [row]
+
+
+@pytest.mark.parametrize(
+    ("model", "never_null"),
+    [
+        (rf.JobsSchema, ["experiment_id", "job_id", "document_id", "is_placeholder"]),
+        (rf.HandlesSchema, ["experiment_id", "job_id", "document_id", "handle", "position"]),
+        (rf.RunsSchema, ["run_id"]),
+        (rf.ExperimentsSchema, ["experiment_id"]),
+        (rf.IssuesSchema, ["problem", "action"]),
+        (rf.RawSchema, ["job_id", "position", "body"]),
+    ],
+)
+def test_only_keys_are_never_null(model: Any, never_null: list[str]) -> None:
+    assert [field.name for field in arrow_schema(model) if not field.nullable] == never_null
+
+
+def test_units_stand_in_names_and_metadata() -> None:
+    units = {
+        name: column.metadata["unit"]
+        for model in MODELS
+        for name, column in model.to_schema().columns.items()
+        if column.metadata
+    }
+    assert {name for name, unit in units.items() if unit == "ms"} == {"duration_ms"}
+    assert {name for name, unit in units.items() if unit == "bytes"} == {"size_bytes"}
+
+
+# What fits
+
+
+def test_jobs_fit(jobs: pd.DataFrame) -> None:
+    assert rf.validate(jobs, rf.JobsSchema).equals(jobs)
+    assert rf.JobsSchema.validate(jobs).equals(jobs)
+
+
+def test_placeholders_fit() -> None:
+    jobs = jobs_frame(*(job(n, id="", run_id="", is_placeholder=True) for n in (1, 2)))
+    assert rf.validate(jobs, rf.JobsSchema)["is_placeholder"].tolist() == [True, True]
+
+
+def test_placeholders_of_no_run_fit() -> None:
+    rows = [job(n, run_id=None, is_placeholder=True) for n in (1, 2)]
+    jobs = rf.read_content(content(*rows, run_id="")).jobs
+    assert rf.validate(jobs, rf.JobsSchema)["run_id"].isna().tolist() == [True, True]
+
+
+def test_columns_of_the_users_own_fit(jobs: pd.DataFrame) -> None:
+    own = jobs.assign(note=["a", 1, "b"], handle_inputs=1.5)
+    assert rf.validate(own, rf.JobsSchema)["note"].tolist() == ["a", 1, "b"]
+
+
+def test_same_job_in_two_runs_fits(jobs: pd.DataFrame) -> None:
+    other = with_cells("run_id", ["exprun_2"] * 3, TEXT)(jobs)
+    both = pd.concat([jobs, other], ignore_index=True)
+    assert len(rf.validate(both, rf.JobsSchema)) == 6
+
+
+def test_any_order_and_index_fit(jobs: pd.DataFrame) -> None:
+    turned = jobs[list(reversed(jobs.columns))].iloc[::-1].set_axis(["x", "y", "z"])
+    assert rf.validate(turned, rf.JobsSchema)["job_id"].tolist() == [
+        "expjob_3",
+        "expjob_2",
+        "expjob_1",
+    ]
+
+
+# What does not
+
+
+def with_cells(name: str, values: list[Any], kind: pd.ArrowDtype) -> Callable[..., pd.DataFrame]:
+    return lambda frame: frame.assign(**{name: pd.Series(values, frame.index, dtype=kind)})
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            with_cells("duration_ms", [5, -7, None], WHOLE),
+            r"duration_ms: greater_than_or_equal_to\(0\) fails for expjob_2 has -7$",
+        ),
+        (
+            with_cells("attempt", [-1, -2, None], WHOLE),
+            r"attempt: .* fails for expjob_1 has -1; expjob_2 has -2$",
+        ),
+        (
+            with_cells("document_id", ["a", None, "c"], TEXT),
+            "document_id: not_nullable fails for expjob_2 has <NA>",
+        ),
+        (
+            with_cells("job_id", ["a", "b", None], TEXT),
+            "job_id: not_nullable fails for row 2 has <NA>",
+        ),
+        (
+            with_cells("is_placeholder", [None, False, True], FLAG),
+            "is_placeholder: not_nullable fails for expjob_1 has <NA>",
+        ),
+        (
+            with_cells("duration_ms", [5, 7, None], REAL),
+            r"duration_ms: dtype\(.int64\[pyarrow\].\) fails for",
+        ),
+        (
+            with_cells("status", [5, 7, None], WHOLE),
+            r"status: dtype\(.*string.*\) fails for",
+        ),
+        (
+            with_cells("handle_inputs.h.type", [5, 7, None], WHOLE),
+            r"handle_inputs.h.type: dtype\(.*string.*\) fails for",
+        ),
+        (
+            lambda frame: frame.astype({"status": "object"}),
+            r"status: dtype\(.*string.*\) fails for object",
+        ),
+        (
+            lambda frame: frame.drop(columns="attempt"),
+            "attempt: column_in_dataframe fails for want of the column",
+        ),
+    ],
+)
+def test_frame_that_does_not_fit(
+    jobs: pd.DataFrame, change: Callable[[pd.DataFrame], pd.DataFrame], match: str
+) -> None:
+    changed = change(jobs)
+    with pytest.raises(rf.SchemaError, match=rf"(?m){match}") as caught:
+        rf.validate(changed, rf.JobsSchema)
+    assert caught.value.schema_name == "JobsSchema"
+    assert str(caught.value).startswith("3 rows do not fit JobsSchema:")
+    assert len(caught.value.failures) > 0
+    assert list(caught.value.failures) == ["column", "check", "value", "key"]
+    with pytest.raises(SchemaErrors):
+        rf.JobsSchema.validate(changed, lazy=True)
+
+
+def test_duplicate_job_is_named(jobs: pd.DataFrame) -> None:
+    twice = pd.concat([jobs, jobs.iloc[[1]]], ignore_index=True)
+    with pytest.raises(rf.SchemaError, match="expjob_2 has expjob_2") as caught:
+        rf.validate(twice, rf.JobsSchema)
+    assert set(caught.value.failures["key"]) == {"expjob_2"}
+    assert set(caught.value.failures["check"]) == {"multiple_fields_uniqueness"}
+
+
+def test_all_failures_are_collected(jobs: pd.DataFrame) -> None:
+    wrong = with_cells("duration_ms", [-1, 2, -3], WHOLE)(jobs)
+    wrong = with_cells("document_id", [None, "b", "c"], TEXT)(wrong)
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(wrong, rf.JobsSchema)
+    found = {(row["column"], row["value"], row["key"]) for row in rows_of(caught.value.failures)}
+    assert found == {
+        ("document_id", "<NA>", "expjob_1"),
+        ("duration_ms", "-1", "expjob_1"),
+        ("duration_ms", "-3", "expjob_3"),
+    }
+
+
+def test_missing_column_is_the_column_of_the_failure(jobs: pd.DataFrame) -> None:
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(jobs.drop(columns="attempt"), rf.JobsSchema)
+    assert caught.value.failures["column"].tolist() == ["attempt"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kind", "came"),
+    [("duration_ms", [5, 7, None], REAL, "double"), ("status", [5, 7, 9], WHOLE, "int64")],
+)
+def test_type_that_came_is_named(
+    jobs: pd.DataFrame, column: str, values: list[Any], kind: pd.ArrowDtype, came: str
+) -> None:
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(with_cells(column, values, kind)(jobs), rf.JobsSchema)
+    # a cell that may be null is not what is wrong
+    assert "<NA>" not in str(caught.value)
+    assert came in str(caught.value)
+
+
+def test_only_three_examples_are_named() -> None:
+    jobs = jobs_frame(*(job(n, duration_ms=1) for n in range(9)))
+    wrong = with_cells("duration_ms", [-n - 1 for n in range(9)], WHOLE)(jobs)
+    with pytest.raises(rf.SchemaError, match="expjob_2 has -3 and 6 more") as caught:
+        rf.validate(wrong, rf.JobsSchema)
+    assert caught.value.failures["key"].tolist() == [f"expjob_{n}" for n in range(9)]
+
+
+def test_long_value_is_cut(jobs: pd.DataFrame) -> None:
+    wrong = jobs.assign(duration_ms=["x" * 500, "\x1b[2J", ""])
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(wrong, rf.JobsSchema)
+    assert "\x1b" not in str(caught.value)
+    assert max(map(len, str(caught.value).splitlines())) < 300
+
+
+def test_frame_is_not_changed(jobs: pd.DataFrame) -> None:
+    before = jobs.copy(deep=True)
+    rf.validate(jobs, rf.JobsSchema)
+    with pytest.raises(rf.SchemaError):
+        rf.validate(jobs.drop(columns="status"), rf.JobsSchema)
+    assert jobs.equals(before)
+
+
+@pytest.mark.parametrize(
+    ("model", "column"),
+    [
+        (rf.HandlesSchema, "position"),
+        (rf.HandlesSchema, "size_bytes"),
+        (rf.RawSchema, "position"),
+    ],
+)
+def test_other_frames_that_do_not_fit(model: Any, column: str) -> None:
+    found = rf.read_content(content(job(1, handle_inputs={"h": {"type": "json"}})))
+    frame = found.handle_inputs if model is rf.HandlesSchema else found.raw
+    wrong = with_cells(column, [-1], WHOLE)(frame)
+    with pytest.raises(rf.SchemaError, match=f"{column}: .* fails for expjob_1 has -1"):
+        rf.validate(wrong, model)
+
+
+def test_handle_twice_does_not_fit() -> None:
+    frame = rf.read_content(content(job(1, handle_inputs={"h": {"type": "json"}}))).handle_inputs
+    twice = pd.concat([frame, frame], ignore_index=True)
+    with pytest.raises(rf.SchemaError, match="expjob_1") as caught:
+        rf.validate(twice, rf.HandlesSchema)
+    assert caught.value.schema_name == "HandlesSchema"
+
+
+def test_an_integer_that_is_not_arrow_backed_is_told_with_all_other_failures() -> None:
+    jobs = rf.read_content(content(job(1), job(2))).jobs
+    negative = pd.Series([5, -5], dtype=pd.ArrowDtype(pa.int64()))
+    frame = jobs.assign(attempt=[1, 2], duration_ms=negative)
+
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(frame, rf.JobsSchema)
+
+    told = caught.value.failures[["column", "check", "value"]].to_numpy().tolist()
+    assert told == [
+        ["attempt", "dtype('int64[pyarrow]')", "int64"],
+        ["duration_ms", "greater_than_or_equal_to(0)", "-5"],
+    ]
+
+
+def test_a_column_of_a_handle_is_checked_by_its_own_name() -> None:
+    frame = rf.read_content(DOCUMENTED).jobs
+    name = "handle_inputs.input-document-0.type"
+    odd = frame.assign(**{name: [1]})
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(odd, rf.JobsSchema)
+    assert caught.value.failures["column"].tolist() == [name]
+    with pytest.raises(SchemaErrors) as own:
+        rf.JobsSchema.validate(odd, lazy=True)
+    assert set(own.value.failure_cases["column"]) == {name}

@@ -1,0 +1,739 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from job_frames import SECOND, arrow, jobs_of, seconds, texts, timed_jobs, times
+from pandas.testing import assert_frame_equal
+from scipy.stats import CensoredData, ecdf
+
+import retab_frames as rf
+from retab_frames.stats.samples import COUNTS, Measure
+
+STATUSES = [
+    "completed",
+    "error",
+    "cancelled",
+    "pending",
+    "queued",
+    "running",
+    "skipped",
+    "paused_by_hand",
+    "",
+    None,
+]
+COUNT_OF: dict[str | None, str] = {
+    "completed": "completed",
+    "error": "error",
+    "cancelled": "cancelled",
+    "pending": "unfinished",
+    "queued": "unfinished",
+    "running": "unfinished",
+}
+HANDLE = "handle_inputs.input-file-document.filename"
+
+
+def moments(micros: list[int | None]) -> pd.Series[Any]:
+    """Return times in pandas' own type."""
+    return pd.Series(micros, dtype="Int64").astype("datetime64[us]").dt.tz_localize("UTC")
+
+
+def seeded_jobs(count: int = 20_000, groups: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    duration = np.round(rng.lognormal(9, 0.8, count)).astype(int)
+    lost = rng.random(count) < 0.05
+    number = rng.integers(0, groups, count)
+    return jobs_of(
+        [None if gone else int(value) for gone, value in zip(lost, duration, strict=True)],
+        run_id=texts(*[f"exprun_{n}" for n in number]),
+        status=texts(*rng.choice(["completed", "completed", "error", "running"], count)),
+        is_placeholder=arrow((rng.random(count) < 0.02).tolist(), pa.bool_()),
+    )
+
+
+def test_counts_of_each_status() -> None:
+    jobs = jobs_of([10] * len(STATUSES), status=texts(*STATUSES))
+    row = rf.duration_stats(jobs).iloc[0]
+    assert row[["jobs", *COUNTS, "measured"]].to_dict() == {
+        "jobs": 10,
+        "completed": 1,
+        "error": 1,
+        "cancelled": 1,
+        "unfinished": 3,
+        "placeholders": 0,
+        "other": 4,
+        "measured": 1,
+    }
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(STATUSES),
+            st.booleans(),
+            st.sampled_from(["a", "b", None]),
+            st.none() | st.integers(0, 10**9),
+        ),
+        max_size=40,
+    )
+)
+def test_counts_add_up(rows: list[tuple[str | None, bool, str | None, int | None]]) -> None:
+    jobs = jobs_of(
+        [row[3] for row in rows],
+        status=texts(*[row[0] for row in rows]),
+        is_placeholder=arrow([row[1] for row in rows], pa.bool_()),
+        group=texts(*[row[2] for row in rows]),
+    )
+    stats = rf.duration_stats(jobs, by="group")
+    assert stats["group"].isna().sum() <= 1
+    assert stats["jobs"].sum() == len(rows)
+    assert (stats[list(COUNTS)].sum(axis=1) == stats["jobs"]).all()
+    for key, row in zip(stats["group"], stats.to_dict("records"), strict=True):
+        mine = [r for r in rows if r[2] == (None if pd.isna(key) else key)]
+        real = [r for r in mine if not r[1]]
+        assert row["placeholders"] == len(mine) - len(real)
+        for name in set(COUNTS) - {"placeholders"}:
+            assert row[name] == sum(COUNT_OF.get(r[0], "other") == name for r in real), name
+        durations = [r[3] for r in real if r[0] == "completed" and r[3] is not None]
+        assert row["measured"] == len(durations)
+        assert pd.isna(row["total_ms"]) if not durations else row["total_ms"] == sum(durations)
+
+
+@pytest.mark.parametrize(
+    ("measure", "total", "shortest", "longest", "measured"),
+    [
+        ("duration", 600.0, 100.0, 300.0, 3),
+        ("queue", 1_500.001, 0.001, 1_500.0, 2),
+        ("elapsed", 2_000.0, 0.0, 2_000.0, 2),
+        ("turnaround", 3_500.001, 0.001, 3_500.0, 2),
+    ],
+)
+def test_measures_worked_by_hand(
+    measure: Measure, total: float, shortest: float, longest: float, measured: int
+) -> None:
+    second = 1_000_000
+    jobs = jobs_of(
+        [100, 200, None, 300],
+        created_at=times(0, 5 * second, None, 9 * second),
+        started_at=times(1_500_000, 5 * second + 1, 7 * second, 8 * second),
+        completed_at=times(3_500_000, 5 * second + 1, None, 7 * second),
+    )
+    row = rf.duration_stats(jobs, measure=measure).iloc[0]
+    assert row["measured"] == measured
+    assert row["total_ms"] == pytest.approx(total, rel=1e-12)
+    assert row["min_ms"] == shortest
+    assert row["max_ms"] == longest
+
+
+def test_negative_spans_are_left_out() -> None:
+    jobs = jobs_of([1, 2, 3], created_at=times(0, 10, 10), started_at=times(2_000, 9, 10))
+    row = rf.duration_stats(jobs, measure="queue").iloc[0]
+    assert row[["completed", "measured", "total_ms", "min_ms"]].tolist() == [3, 2, 2.0, 0.0]
+
+
+def test_far_times_are_exact_to_the_microsecond() -> None:
+    year_9999 = 253_402_300_799_999_999
+    jobs = jobs_of([None], created_at=times(year_9999 - 1), completed_at=times(year_9999))
+    assert rf.duration_stats(jobs, measure="turnaround")["total_ms"].tolist() == [0.001]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_arrow_times_of_another_unit(unit: str) -> None:
+    jobs = jobs_of([1], started_at=times(0), completed_at=times(2_000_000))
+    for name in ("started_at", "completed_at"):
+        jobs[name] = jobs[name].astype(pd.ArrowDtype(pa.timestamp(unit, tz="UTC")))
+    assert rf.duration_stats(jobs, measure="elapsed")["total_ms"].tolist() == [2_000.0]
+
+
+def test_only_completed_jobs_are_measured() -> None:
+    jobs = jobs_of(
+        [10, 1_000, 1_000, 1_000, None],
+        status=texts("completed", "error", "running", "completed", "completed"),
+        is_placeholder=arrow([False, False, False, True, False], pa.bool_()),
+    )
+    row = rf.duration_stats(jobs).iloc[0]
+    assert row[["completed", "measured", "mean_ms", "max_ms"]].tolist() == [2, 1, 10.0, 10.0]
+
+
+def test_statistics_worked_by_hand() -> None:
+    row = rf.duration_stats(jobs_of([40, 10, 30, 20])).iloc[0]
+    assert row["total_ms"] == 100
+    assert row["mean_ms"] == 25
+    assert row["std_ms"] == pytest.approx((500 / 3) ** 0.5)
+    assert row[["min_ms", "p50_ms", "p90_ms", "max_ms"]].tolist() == [10, 25, 37, 40]
+    assert row[["p50_low_ms", "p50_high_ms", "p90_high_ms"]].isna().all()
+    assert row["outliers"] == 0
+
+
+def test_intervals_worked_by_hand() -> None:
+    stats = rf.duration_stats(jobs_of([10, 20, 30, 40, 50, 60]), quantiles=[0.5], confidence=0.95)
+    assert stats[["p50_low_ms", "p50_ms", "p50_high_ms"]].iloc[0].tolist() == [10, 35, 60]
+
+
+def test_columns_and_their_types() -> None:
+    stats = rf.duration_stats(jobs_of([1, 2]), by="run_id", quantiles=(0.5, 0.999))
+    kinds = {name: dtype.pyarrow_dtype for name, dtype in stats.dtypes.items()}
+    counts = ["jobs", *COUNTS, "measured", "censored"]
+    doubles = ["total", "mean", "std", "min", "p50", "p50_low", "p50_high"]
+    doubles += ["p99.9", "p99.9_low", "p99.9_high", "max"]
+    assert kinds == {
+        "run_id": pa.string(),
+        **dict.fromkeys(counts, pa.int64()),
+        **{f"{name}_ms": pa.float64() for name in doubles},
+        "outliers": pa.int64(),
+        "note": pa.string(),
+    }
+    order = ["run_id", *counts, *[f"{name}_ms" for name in doubles], "outliers", "note"]
+    assert list(stats.columns) == order
+    assert COUNTS == ("completed", "error", "cancelled", "unfinished", "placeholders", "other")
+    assert stats.index.equals(pd.RangeIndex(1))
+
+
+def test_groups_come_in_order_of_first_appearance() -> None:
+    jobs = jobs_of([1, 2, 4, 8, 16, 32], run_id=texts("b", None, "a", "b", None, "c"))
+    stats = rf.duration_stats(jobs, by="run_id")
+    assert [None if pd.isna(key) else key for key in stats["run_id"]] == ["b", None, "a", "c"]
+    assert stats["total_ms"].tolist() == [9, 18, 4, 32]
+
+
+def test_groups_by_two_columns_with_nulls() -> None:
+    jobs = jobs_of(
+        [1, 2, 4, 8, 16],
+        run_id=texts("b", None, "b", None, "b"),
+        attempt=arrow([1, None, None, None, 1], pa.int64()),
+    )
+    stats = rf.duration_stats(jobs, by=["run_id", "attempt"])
+    assert list(stats.columns[:3]) == ["run_id", "attempt", "jobs"]
+    assert stats["run_id"].isna().tolist() == [False, True, False]
+    assert stats["attempt"].isna().tolist() == [False, True, True]
+    assert stats["total_ms"].tolist() == [17, 10, 4]
+
+
+def test_groups_by_a_handle_column() -> None:
+    jobs = jobs_of([1, 2, 4], **{HANDLE: texts("a.pdf", None, "a.pdf")})
+    stats = rf.duration_stats(jobs, by=HANDLE)
+    assert stats[HANDLE].tolist()[0] == "a.pdf"
+    assert stats["total_ms"].tolist() == [5, 2]
+
+
+def test_filtered_jobs() -> None:
+    jobs = jobs_of([1, 2, 4], run_id=texts("a", "b", "a"))
+    stats = rf.duration_stats(jobs[jobs["run_id"] == "a"], by="run_id")
+    assert stats[["run_id", "jobs", "total_ms"]].to_numpy().tolist() == [["a", 2, 5.0]]
+
+
+def test_no_rows_in_one_group() -> None:
+    stats = rf.duration_stats(jobs_of([]))
+    assert stats[["jobs", *COUNTS, "measured", "outliers"]].to_numpy().tolist() == [[0] * 9]
+    assert stats.filter(regex="_ms$").isna().all(axis=None)
+
+
+@pytest.mark.parametrize("by", ["run_id", ["run_id", "status"]])
+def test_no_rows_give_no_groups_and_the_same_types(by: str | list[str]) -> None:
+    empty, full = (rf.duration_stats(jobs_of(values), by=by) for values in ([], [1]))
+    assert len(empty) == 0
+    assert_frame_equal(empty, full.iloc[:0])
+
+
+def test_jobs_stay_as_they_were() -> None:
+    jobs = seeded_jobs(50, 3)
+    before = jobs.copy(deep=True)
+    rf.duration_stats(jobs, by="run_id")
+    assert_frame_equal(jobs, before)
+
+
+@pytest.mark.parametrize("factor", [3, 1_000])
+def test_scaled_durations_scale_every_statistic(factor: int) -> None:
+    jobs = seeded_jobs(2_000, 20)
+    stats = rf.duration_stats(jobs, by="run_id")
+    scaled = rf.duration_stats(jobs.assign(duration_ms=jobs["duration_ms"] * factor), by="run_id")
+    columns = [name for name in stats.columns if name.endswith("_ms")]
+    assert_frame_equal(scaled[columns], stats[columns] * factor, rtol=1e-12)
+    assert_frame_equal(scaled.drop(columns=columns), stats.drop(columns=columns))
+
+
+def test_row_order_changes_only_the_order_of_groups() -> None:
+    jobs = seeded_jobs(2_000, 20)
+    stats = rf.duration_stats(jobs, by="run_id").sort_values("run_id", ignore_index=True)
+    shuffled = rf.duration_stats(jobs.sample(frac=1, random_state=5), by="run_id")
+    assert_frame_equal(shuffled.sort_values("run_id", ignore_index=True), stats, rtol=1e-12)
+
+
+def test_plain_pandas_types_give_the_same() -> None:
+    jobs = jobs_of(
+        [1, None, 4],
+        status=texts("completed", "completed", None),
+        created_at=times(0, 10, None),
+        started_at=times(2_000, 20, 5),
+    )
+    plain = pd.DataFrame(
+        {
+            "run_id": ["exprun_1"] * 3,
+            "status": ["completed", "completed", None],
+            "is_placeholder": [False] * 3,
+            "duration_ms": [1.0, np.nan, 4.0],
+            "created_at": moments([0, 10, None]),
+            "started_at": moments([2_000, 20, 5]),
+        }
+    )
+    measures: list[Measure] = ["duration", "queue"]
+    for measure in measures:
+        ours, theirs = (rf.duration_stats(frame, measure=measure) for frame in (jobs, plain))
+        assert_frame_equal(theirs, ours)
+
+
+def test_equal_to_a_groupby_of_pandas() -> None:
+    jobs = seeded_jobs()
+    stats = rf.duration_stats(jobs, by="run_id", quantiles=(0.5, 0.9)).set_index("run_id")
+    kept = jobs[(jobs["status"] == "completed") & ~jobs["is_placeholder"]]
+    durations = kept["duration_ms"].astype("Float64").astype(float)
+    by_run = durations.groupby(kept["run_id"])
+    expected = pd.DataFrame(
+        {
+            "jobs": jobs.groupby("run_id").size(),
+            "measured": by_run.count(),
+            "total_ms": by_run.sum(),
+            "mean_ms": by_run.mean(),
+            "std_ms": by_run.std(),
+            "min_ms": by_run.min(),
+            "p50_ms": by_run.quantile(0.5),
+            "p90_ms": by_run.quantile(0.9),
+            "max_ms": by_run.max(),
+        }
+    ).loc[stats.index]
+    assert len(expected) == 300
+    assert stats.index.tolist() == jobs["run_id"].unique().tolist()
+    ours = stats[list(expected.columns)].astype(float)
+    assert_frame_equal(ours, expected.astype(float), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"by": "nope"}, "there is no column nope to group by"),
+        ({"by": ["run_id", "no\x1b[2J"]}, r"no column no\\x1b\[2J to group by"),
+        ({"by": pd.Series(["a"])}, "`by` has 1 values for 2 jobs"),
+        ({"measure": "wall"}, "measure must be duration, queue, .*, not 'wall'"),
+        ({"quantiles": (0.5, 1.1)}, r"quantiles lie between 0 and 1, not \(0.5, 1.1\)"),
+        ({"quantiles": (-0.1,)}, "quantiles lie between 0 and 1"),
+        ({"quantiles": (float("nan"),)}, "quantiles lie between 0 and 1"),
+        ({"confidence": 0}, "confidence lies between 0 and 1, not 0"),
+        ({"confidence": 1.0}, "confidence lies between 0 and 1, not 1.0"),
+        ({"confidence": float("nan")}, "confidence lies between 0 and 1"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rf.duration_stats(jobs_of([1, 2]), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("measure", "missing"),
+    [("duration", "duration_ms"), ("queue", "started_at"), ("elapsed", "completed_at")],
+)
+def test_frame_without_a_column(measure: Measure, missing: str) -> None:
+    with pytest.raises(ValueError, match=f"no frame of jobs: it has no column {missing}"):
+        rf.duration_stats(jobs_of([1]).drop(columns=missing), measure=measure)
+
+
+@pytest.mark.parametrize("name", ["completed", "jobs", "mean_ms", "p50_ms", "outliers"])
+def test_group_of_the_name_of_a_statistic_is_refused(name: str) -> None:
+    jobs = jobs_of([1, 2])
+    with pytest.raises(ValueError, match=name):
+        rf.duration_stats(jobs, by=pd.Series(["x", "y"], name=name))
+
+
+def running_jobs() -> pd.DataFrame:
+    """Return 3 completed jobs of 2, 3 and 5 s, 4 that have run for 4 s at 10 s, and one pending."""
+    jobs = timed_jobs(
+        *[("completed", 0, 1, 1 + took) for took in (2, 3, 5)],
+        *[("running", 0, 6, None)] * 4,
+        ("pending", 0, None, None),
+    )
+    return jobs.assign(duration_ms=arrow([2_000, 3_000, 5_000, *[None] * 5], pa.int64()))
+
+
+def test_running_jobs_are_censored_worked_by_hand() -> None:
+    row = rf.duration_stats(
+        running_jobs(), quantiles=(0.2, 0.5), unfinished="censor", as_of="1970-01-01T00:00:10Z"
+    ).iloc[0]
+
+    # 7 at risk: S(2) = 6/7, S(3) = 5/7; 4 leave at 4; S(5) = 0
+    assert row[["p20_ms", "p50_ms"]].tolist() == [3_000, 5_000]
+    assert row[["unfinished", "measured", "censored"]].tolist() == [5, 3, 4]
+    assert row[["mean_ms", "total_ms", "min_ms", "max_ms"]].tolist() == [
+        pytest.approx(10_000 / 3),
+        10_000,
+        2_000,
+        5_000,
+    ]
+    assert row["note"] == ("4 of 7 still running; mean, total and extremes are of the 3 completed")
+
+
+def test_a_quantile_that_the_curve_does_not_reach_is_null_and_told() -> None:
+    row = rf.duration_stats(
+        running_jobs(), quantiles=(0.2, 0.5, 0.9), unfinished="censor", as_of="1970-01-01T00:01Z"
+    ).iloc[0]
+
+    assert row["p20_ms"] == 3_000
+    assert row[["p50_ms", "p50_high_ms", "p90_ms"]].isna().all()
+    assert row["note"].startswith("p50, p90 not reached: 4 of 7 still running; ")
+
+
+def test_censored_quantiles_equal_those_of_scipy() -> None:
+    rng = np.random.default_rng(3)
+    took, seen = rng.lognormal(2, 0.8, 80), rng.lognormal(2.4, 0.5, 80)
+    done = took <= seen
+    jobs = timed_jobs(
+        *[
+            ("completed", 0, 0, t) if d else ("running", 0, 0, None)
+            for t, d in zip(took, done, strict=True)
+        ]
+    ).assign(fetched_at=seconds(*seen))
+    row = rf.duration_stats(
+        jobs, measure="elapsed", quantiles=(0.3, 0.5), unfinished="censor"
+    ).iloc[0]
+
+    micros = np.round(np.where(done, took, seen) * SECOND) / 1_000
+    curve: Any = ecdf(CensoredData.right_censored(micros, ~done)).sf
+    band = curve.confidence_interval(0.95, method="log-log")
+    for name, q in (("p30", 0.3), ("p50", 0.5)):
+        for end, edge in (("", curve), ("_low", band.low), ("_high", band.high)):
+            reached = edge.quantiles[edge.probabilities <= 1 - q]
+            assert row[f"{name}{end}_ms"] == reached[0], f"{name}{end}"
+    assert row["censored"] == (~done).sum()
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "censored"),
+    [
+        # 5 s is the first step at or below a half
+        ("elapsed", [3.0, 4.0, 5.0], 1),
+        ("turnaround", [4.0, 5.0, 7.0], 3),
+        ("queue", [1.0, 1.0, 2.0], 2),
+    ],
+)
+def test_what_is_censored_for_each_measure(
+    measure: Measure, values: list[float], censored: int
+) -> None:
+    jobs = timed_jobs(
+        ("completed", 0, 1, 4),
+        ("completed", 0, 1, 5),
+        ("completed", 0, 2, 7),
+        ("error", 0, 9, 9),
+        ("running", 0, 3, None),
+        ("pending", 0, None, None),
+        ("queued", 0, None, None),
+        ("paused_by_hand", 0, 3, None),
+        ("running", None, None, None),
+    )
+    row = rf.duration_stats(
+        jobs, measure=measure, quantiles=[1e-6], unfinished="censor", as_of="1970-01-01T00:00:20Z"
+    ).iloc[0]
+
+    assert row["censored"] == censored
+    assert row["p0.0001_ms"] == min(values) * 1_000
+    assert row["total_ms"] == sum(values) * 1_000
+
+
+def test_a_running_job_has_left_the_queue() -> None:
+    jobs = timed_jobs(
+        ("completed", 0, 1, 2),
+        ("running", 0, 5, None),
+        ("running", 0, 7, None),
+        ("queued", 0, None, None),
+    )
+    row = rf.duration_stats(
+        jobs, measure="queue", unfinished="censor", as_of="1970-01-01T00:00:20Z"
+    ).iloc[0]
+
+    assert row[["measured", "censored", "p50_ms", "max_ms"]].tolist() == [1, 1, 5_000, 1_000]
+    assert row["note"].startswith("p90, p95, p99 not reached: 1 of 4 still waiting; ")
+
+
+def test_running_jobs_without_a_start_are_told() -> None:
+    jobs = timed_jobs(("completed", 0, 1, 2), ("running", 0, None, None))
+    row = rf.duration_stats(
+        jobs, measure="elapsed", unfinished="censor", as_of="1970-01-01T00:00:20Z"
+    ).iloc[0]
+
+    assert row["censored"] == 0
+    assert row["note"] == "1 more left out, it is not known since when: biased low"
+
+
+def test_a_job_last_seen_before_it_began_changes_no_quantile() -> None:
+    jobs = running_jobs()
+    early = jobs.assign(started_at=seconds(1, 1, 1, *[99.0] * 4, None))
+    moment = "1970-01-01T00:00:10Z"
+    row = rf.duration_stats(early, quantiles=[0.5], unfinished="censor", as_of=moment).iloc[0]
+
+    assert row[["p50_ms", "censored"]].tolist() == [3_000, 4]
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        "1970-01-01T01:00:10+01:00",
+        datetime(1970, 1, 1, 0, 0, 10, tzinfo=UTC),
+        pd.Timestamp(10, unit="s", tz="UTC"),
+        None,
+    ],
+)
+def test_the_moment_of_observation(as_of: datetime | str | None) -> None:
+    jobs = running_jobs().assign(fetched_at=seconds(*[None] * 3, *[10] * 4, None))
+    row = rf.duration_stats(jobs, quantiles=[0.5], unfinished="censor", as_of=as_of).iloc[0]
+
+    assert row["p50_ms"] == 5_000
+
+
+def test_jobs_last_seen_at_an_unknown_time_are_refused() -> None:
+    jobs = running_jobs()
+    jobs["run_id"] = texts(*["exprun_1"] * 4, "exprun_2", "exprun_3", "exprun_4", "exprun_5")
+    message = (
+        "4 unfinished jobs of exprun_1, exprun_2, exprun_3 and 1 more have no fetched_at.*as_of="
+    )
+    for frame in (jobs, jobs.drop(columns="fetched_at")):
+        with pytest.raises(ValueError, match=message):
+            rf.duration_stats(frame, unfinished="censor")
+
+
+def test_exclude_says_that_unfinished_jobs_are_left_out() -> None:
+    stats = rf.duration_stats(running_jobs(), by="status")
+    assert [None if pd.isna(note) else note for note in stats["note"]] == [
+        None,
+        "4 unfinished left out: biased low",
+        "1 unfinished left out: biased low",
+    ]
+
+
+@pytest.mark.parametrize("measure", ["duration", "elapsed", "queue", "turnaround"])
+def test_groups_without_unfinished_jobs_are_the_same_either_way(measure: Measure) -> None:
+    rng = np.random.default_rng(5)
+    status = rng.choice(["completed", "error", "skipped", "paused_by_hand"], 200)
+    took = rng.lognormal(1, 1, 200)
+    jobs = timed_jobs(*[(s, 0, t / 3, t) for s, t in zip(status, took, strict=True)])
+    jobs["duration_ms"] = arrow([int(1_000 * t) for t in took], pa.int64())
+    jobs["run_id"] = texts(*[f"exprun_{n % 3}" for n in range(200)])
+    excluded = rf.duration_stats(jobs, by="run_id", measure=measure)
+    censored = rf.duration_stats(jobs, by="run_id", measure=measure, unfinished="censor")
+
+    assert_frame_equal(censored, excluded)
+
+
+def test_only_groups_with_censored_jobs_change() -> None:
+    jobs = pd.concat([running_jobs(), seeded_jobs(500, 5)], ignore_index=True)
+    jobs = jobs[(jobs["status"] != "running") | (jobs["run_id"] == "exprun_1")]
+    jobs["run_id"] = jobs["run_id"].where(jobs.index >= 8, "exprun_running")
+    jobs = jobs[~((jobs["status"] == "running") & (jobs["run_id"] != "exprun_running"))]
+    excluded = rf.duration_stats(jobs, by="run_id")
+    censored = rf.duration_stats(
+        jobs, by="run_id", unfinished="censor", as_of="1970-01-01T00:00:10Z"
+    )
+
+    assert_frame_equal(censored.iloc[1:], excluded.iloc[1:])
+    assert censored["p50_ms"][0] == 5_000
+    assert excluded["p50_ms"][0] == 3_000
+
+
+def test_scaled_times_scale_the_censored_quantiles() -> None:
+    jobs = running_jobs()
+    scaled = jobs.assign(
+        duration_ms=jobs["duration_ms"] * 3,
+        started_at=seconds(*[3] * 3, *[18] * 4, None),
+    )
+    first, second = (
+        rf.duration_stats(frame, unfinished="censor", as_of=as_of)
+        for frame, as_of in ((jobs, "1970-01-01T00:00:10Z"), (scaled, "1970-01-01T00:00:30Z"))
+    )
+
+    columns = [name for name in first.columns if name.endswith("_ms")]
+    assert_frame_equal(second[columns], first[columns] * 3)
+
+
+def test_quantiles_of_0_and_1_are_the_first_and_the_last_step() -> None:
+    row = rf.duration_stats(
+        running_jobs(), quantiles=(0, 1), unfinished="censor", as_of="1970-01-01T00:00:10Z"
+    ).iloc[0]
+
+    assert row[["p0_ms", "p100_ms"]].tolist() == [2_000, 5_000]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"unfinished": "include"}, ValueError, "exclude or censor, not 'include'"),
+        ({"as_of": "1970-01-01T00:00Z"}, ValueError, 'only with unfinished="censor"'),
+        ({"unfinished": "censor", "as_of": "1970-01-01"}, ValueError, "needs a time zone"),
+        ({"unfinished": "censor", "as_of": datetime(1970, 1, 1)}, ValueError, "time zone"),  # noqa: DTZ001
+        ({"unfinished": "censor", "as_of": "soon"}, ValueError, "as_of is no moment: soon"),
+        ({"unfinished": "censor", "as_of": pd.NaT}, ValueError, "needs a time zone"),
+        ({"unfinished": "censor", "as_of": 5}, TypeError, "ISO 8601 text, not int"),
+    ],
+)
+def test_wrong_arguments_of_censoring(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        rf.duration_stats(running_jobs(), **arguments)
+
+
+def test_incidence_worked_by_hand() -> None:
+    jobs = timed_jobs(
+        ("completed", 0, 0, 1),
+        ("error", 0, 0, 2),
+        ("running", 0, 7, None),
+        ("completed", 0, 0, 4),
+        ("cancelled", 0, 0, 4),
+        ("pending", 0, None, None),
+        ("cancelled", 0, None, 3),
+        ("paused_by_hand", 0, 0, 3),
+    )
+    found = rf.cumulative_incidence(jobs, as_of="1970-01-01T00:00:10Z")
+
+    assert list(found.columns) == ["after_ms", "completed", "failed", "open", "at_risk"]
+    assert found["after_ms"].tolist() == [0, 1_000, 2_000, 4_000]
+    assert found["at_risk"].tolist() == [5, 5, 4, 2]
+    assert found["completed"].tolist() == pytest.approx([0, 1 / 5, 1 / 5, 1 / 5 + 3 / 5 / 2])
+    assert found["failed"].tolist() == pytest.approx([0, 0, 1 / 5, 1 / 5 + 3 / 5 / 2])
+    assert found["open"].tolist() == pytest.approx([1, 4 / 5, 3 / 5, 0], abs=1e-12)
+
+
+def test_incidence_ends_with_the_last_time_known() -> None:
+    jobs = timed_jobs(("completed", 0, 0, 0), ("running", 0, 0, None))
+    found = rf.cumulative_incidence(jobs, as_of="1970-01-01T00:00:10Z")
+
+    assert found.to_numpy().tolist() == [[0, 0.5, 0, 0.5, 2], [10_000, 0.5, 0, 0.5, 1]]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(STATUSES),
+            st.none() | st.integers(0, 9),
+            st.none() | st.integers(0, 9),
+            st.sampled_from(["a", "b", None]),
+        ),
+        max_size=30,
+    )
+)
+def test_shares_add_up_and_never_fall(
+    rows: list[tuple[str | None, int | None, int | None, str | None]],
+) -> None:
+    """At each time the shares completed, failed and open are those of all jobs: 1."""
+    jobs = jobs_of(
+        [None] * len(rows),
+        status=texts(*[row[0] for row in rows]),
+        run_id=texts(*[row[3] for row in rows]),
+        started_at=seconds(*[row[1] for row in rows]),
+        completed_at=seconds(*[row[2] for row in rows]),
+    )
+    found = rf.cumulative_incidence(jobs, "run_id", as_of="1970-01-01T00:00:10Z")
+
+    assert ((found["completed"] + found["failed"] + found["open"] - 1).abs() < 1e-12).all()
+    for _, group in found.groupby("run_id", dropna=False):
+        assert group["after_ms"].is_monotonic_increasing
+        assert group["after_ms"].is_unique
+        for name, sign in (("completed", 1), ("failed", 1), ("open", -1), ("at_risk", -1)):
+            assert (group[name].diff().dropna() * sign >= 0).all(), name
+
+
+def test_incidence_without_censoring_is_the_share_of_jobs() -> None:
+    rng = np.random.default_rng(2)
+    status = rng.choice(["completed", "error"], 60)
+    took = rng.integers(1, 20, 60)
+    jobs = timed_jobs(*[(s, 0, 0, float(t)) for s, t in zip(status, took, strict=True)])
+    found = rf.cumulative_incidence(jobs)
+
+    for after, completed, failed in found[["after_ms", "completed", "failed"]].to_numpy():
+        by_then = took * 1_000 <= after
+        assert completed == pytest.approx((by_then & (status == "completed")).mean())
+        assert failed == pytest.approx((by_then & (status == "error")).mean())
+
+
+def test_incidence_of_groups_and_of_none() -> None:
+    jobs = timed_jobs(("completed", 0, 0, 1), ("pending", 0, None, None), ("error", 0, 0, 2))
+    jobs["run_id"] = texts("b", "c", "a")
+    found = rf.cumulative_incidence(jobs, "run_id")
+    none = rf.cumulative_incidence(jobs.iloc[:0], "run_id")
+
+    assert found["run_id"].tolist() == ["b", "b", "a", "a"]
+    assert found["failed"].tolist() == [0, 0, 0, 1]
+    assert_frame_equal(none, found.iloc[:0])
+
+
+def test_incidence_of_a_queue_is_refused() -> None:
+    with pytest.raises(ValueError, match="measure must be duration, elapsed, turnaround"):
+        rf.cumulative_incidence(jobs_of([1]), measure="queue")
+
+
+def test_slowest_worked_by_hand() -> None:
+    jobs = jobs_of(
+        [10, 40, 20, 5, 40, None, 90, 80],
+        run_id=texts("b", "b", "b", "a", "b", "b", "b", "b"),
+        status=texts(*["completed"] * 6, "error", "completed"),
+        is_placeholder=arrow([False] * 7 + [True], pa.bool_()),
+    )
+    found = rf.slowest(jobs, 3)
+
+    assert list(found.columns) == [
+        *("run_id", "document_id", "job_id", "filename"),
+        *("duration_ms", "ratio_to_run_median", "is_outlier"),
+    ]
+    assert found["job_id"].tolist() == ["expjob_2", "expjob_5", "expjob_3"]
+    assert found["document_id"].tolist() == ["expdoc_2", "expdoc_5", "expdoc_3"]
+    assert found["filename"].tolist() == ["invoice_2.pdf", "invoice_5.pdf", "invoice_3.pdf"]
+    assert found["duration_ms"].tolist() == [40, 40, 20]
+    assert found["ratio_to_run_median"].tolist() == pytest.approx([4 / 3, 4 / 3, 2 / 3])
+    assert rf.slowest(jobs).iloc[-1][["run_id", "ratio_to_run_median"]].tolist() == ["a", 1]
+    assert len(rf.slowest(jobs, 0)) == 0
+
+
+def test_slowest_of_a_span_is_named_after_it() -> None:
+    jobs = timed_jobs(("completed", 0, 1, 4), ("completed", 0, 3, 4), ("completed", 0, 0, 4))
+    found = rf.slowest(jobs, 2, measure="queue")
+
+    assert found["queue_ms"].tolist() == [3_000, 1_000]
+    assert found["ratio_to_run_median"].tolist() == [3, 1]
+    zero = rf.slowest(timed_jobs(("completed", 0, 0, 4)), measure="queue")
+    assert zero["ratio_to_run_median"].isna().all()
+
+
+def test_slowest_marks_the_outliers_that_are_counted() -> None:
+    jobs = seeded_jobs(4_000, 20)
+    jobs["duration_ms"] = jobs["duration_ms"].where(jobs.index % 50 != 0, 10_000_000)
+    # half of this run's values are equal, so that the quartiles take the place of the median
+    jobs.loc[jobs.index < 100, ["run_id", "status"]] = ["exprun_equal", "completed"]
+    jobs.loc[jobs.index < 100, "duration_ms"] = [*[7_000] * 61, *[9_000] * 38, 10_000_000]
+    marked = rf.slowest(jobs, len(jobs)).groupby("run_id")["is_outlier"].sum()
+    counted = rf.duration_stats(jobs, "run_id").set_index("run_id")["outliers"]
+
+    assert marked.to_dict() == counted.to_dict()
+    assert counted["exprun_equal"] > 0
+    assert counted.sum() > 20
+
+
+def test_slowest_does_not_depend_on_the_order_of_rows() -> None:
+    jobs = seeded_jobs(500, 5)
+    jobs["duration_ms"] = jobs["duration_ms"] // 4_000
+    shuffled = jobs.sample(frac=1, random_state=1)
+
+    assert_frame_equal(rf.slowest(shuffled, 40), rf.slowest(jobs, 40))
+
+
+def test_slowest_ties_go_by_run_and_job() -> None:
+    jobs = jobs_of([7] * 4, run_id=texts("b", "a", "b", "a"))
+
+    assert rf.slowest(jobs, 3)["job_id"].tolist() == ["expjob_2", "expjob_4", "expjob_1"]
+
+
+def test_slowest_of_fewer_than_no_jobs() -> None:
+    with pytest.raises(ValueError, match="how many jobs to return, not -1"):
+        rf.slowest(jobs_of([1]), -1)

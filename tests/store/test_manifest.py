@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retab_frames.errors import SnapshotCorruptError, SnapshotError
+from retab_frames.store.manifest import FileEntry, Manifest, content_digest, folder_name, sha256
+
+FILE = "manifests/run/000002.json"
+MANIFEST = Manifest(
+    workflow_id="wf_1",
+    experiment_id="exp_1",
+    run_id="exprun_é",
+    revision=2,
+    block_kind=None,
+    complete=True,
+    jobs=3,
+    statuses={"completed": 2, "error": 1},
+    run_created_at="2026-01-02T03:04:05+00:00",
+    fetched_at=None,
+    written_at="2026-01-02T03:04:06+00:00",
+    digest="ab" * 32,
+    previous="cd" * 32,
+    files={"jobs": FileEntry("exp/run.parquet", 100, "ef" * 32, 3, 1)},
+    library="retab-frames 0.1.0, pyarrow 17",
+)
+NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?-[0-9a-f]{16}", re.ASCII)
+HOSTILE_IDS = [
+    "",
+    " ",
+    ".",
+    "..",
+    "../..",
+    "../../etc/passwd",
+    "/",
+    "a/b",
+    "a\\b",
+    "C:\\x",
+    "CON",
+    "con",
+    "nul.txt",
+    "Run",
+    "run",
+    "RUN",
+    "é",
+    "e\u0301",
+    "É",
+    "_x",
+    "__",
+    ".x",
+    "-x",
+    "x.",
+    "x ",
+    "x_",
+    "x" * 40 + "_",
+    "x" * 39 + "-y",
+    "x" * 5_000,
+    "x" * 5_001,
+    "é" * 5_000,
+    "🧾",
+    "İ",
+    "ß",
+    "\x00",
+    "a\x00b",
+    "a\nb",
+    "run_id=1",
+    "001",
+    "1",
+    "0x10",
+    "__HIVE_DEFAULT_PARTITION__",
+    "%2e%2e",
+    "*.parquet",
+    "\u202e",
+    "~",
+    "$HOME",
+    "jobs",
+]
+TEXT = pa.string()
+
+
+def digest(**columns: pa.Array) -> str:
+    """Return the digest of one table of jobs whose key is `id`."""
+    return content_digest({"jobs": pa.table(columns)}, {"jobs": ("id",)}, complete=True)
+
+
+def ids(count: int) -> pa.Array:
+    return pa.array([f"job_{n}" for n in range(count)])
+
+
+def resealed(**changes: Any) -> bytes:
+    """Return a manifest that someone changed who knows how it is sealed."""
+    return msgspec.structs.replace(MANIFEST, **changes).sealed()
+
+
+def test_sealed_manifest_opens_as_it_was() -> None:
+    opened = Manifest.opened(MANIFEST.sealed(), FILE)
+    assert msgspec.structs.replace(opened, seal="") == MANIFEST
+    assert opened.seal == json.loads(MANIFEST.sealed())["seal"]
+    assert opened.sealed() == MANIFEST.sealed()
+
+
+def test_seal_is_the_hash_of_the_manifest_without_it() -> None:
+    told = json.loads(MANIFEST.sealed())
+    seal = told.pop("seal")
+    body = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    plain = body.encode().decode("unicode_escape").encode()
+    assert seal == sha256(plain)
+
+
+@pytest.mark.parametrize("field", [f.name for f in msgspec.structs.fields(Manifest)])
+def test_changed_field_is_found(field: str) -> None:
+    told = json.loads(MANIFEST.sealed())
+    old = told[field]
+    told[field] = {str: f"{old}x", int: 0, bool: False, dict: {}, type(None): "x"}[type(old)]
+    assert told[field] != old
+    with pytest.raises(
+        SnapshotCorruptError, match=r"^manifests/run/000002\.json is damaged: its c"
+    ):
+        Manifest.opened(json.dumps(told).encode(), FILE)
+
+
+@pytest.mark.parametrize("field", [f.name for f in msgspec.structs.fields(FileEntry)])
+def test_changed_field_of_a_file_is_found(field: str) -> None:
+    told = json.loads(MANIFEST.sealed())
+    old = told["files"]["jobs"][field]
+    told["files"]["jobs"][field] = old + (1 if isinstance(old, int) else "x")
+    with pytest.raises(SnapshotCorruptError, match="does not match its own hash"):
+        Manifest.opened(json.dumps(told).encode(), FILE)
+
+
+@pytest.mark.parametrize("field", [f.name for f in msgspec.structs.fields(Manifest)])
+def test_missing_field_is_found(field: str) -> None:
+    told = json.loads(MANIFEST.sealed())
+    del told[field]
+    with pytest.raises(SnapshotCorruptError) as caught:
+        Manifest.opened(json.dumps(told).encode(), FILE)
+    assert caught.value.file == FILE
+
+
+def test_flipped_byte_is_found() -> None:
+    whole = MANIFEST.sealed()
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x02
+        try:
+            opened = Manifest.opened(bytes(damaged), FILE)
+        except SnapshotError:
+            continue
+        # `format` and `version` have a default, so that their names are worth nothing
+        assert whole[:at].endswith((b'"', b'"f', b'"fo', b'"for', b'"form', b'"forma')) or (
+            b'"version' in whole[at - 8 : at + 8]
+        )
+        assert opened.sealed() == whole
+
+
+def test_cut_manifest_is_found() -> None:
+    whole = MANIFEST.sealed()
+    for length in range(len(whole)):
+        with pytest.raises(SnapshotCorruptError):
+            Manifest.opened(whole[:length], FILE)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"null", b"{}", b'{"version":1}', b"\xff\xfe", b"[" * 100_000, b"0"]
+)
+def test_what_is_no_manifest_is_refused(text: bytes) -> None:
+    with pytest.raises(SnapshotCorruptError, match="is damaged") as caught:
+        Manifest.opened(text, FILE)
+    assert caught.value.file == FILE
+
+
+def test_format_of_another_is_refused() -> None:
+    with pytest.raises(SnapshotCorruptError, match="is damaged"):
+        Manifest.opened(resealed(format="other"), FILE)
+
+
+@pytest.mark.parametrize("text", [resealed(version=2), b'{"version":2,"all":"new"}'])
+def test_newer_version_is_named(text: bytes) -> None:
+    with pytest.raises(SnapshotError, match=r"has format version 2, .* up to 1: upgrade") as caught:
+        Manifest.opened(text, FILE)
+    assert not isinstance(caught.value, SnapshotCorruptError)
+    assert FILE in str(caught.value)
+
+
+def test_version_of_very_many_digits_is_refused() -> None:
+    with pytest.raises(SnapshotError):
+        Manifest.opened(b'{"version":' + b"9" * 5_000 + b"}", FILE)
+
+
+def test_hostile_ids_have_names_apart() -> None:
+    names = [folder_name(identifier) for identifier in HOSTILE_IDS]
+    assert all(NAME.fullmatch(name) for name in names)
+    assert len(set(names)) == len(set(HOSTILE_IDS)) == len(HOSTILE_IDS)
+    assert max(map(len, names)) <= 57
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.one_of(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+            st.text("aA_.-/\\é\u0301", max_size=50),
+            st.sampled_from(HOSTILE_IDS),
+        ),
+        min_size=50,
+        max_size=100,
+        unique=True,
+    )
+)
+def test_any_ids_have_names_apart(identifiers: list[str]) -> None:
+    names = {folder_name(identifier) for identifier in identifiers}
+    assert all(NAME.fullmatch(name) for name in names)
+    # neither case nor Unicode form, which file systems fold, tells two names apart
+    assert len({unicodedata.normalize("NFD", n).casefold() for n in names}) == len(identifiers)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "slug"),
+    [
+        ("exprun_abc-1", "exprun_abc-1"),
+        ("Ünïcode Run", "n-code-run"),
+        ("_x_", "x"),
+        ("../..", "id"),
+        ("x" * 60, "x" * 40),
+    ],
+)
+def test_name_is_slug_and_hash(identifier: str, slug: str) -> None:
+    assert folder_name(identifier) == f"{slug}-{sha256(identifier.encode())[:16]}"
+
+
+def test_id_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        folder_name("\ud800")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(8)))
+def test_row_order_does_not_change_the_digest(order: list[int]) -> None:
+    table = pa.table(
+        {
+            "id": ids(8),
+            "status": pa.array(["a", None, "", "b", "é", None, "\x00", "a"]),
+            "n": pa.array([1, 2, None, 4, 5, 6, 7, 8]),
+            "position": pa.array(range(8)),
+        }
+    )
+    for name in ("raw", "jobs"):
+        whole = table.drop_columns(["position"]) if name == "jobs" else table
+        shuffled = whole.take(order)
+        if name == "raw":
+            at = shuffled.column_names.index("position")
+            shuffled = shuffled.set_column(at, "position", pa.array(range(8)))
+        assert content_digest({name: shuffled}, {name: ("id",)}, complete=True) == content_digest(
+            {name: whole}, {name: ("id",)}, complete=True
+        )
+
+
+def test_column_order_and_chunks_do_not_change_the_digest() -> None:
+    table = pa.table({"id": ids(6), "a": pa.array(list("uvwxyz")), "b": pa.array(range(6))})
+    pieces = pa.concat_tables([table.slice(0, 1), table.slice(1, 0), table.slice(1)])
+    told = {
+        content_digest({"jobs": one}, {"jobs": ("id",)}, complete=True)
+        for one in (table, pieces, table.select(["b", "id", "a"]))
+    }
+    assert len(told) == 1
+
+
+def test_time_of_the_response_does_not_change_the_digest() -> None:
+    time = pa.timestamp("us", tz="UTC")
+    told = {
+        digest(id=ids(2), fetched_at=pa.array(values, time))
+        for values in ([1, 2], [3, None], [None, None])
+    }
+    assert told == {digest(id=ids(2))}
+
+
+def test_every_cell_changes_the_digest() -> None:
+    time = pa.timestamp("us", tz="UTC")
+    columns = {
+        "id": ids(3),
+        "text": pa.array(["a", "b", None]),
+        "whole": pa.array([1, None, 2**63 - 1]),
+        "real": pa.array([0.1, None, 2.0]),
+        "flag": pa.array([True, False, None]),
+        "time": pa.array([0, 1, None], time),
+    }
+    others = {
+        "id": pa.array(["job_0", "job_1", "job_3"]),
+        "text": pa.array(["a", "b", ""]),
+        "whole": pa.array([1, None, 2**63 - 2]),
+        "real": pa.array([0.1, None, 2.0000000000000004]),
+        "flag": pa.array([True, True, None]),
+        "time": pa.array([0, 1, 0], time),
+    }
+    told = {digest(**columns)} | {digest(**{**columns, name: others[name]}) for name in others}
+    assert len(told) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((["ab"], ["c"]), (["a"], ["bc"])),
+        ((["ab", "c"], ["", ""]), (["a", "bc"], ["", ""])),
+        ((["x", None], [None, "x"]), ([None, "x"], ["x", None])),
+        ((["x", ""], ["y", ""]), (["x", None], ["y", ""])),
+        ((["", None], ["", None]), ([None, ""], [None, ""])),
+        ((["null"], ["a"]), ([None], ["a"])),
+        ((["a"], ["b"]), (["b"], ["a"])),
+        ((["a\x00"], ["b"]), (["a"], ["\x00b"])),
+        ((["é"], [""]), (["e\u0301"], [""])),
+    ],
+)
+def test_values_cannot_move_between_cells(
+    one: tuple[list[str | None], ...], other: tuple[list[str | None], ...]
+) -> None:
+    first, second = (
+        digest(id=ids(len(a)), a=pa.array(a, TEXT), b=pa.array(b, TEXT)) for a, b in (one, other)
+    )
+    assert first != second
+
+
+def test_names_types_and_tables_change_the_digest() -> None:
+    one = pa.table({"id": ids(1), "a": pa.array([None], TEXT)})
+    renamed = one.rename_columns(["id", "b"])
+    retyped = pa.table({"id": ids(1), "a": pa.array([None], pa.int64())})
+    empty = one.slice(0, 0)
+    key = ("id",)
+    told = {
+        content_digest({"jobs": t}, {"jobs": key}, complete=True)
+        for t in (one, renamed, retyped, empty)
+    }
+    told.add(content_digest({"runs": one}, {"runs": key}, complete=True))
+    told.add(content_digest({"jobs": one}, {"jobs": key}, complete=False))
+    assert len(told) == 6

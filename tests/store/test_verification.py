@@ -1,0 +1,519 @@
+"""Every kind of damage is one row that names the file; a store that is whole gives none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import retab_frames as rf
+from retab_frames.store.manifest import sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+COLUMNS = ["run_id", "experiment_id", "revision", "file", "kind", "problem", "action"]
+LEVELS = ("quick", "hash", "full")
+TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
+HEX = "0" * 32
+
+
+def run_of(run_id: str, *durations: int) -> rf.RunContent:
+    rows = [
+        {
+            "id": f"job_{n}",
+            "document_id": f"doc_{n}",
+            "status": "completed",
+            "duration_ms": duration,
+            "handle_inputs": {"input-json-0": {"type": "json", "data": {"n": n}}},
+        }
+        for n, duration in enumerate(durations)
+    ]
+    envelope = {"experiment_id": "exp_1", "run_id": run_id, "content": {"jobs": rows}}
+    return rf.read_content(envelope, workflow_id="wf_1")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store of two runs, one of them with two revisions."""
+    folder = tmp_path_factory.mktemp("template")
+    made = rf.SnapshotStore(folder)
+    made.write(run_of("exprun_1", 1, 2))
+    made.write(run_of("exprun_1", 1, 3))
+    made.write(run_of("exprun_2", 5))
+    return folder
+
+
+@pytest.fixture
+def store(root: Path, template: Path) -> rf.SnapshotStore:
+    return rf.SnapshotStore(shutil.copytree(template, root))
+
+
+def told(store: rf.SnapshotStore, level: Any = "hash", **options: Any) -> list[tuple[Any, ...]]:
+    """Return run, revision, file and kind of each problem."""
+    frame = store.verify(level, **options)
+    picked = frame[["run_id", "revision", "file", "kind"]].astype(object)
+    return [tuple(None if pd.isna(v) else v for v in row) for row in picked.to_numpy().tolist()]
+
+
+def problems(store: rf.SnapshotStore, level: Any = "hash") -> str:
+    return "\n".join(store.verify(level)["problem"])
+
+
+def file_of(root: Path, table: str, run: str = "exprun_2") -> Path:
+    [path] = (root / table).rglob(f"{run}-*.parquet")
+    return path
+
+
+def manifest_of(root: Path, run: str = "exprun_2", revision: int = 1) -> Path:
+    [path] = (root / "manifests").glob(f"{run}-*/{revision:06}.json")
+    return path
+
+
+def resealed(path: Path, **fields: Any) -> None:
+    """Change fields of a manifest, and seal it again as whoever forges one would."""
+    told = json.loads(path.read_bytes()) | fields
+    del told["seal"]
+    seal = sha256(msgspec.json.encode(told, order="sorted"))
+    path.write_bytes(msgspec.json.encode({**told, "seal": seal}, order="sorted"))
+
+
+def rewritten(root: Path, table: str, change: Callable[[pa.Table], pa.Table], **entry: Any) -> None:
+    """Write a table of exprun_2 otherwise, with a manifest that names it as it is now."""
+    path = file_of(root, table)
+    data = change(pq.read_table(path, partitioning=None))
+    # pages as plain bytes, so that a test can change a value where it stands
+    plain: dict[str, Any] = {"compression": "none", "write_statistics": False}
+    pq.write_table(data, path, write_page_checksum=True, **plain)
+    manifest = manifest_of(root)
+    files = json.loads(manifest.read_bytes())["files"]
+    files[table] |= {"size": path.stat().st_size, "sha256": sha256(path.read_bytes()), **entry}
+    resealed(manifest, files=files)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_store_that_is_whole_has_no_problems(store: rf.SnapshotStore, level: Any) -> None:
+    frame = store.verify(level)
+    assert len(frame) == 0
+    assert frame.columns.tolist() == COLUMNS
+    types = [pa.int64() if name == "revision" else pa.string() for name in COLUMNS]
+    assert frame.dtypes.tolist() == [pd.ArrowDtype(one) for one in types]
+
+
+def test_every_run_of_the_sandbox_is_made_anew_from_its_rows(tmp_path: Path) -> None:
+    store = rf.SnapshotStore(tmp_path)
+    for generation, experiment in (("A1", 0), ("B", 1), ("C4", 2)):
+        with (
+            rf.Sandbox(generations=(generation,)) as sandbox,
+            rf.Client(sandbox.api_key, base_url=sandbox.url) as client,
+        ):
+            experiment_id = sandbox.experiment_ids[experiment]
+            store.pull(sandbox.workflow_id, experiment_id, run_id="all", client=client)
+    assert len(store.list()) == 15
+    assert told(store, "full") == []
+
+
+def test_rows_of_an_earlier_run_and_placeholders_are_made_anew(root: Path) -> None:
+    rows = [
+        {"id": "j1", "document_id": "d1", "run_id": "earlier", "status": "completed"},
+        {"id": "", "document_id": "d2", "is_placeholder": True},
+        {"id": "", "document_id": "d2", "is_placeholder": True},
+        {"id": "j1", "document_id": "d1", "run_id": "earlier", "status": "completed"},
+    ]
+    store = rf.SnapshotStore(root)
+    store.write(rf.read_content({"experiment_id": "e", "run_id": "r", "content": {"jobs": rows}}))
+    store.write(rf.read_content({"experiment_id": "e", "run_id": "s", "content": {"jobs": []}}))
+    assert told(store, "full") == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_missing_or_shorter_file(
+    store: rf.SnapshotStore, root: Path, level: Any, table: str, damage: str
+) -> None:
+    path = file_of(root, table)
+    body = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(body[:-1])
+    assert told(store, level) == [("exprun_2", 1, path.relative_to(root).as_posix(), "damaged")]
+
+
+@pytest.mark.parametrize(("level", "found"), [("quick", 0), ("hash", 1), ("full", 1)])
+def test_flipped_bit(store: rf.SnapshotStore, root: Path, level: Any, found: int) -> None:
+    path = file_of(root, "jobs")
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+    assert len(told(store, level)) == found
+    assert ("is altered: its SHA-256" in problems(store, level)) == bool(found)
+
+
+def test_unreadable_file(store: rf.SnapshotStore, root: Path) -> None:
+    path = file_of(root, "runs")
+    path.unlink()
+    path.mkdir()
+    assert told(store) == [("exprun_2", 1, path.relative_to(root).as_posix(), "damaged")]
+
+
+def test_file_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
+    path = file_of(root / "archive", "jobs", "exprun_1")
+    path.write_bytes(path.read_bytes()[:-1])
+    name = path.relative_to(root / "archive").as_posix()
+    assert told(store) == [("exprun_1", 1, name, "damaged")]
+    assert store.verify()["action"][0].endswith("the newest revision does not need it")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"not json", b"\xff", b"[" * 9_000])
+def test_damaged_manifest_is_a_row_and_the_other_runs_are_looked_at(
+    store: rf.SnapshotStore, root: Path, level: Any, body: bytes
+) -> None:
+    path = manifest_of(root)
+    path.write_bytes(body)
+    other = file_of(root, "raw", "exprun_1")
+    other.unlink()
+    # the files of the damaged one are nobody's strays: it may name them
+    assert told(store, level) == [
+        ("exprun_1", 2, other.relative_to(root).as_posix(), "damaged"),
+        (None, 1, path.relative_to(root).as_posix(), "damaged"),
+    ]
+
+
+def test_every_byte_of_a_manifest_counts(store: rf.SnapshotStore, root: Path) -> None:
+    path = manifest_of(root)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 29):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert [kind for *_, kind in told(store, "quick", run_id="exprun_2")] == ["damaged"], at
+
+
+def test_manifest_of_a_newer_version(store: rf.SnapshotStore, root: Path) -> None:
+    resealed(manifest_of(root), version=2)
+    [(run_id, revision, file, kind)] = told(store)
+    assert (run_id, revision, kind) == (None, 1, "newer")
+    assert "format version 2, this library reads up to 1: upgrade" in problems(store)
+    with pytest.raises(rf.SnapshotError, match="upgrade retab-frames"):
+        store.read("exprun_2")
+    assert file.endswith("000001.json")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_columns_of_a_newer_version(store: rf.SnapshotStore, root: Path, level: Any) -> None:
+    rewritten(root, "jobs", lambda table: table, schema_version=2)
+    assert [kind for *_, kind in told(store, level)] == ["newer"]
+    assert store.verify(level)["action"].tolist() == ["upgrade retab-frames"]
+    with pytest.raises(
+        rf.SnapshotError, match=r"version 2 of the table jobs, .* up to 1: upgrade retab-frames"
+    ):
+        store.read("exprun_2")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.parquet", "/etc/x.parquet", "e/../x.parquet", "e/.x", ""]
+)
+def test_manifest_that_names_a_file_elsewhere(
+    store: rf.SnapshotStore, root: Path, name: str
+) -> None:
+    path = manifest_of(root)
+    files = json.loads(path.read_bytes())["files"]
+    files["jobs"]["name"] = name
+    resealed(path, files=files)
+    assert "names a file outside of its table" in problems(store)
+    with pytest.raises(rf.SnapshotCorruptError, match="outside of its table"):
+        store.read("exprun_2")
+
+
+def test_removed_manifest_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
+    path = manifest_of(root, "exprun_1", 1)
+    path.unlink()
+    found = told(store)
+    assert ("exprun_1", 2, path.relative_to(root).as_posix(), "damaged") in found
+    assert {kind for *_, kind in found[1:]} == {"leftover"}
+
+
+def test_replaced_manifest_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
+    path = manifest_of(root, "exprun_1", 1)
+    resealed(path, written_at="2020-01-01T00:00:00+00:00")
+    assert told(store) == [("exprun_1", 2, path.relative_to(root).as_posix(), "damaged")]
+    assert problems(store) == "is not the one that revision 2 came after"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_removed_manifest_of_the_newest_revision(
+    store: rf.SnapshotStore, root: Path, level: Any
+) -> None:
+    manifest_of(root).unlink()
+    manifest_of(root, "exprun_1", 2).unlink()
+    found = told(store, level)
+    assert {kind for *_, kind in found} == {"stray"}
+    # six files of exprun_2, and jobs and raw of exprun_1 in both revisions
+    assert len(found) == 6 + 2 + 2
+
+
+def test_manifest_of_another_run(store: rf.SnapshotStore, root: Path) -> None:
+    shutil.copy(manifest_of(root, "exprun_1", 1), manifest_of(root))
+    assert [kind for *_, kind in told(store)] == ["damaged"]
+    assert "it was copied or renamed" in problems(store)
+
+
+@pytest.mark.parametrize(
+    ("marker", "kind"),
+    [
+        (b'{"format":"retab-frames-store","version":2}', "newer"),
+        (b'{"format":"another","version":1}', "damaged"),
+        (b"junk", "damaged"),
+        (b"", "damaged"),
+    ],
+)
+def test_store_of_another_format_is_one_row(
+    store: rf.SnapshotStore, root: Path, marker: bytes, kind: str
+) -> None:
+    (root / "retab-frames.json").write_bytes(marker)
+    assert told(store) == [(None, None, "retab-frames.json", kind)]
+
+
+def test_altered_marker_that_can_be_read(store: rf.SnapshotStore, root: Path) -> None:
+    path = root / "retab-frames.json"
+    path.write_bytes(path.read_bytes().rstrip())
+    assert told(store) == [(None, None, "retab-frames.json", "damaged")]
+    assert len(store.read("exprun_2").jobs) == 1
+
+
+def test_missing_marker(store: rf.SnapshotStore, root: Path) -> None:
+    (root / "retab-frames.json").unlink()
+    assert told(store) == [(None, None, "retab-frames.json", "damaged")]
+    store.write(run_of("exprun_3", 1))
+    assert told(store) == []
+
+
+def test_no_store_is_no_store_without_problems(tmp_path: Path) -> None:
+    with pytest.raises(rf.SnapshotNotFoundError, match="there is no store in"):
+        rf.SnapshotStore(tmp_path / "mistyped").verify()
+
+
+def test_one_run(store: rf.SnapshotStore, root: Path) -> None:
+    file_of(root, "jobs").unlink()
+    (root / "archive" / "junk").write_bytes(b"")
+    assert told(store, run_id="exprun_1") == []
+    assert len(told(store, run_id="exprun_2")) == 1
+    with pytest.raises(rf.SnapshotNotFoundError, match="there is no snapshot of run exprun_3"):
+        store.verify(run_id="exprun_3")
+
+
+def test_level_that_there_is_not(store: rf.SnapshotStore) -> None:
+    with pytest.raises(ValueError, match="level must be one of quick, hash, full, not 'deep'"):
+        store.verify("deep")  # type: ignore[arg-type]
+
+
+def test_page_with_a_wrong_checksum_is_found_by_full(store: rf.SnapshotStore, root: Path) -> None:
+    rewritten(root, "raw", lambda table: table)
+    assert told(store, "full") == []
+    path, manifest = file_of(root, "raw"), manifest_of(root)
+    path.write_bytes(path.read_bytes().replace(b'"doc_0"', b'"doc_9"'))
+    files = json.loads(manifest.read_bytes())["files"]
+    files["raw"]["sha256"] = sha256(path.read_bytes())
+    resealed(manifest, files=files)
+    assert told(store, "hash") == []
+    assert "CRC checksum verification failed" in problems(store, "full")
+
+
+def with_duration(table: pa.Table) -> pa.Table:
+    at = table.column_names.index("duration_ms")
+    return table.set_column(at, table.schema.field(at), pa.array([6], pa.int64()))
+
+
+def test_frames_that_the_raw_rows_do_not_make(store: rf.SnapshotStore, root: Path) -> None:
+    rewritten(root, "jobs", with_duration)
+    assert told(store, "hash") == []
+    found = store.verify("full")
+    assert found["kind"].tolist() == ["damaged", "differs"]
+    assert found["problem"].tolist() == [
+        "has another digest than the content of its tables",
+        "made anew from the rows as they came: row 0 has another duration_ms",
+    ]
+    assert found["action"][1].endswith("report it, with what the problem says")
+
+
+def test_frames_that_another_version_made_otherwise(store: rf.SnapshotStore, root: Path) -> None:
+    rewritten(root, "jobs", with_duration)
+    resealed(manifest_of(root), library="retab-frames 0.0.1, pyarrow 17.0.0")
+    found = store.verify("full")
+    assert "; retab-frames 0.0.1, pyarrow 17.0.0 wrote it, this is " in found["problem"][1]
+    assert found["action"][1].startswith("nothing is lost, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda t: t.slice(0, 0), "has 0 rows instead of 1"),
+        (lambda t: t.drop_columns(["job_id"]), "its column job_id should be string without nulls"),
+        (lambda t: t.set_column(3, "job_id", pa.array([1])), "and is int64 with 0 nulls"),
+    ],
+)
+def test_table_that_is_not_what_its_manifest_says(
+    store: rf.SnapshotStore, root: Path, change: Callable[[pa.Table], pa.Table], problem: str
+) -> None:
+    rewritten(root, "jobs", change)
+    assert told(store, "hash") == []
+    assert problem in problems(store, "full")
+
+
+def test_raw_rows_that_are_no_rows(store: rf.SnapshotStore, root: Path) -> None:
+    rewritten(root, "raw", lambda t: t.set_column(2, "body", pa.array(['{"id":1}'])))
+    assert "made anew from the rows as they came: are refused: " in problems(store, "full")
+
+
+def test_file_in_sight_that_no_manifest_names(store: rf.SnapshotStore, root: Path) -> None:
+    path = file_of(root, "jobs")
+    other = path.with_name(path.name.replace("exprun_2", "exprun_9"))
+    shutil.copy(path, other)
+    (path.parent / "notes.txt").write_bytes(b"")
+    for ignored in (".DS_Store", "_SUCCESS"):
+        (path.parent / ignored).write_bytes(b"")
+    (root / "README").write_bytes(b"")
+    kinds = {file.rpartition("/")[2]: kind for _, _, file, kind in told(store)}
+    assert kinds == {other.name: "stray", "notes.txt": "stray"}
+
+
+def crashed_before_moving(root: Path) -> tuple[list[Path], list[Path]]:
+    """Undo what a write does after its manifest; return what it moved out of sight, and into it."""
+    archive = root / "archive"
+    old = list(archive.rglob("exprun_1*.parquet"))
+    tables = {path.relative_to(archive).parts[0] for path in old}
+    new = [file_of(root, table, "exprun_1") for table in sorted(tables)]
+    for path in new:
+        path.rename(archive / path.relative_to(root))
+    for path in old:
+        path.rename(root / path.relative_to(archive))
+    return old, new
+
+
+@pytest.mark.parametrize("mend", ["clean", "write"])
+def test_crash_before_the_files_changed_places(
+    store: rf.SnapshotStore, root: Path, mend: str
+) -> None:
+    old, new = crashed_before_moving(root)
+    assert store.read("exprun_1").jobs["duration_ms"].tolist() == [1, 3]
+    found = told(store)
+    assert {kind for *_, kind in found} == {"stray"}
+    assert {file for _, _, file, _ in found} == {
+        path.relative_to(root).as_posix() for path in new
+    } | {path.relative_to(root / "archive").as_posix() for path in old}
+    if mend == "write":
+        assert store.write(run_of("exprun_1", 1, 3)).action == "unchanged"
+    else:
+        assert set(store.clean(dry_run=False)["action"]) == {"moved"}
+    assert told(store, "full") == []
+    assert [path for path in (*old, *new) if not path.exists()] == []
+
+
+def leftovers(root: Path, *, hours: int) -> dict[str, Path]:
+    """Leave behind what a crash does, some time ago."""
+    run = file_of(root, "jobs").name.rpartition("-")[0]
+    made = {
+        "temporary": root / f"jobs/.{run}-{'0' * 16}.parquet.{HEX}.tmp",
+        "marker": root / f".retab-frames.json.{HEX}.tmp",
+        "manifest": manifest_of(root).with_name(f".000002.json.{HEX}.tmp"),
+        "staged": root / f"archive/jobs/e/{run}-{'0' * 16}.parquet",
+        "never committed": root / f"archive/raw/e/other-{'1' * 16}-{'0' * 16}.parquet",
+        "damaged": root / "archive/damaged/jobs/e/x.parquet",
+    }
+    then = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    for path in made.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"leftover")
+        os.utime(path, (then, then))
+    return made
+
+
+def test_leftovers_are_listed(store: rf.SnapshotStore, root: Path) -> None:
+    names = {path.relative_to(root).as_posix() for path in leftovers(root, hours=48).values()}
+    assert {file for _, _, file, kind in told(store) if kind == "leftover"} == names
+    listed = store.clean()
+    assert set(listed["file"]) == names
+    assert listed.columns.tolist() == ["file", "size_bytes", "modified_at", "problem", "action"]
+    assert set(listed["action"]) == {"would be removed"}
+    assert listed["size_bytes"].tolist() == [8] * 6
+    assert all((root / name).exists() for name in names)
+
+
+def test_leftovers_go_when_asked(store: rf.SnapshotStore, root: Path) -> None:
+    made = leftovers(root, hours=48)
+    assert set(store.clean(dry_run=False)["action"]) == {"removed"}
+    assert [name for name, path in made.items() if path.exists()] == []
+    assert told(store, "full") == []
+    assert len(store.clean()) == 0
+
+
+def test_young_leftovers_stay(store: rf.SnapshotStore, root: Path) -> None:
+    made = leftovers(root, hours=2)
+    assert set(store.clean(dry_run=False)["action"]) == {"kept: it is young, and may be in use"}
+    assert all(path.exists() for path in made.values())
+    assert set(store.clean(older_than=timedelta(hours=1), dry_run=False)["action"]) == {"removed"}
+
+
+def test_nothing_goes_while_a_manifest_cannot_be_read(store: rf.SnapshotStore, root: Path) -> None:
+    made = leftovers(root, hours=48)
+    manifest_of(root, "exprun_1", 1).write_bytes(b"damaged")
+    with pytest.raises(rf.SnapshotCorruptError, match="nothing was removed: manifests/exprun_1"):
+        store.clean(dry_run=False)
+    listed = store.clean()
+    assert set(listed["action"]) == {
+        "kept: a manifest cannot be read, and may name it; see verify()"
+    }
+    assert all(path.exists() for path in made.values())
+
+
+def test_files_whose_manifest_was_removed_stay(store: rf.SnapshotStore, root: Path) -> None:
+    manifest = manifest_of(root)
+    body = manifest.read_bytes()
+    manifest.unlink()
+    listed = store.clean(older_than=timedelta(0), dry_run=False)
+    assert len(listed) == 6
+    assert all(action.startswith("kept: restore the manifest") for action in listed["action"])
+    manifest.write_bytes(body)
+    assert told(store, "full") == []
+
+
+def test_clean_of_no_store(tmp_path: Path) -> None:
+    with pytest.raises(rf.SnapshotNotFoundError, match="there is no store in"):
+        rf.SnapshotStore(tmp_path).clean()
+    with pytest.raises(TypeError, match="older_than takes a timedelta, not int"):
+        rf.SnapshotStore(tmp_path).clean(older_than=1)  # type: ignore[arg-type]
+
+
+def test_progress_is_shown_when_asked(
+    store: rf.SnapshotStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # another test of this process may have loaded it
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    store.verify("quick")
+    assert capsys.readouterr().err == ""
+    store.verify("quick", progress=True)
+    assert "Verifying runs: 100%" in capsys.readouterr().err
+
+
+def test_incomplete_content_has_its_own_digest(root: Path) -> None:
+    store = rf.SnapshotStore(root)
+    content = run_of("exprun_1", 1)
+    store.write(replace(content, complete=False))
+    assert store.write(content).action == "revised"
+    assert told(store, "full") == []

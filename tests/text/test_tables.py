@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from samples import REAL
+
+from retab_frames.text.messages import printable
+from retab_frames.text.tables import (
+    counted,
+    duration,
+    html,
+    html_text,
+    markdown,
+    markdown_text,
+    terminal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    ("ms", "expected"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (0, "0 ms"),
+        (87, "87 ms"),
+        (999.4, "999 ms"),
+        (999.6, "1.00 s"),
+        (4120, "4.12 s"),
+        (9996, "10.0 s"),
+        (12_267, "12.3 s"),
+        (59_960, "1 min 00 s"),
+        (185_000, "3 min 05 s"),
+        (3_599_700, "1 h 00 min"),
+        (7_800_000, "2 h 10 min"),
+        (-381, "-381 ms"),
+        (-2630, "-2.63 s"),
+        (-61_000, "-1 min 01 s"),
+        (-7_860_000, "-2 h 11 min"),
+        (59_949, "59.9 s"),
+        (59_951, "1 min 00 s"),
+        (2**63, "2562047788015 h 13 min"),
+        (float("inf"), "∞"),
+    ],
+)
+def test_durations_have_a_unit_and_few_digits(ms: float | None, expected: str) -> None:
+    assert duration(ms) == expected
+
+
+def test_numbers_stand_to_the_right_and_null_is_a_dash() -> None:
+    frame = pd.DataFrame({"run": ["a", None], "jobs": [7, 120], "delta_ms": [1310.0, None]})
+
+    assert (
+        terminal(frame)
+        == "run  jobs    delta\n---  ----  -------\na       7  +1.31 s\n-     120        -"
+    )
+
+
+def test_the_widest_text_is_cut_to_fit() -> None:
+    frame = pd.DataFrame({"name": ["n" * 100], "other": ["o" * 20]})
+
+    lines = terminal(frame, width=40).splitlines()
+
+    assert max(map(len, lines)) == 40
+    assert lines[2] == f"{'n' * 18}…  {'o' * 18}…"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    text = terminal(pd.DataFrame({"id\x1b[2J": ["\x1b[31mred\u202e", "a\nb"]}))
+
+    assert text.splitlines()[2:] == [r"\x1b[31mred\u202e", r"a\nb"]
+    assert "\x1b" not in text
+
+
+def test_wide_characters_take_two_columns() -> None:
+    frame = pd.DataFrame({"name": ["請求書_2026_09.pdf", "e\u0301te\u0301.pdf"], "n": [1, 2]})
+
+    lines = terminal(frame, width=16).splitlines()
+
+    assert lines[2:] == ["請求書_2026_…  1", "e\u0301te\u0301.pdf        2"]
+
+
+def test_no_rows_are_told_with_the_columns() -> None:
+    assert terminal(pd.DataFrame({"a": [], "b": []})) == "(no rows; columns: a, b)"
+
+
+def test_booleans_and_times_are_words() -> None:
+    when = pd.Timestamp("2026-09-01T07:24:55Z")
+
+    assert terminal(pd.DataFrame({"ok": [True], "at": [when]})).splitlines()[2] == (
+        "yes  2026-09-01 07:24"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 documents"), (1, "1 document"), (2, "2 documents")]
+)
+def test_counts_agree_with_their_noun(number: int, expected: str) -> None:
+    assert counted(number, "document") == expected
+
+
+VALUES = pd.DataFrame(
+    {
+        "text": pd.array(["a", None], "string[pyarrow]"),
+        "share": [0.5, float("nan")],
+        "p": [0.0001, 0.0],
+        "count": [3, -4],
+        "ok": [True, False],
+        "at": [pd.Timestamp("2026-09-01T07:24:55Z"), pd.NaT],
+        "delta_ms": [61_000, -61_000],
+    }
+)
+CELLS = [
+    ["a", "0.50", "0.0001", "3", "yes", "2026-09-01 07:24", "+1 min 01 s"],
+    ["-", "-", "0.00", "-4", "no", "-", "-1 min 01 s"],
+]
+
+
+def test_all_three_show_a_value_in_the_same_words() -> None:
+    head = ["text", "share", "p", "count", "ok", "at", "delta"]
+    lines = [line.strip("| ").split(" | ") for line in markdown(VALUES).splitlines()]
+    assert lines[0] == head
+    assert lines[1] == ["---", "---:", "---:", "---:", "---", "---", "---:"]
+    assert lines[2:] == CELLS
+
+    first = terminal(VALUES).splitlines()[2]
+    assert re.split("  +", first) == CELLS[0]
+
+    page = Cells(html(VALUES))
+    assert page.rows == [head, *CELLS]
+
+
+@pytest.mark.parametrize("dtype", ["float64", REAL])
+def test_the_missing_end_of_an_interval_is_unbounded(dtype: Any) -> None:
+    frame = pd.DataFrame(
+        {
+            "p90_ms": [4000.0, None],
+            "p90_low_ms": [1000.0, None],
+            "p90_high_ms": [None, None],
+            "ratio": [1.5, None],
+            "ratio_low": [None, None],
+            "low": [None, None],
+        }
+    ).astype(dtype)
+
+    lines = [line.strip("| ").split(" | ") for line in markdown(frame).splitlines()]
+
+    assert lines[2] == ["4.00 s", "1.00 s", "unbounded", "1.50", "unbounded", "-"]
+    assert lines[3] == ["-"] * 6
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '" onmouseover="alert(1)',
+    "</td></tr></table><h1>x",
+    "&lt;b&gt;",
+    "[link](javascript:alert(1))",
+    "![](http://x/y.png)",
+    "a|b",
+    "`code` *bold* _it_ ~~no~~ # h $m$",
+    "back\\slash\\|",
+    "@everyone",
+    "\x1b[31mred",
+    "a\nb\r\u2028c",
+    "\u202eevil",
+]
+
+
+class Cells(HTMLParser):
+    """The tags of a page, and the texts of its table."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.rows: list[list[str]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        self.rows[-1][-1] += data
+
+
+def test_hostile_text_is_text_in_a_page() -> None:
+    page = Cells(html(pd.DataFrame(dict.fromkeys(HOSTILE[:3], HOSTILE))))
+
+    assert page.tags == {"table", "thead", "tbody", "tr", "th", "td"}
+    assert page.attributes == {"style"}
+    assert page.rows[0] == HOSTILE[:3]
+    assert [row[0] for row in page.rows[1:]] == [printable(text) for text in HOSTILE]
+    assert html_text("<a href='x'>&\"") == "&lt;a href=&#x27;x&#x27;&gt;&amp;&quot;"
+
+
+def unescaped(text: str) -> str:
+    """Return what Markdown shows: backslashes before punctuation taken away."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+
+
+def test_hostile_text_is_text_in_markdown() -> None:
+    lines = markdown(pd.DataFrame({"name": HOSTILE})).splitlines()
+
+    assert len(lines) == len(HOSTILE) + 2
+    for line, text in zip(lines[2:], HOSTILE, strict=True):
+        cell = line.removeprefix("| ").removesuffix(" |")
+        # nothing that Markdown gives a meaning to stands without a backslash
+        assert not re.search(r"[`*_{}\[\]<>|~#&$]", re.sub(r"\\.", "", cell))
+        assert unescaped(cell).replace("\u200b", "") == printable(text)
+    assert markdown_text("@me") == "@\u200bme"
+
+
+@pytest.mark.parametrize("show", [terminal, markdown, html])
+def test_frames_without_rows_or_columns_can_be_shown(show: Callable[[pd.DataFrame], str]) -> None:
+    assert "one" in show(pd.DataFrame({"one": []}))
+    assert isinstance(show(pd.DataFrame()), str)

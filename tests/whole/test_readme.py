@@ -1,0 +1,94 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+from click.testing import CliRunner
+
+import retab_frames as rf
+from retab_frames.cli import main
+
+KINDS = {
+    "string": "string",
+    "int64": "int64",
+    "bool": "bool",
+    "timestamp[us, tz=UTC]": "time",
+}
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = {"wf_abc123": "wf_sandbox", "exp_abc": "exp_invoices"}
+    ours |= {f"exprun_{n}": f"exprun_invoices_{n}" for n in (1, 2)}
+    names = {"pd": __import__("pandas"), "pl": __import__("polars"), "duckdb": __import__("duckdb")}
+    with rf.Sandbox() as sandbox:
+        monkeypatch.setenv("RETAB_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("RETAB_API_BASE_URL", sandbox.url)
+        for program in blocks("python"):
+            exec(re.sub("|".join(ours), lambda m: ours[m[0]], program), names)  # noqa: S102
+
+    assert len(names["jobs"]) == 60
+    assert "<script" not in Path("report.html").read_text()
+    assert len(names["runs"]) == 5
+    assert len(rf.SnapshotStore("snapshots").list()) == 5
+
+
+def test_the_tables_shown_are_those_of_the_demo(tmp_path: Path) -> None:
+    demo = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["demo", "--store", str(tmp_path / "d")])
+    shown = [line for line in blocks("text")[0].splitlines() if line != "..."]
+
+    assert [line for line in shown if line not in demo.output] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"rf\.(\w+)", README))))
+def test_the_names_are_public(name: str) -> None:
+    assert name in rf.__all__
+
+
+def test_the_shell_commands_exist() -> None:
+    commands = set(re.findall(r"^retab-frames (\w+)", "\n".join(blocks("sh")), re.MULTILINE))
+
+    assert commands <= set(main.commands)
+    assert commands >= {"pull", "stats", "compare", "report", "sql", "verify"}
+
+
+@pytest.mark.parametrize(("suite", "least"), [("trials", 7), ("simulations", 5)])
+def test_the_figures_are_what_a_suite_printed(suite: str, least: int) -> None:
+    printed = (Path(__file__).parents[1] / suite / "findings.txt").read_text().splitlines()
+    quoted = next(block for block in map(str.splitlines, blocks("text")) if block[0] in printed)
+
+    assert [line for line in quoted if line not in printed] == []
+    assert len(quoted) >= least
+
+
+def test_the_columns_of_the_jobs_are_those_of_the_schema() -> None:
+    columns = rf.JobsSchema.to_schema().columns.items()
+    expected = [
+        f"| `{name}` | {KINDS[str(column.dtype.type.pyarrow_dtype)]}"
+        f"{', null' if column.nullable else ''} | {column.description} |"
+        for name, column in columns
+        if not column.regex
+    ]
+    start = README.index(expected[0])
+
+    assert README[start:].splitlines()[: len(expected)] == expected
+
+
+def test_contributing_knows_every_room() -> None:
+    house = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    rooms = {module.name for module in iter_modules(rf.__path__)} - {"__main__"}
+
+    assert rooms - set(re.findall(r"`(\w+)`", house)) == set()
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 200
