@@ -21,7 +21,7 @@ from retab_frames.errors import (
     NotFoundError,
     PaginationError,
 )
-from retab_frames.flatten.tables import RunPayloads
+from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes as responses
 
@@ -184,7 +184,7 @@ class Client:
         run_id: str | None,
         *,
         record: Record | None = None,
-    ) -> RunPayloads:
+    ) -> RunResponses:
         """Return all the rows of a run.
 
         Args:
@@ -206,7 +206,7 @@ class Client:
 
     def _one_response(
         self, workflow_id: str, experiment_id: str, run_id: str | None
-    ) -> RunPayloads:
+    ) -> RunResponses:
         segments = (*_nested(workflow_id, experiment_id), "content")
         payload, answer = self._get(segments, {"run_id": run_id}, responses.parse_rows_response)
         self._found = "content"
@@ -220,17 +220,17 @@ class Client:
                 )
         experiment = payload.experiment_id or experiment_id
         run = payload.run_id or run_id
-        return RunPayloads(
+        return RunResponses(
             workflow_id, experiment, run, (payload,), answer.arrived, self._source("content")
         )
 
     def _paged(
         self, workflow_id: str, experiment_id: str, run_id: str | None, record: Record | None
-    ) -> RunPayloads:
+    ) -> RunResponses:
         record = record or self._run(workflow_id, experiment_id, run_id)
         if record is None:
-            empty = responses.payload(b"[]")
-            return RunPayloads(workflow_id, experiment_id, None, (empty,), None)
+            empty = responses.parse_rows_response(b"[]")
+            return RunResponses(workflow_id, experiment_id, None, (empty,), None)
         run = str(record["id"])
         if self._found == "nested":
             segments = ("workflows", "experiments", "runs", run, "results")
@@ -246,7 +246,7 @@ class Client:
             payloads, arrived = self.pages(run)
         check_count(payloads, record, run)
         came = self._source(self._found or "results")
-        return RunPayloads(workflow_id, experiment_id, run, tuple(payloads), arrived, came)
+        return RunResponses(workflow_id, experiment_id, run, tuple(payloads), arrived, came)
 
     def _source(self, route: str) -> str:
         """Return what a snapshot keeps of where it came from: the origin and the route."""
@@ -271,12 +271,14 @@ class Client:
         """
         if run_id is None:
             query = _newest_runs(workflow_id, experiment_id, limit=1)
-            latest, _ = self._get(("workflows", "experiments", "runs"), query, responses.listing)
+            latest, _ = self._get(
+                ("workflows", "experiments", "runs"), query, responses.parse_records
+            )
             if latest.is_empty:
                 self._experiment(workflow_id, experiment_id)
             return None if latest.is_empty else latest.records[0]
         segments = ("workflows", "experiments", "runs", run_id)
-        record, _ = self._get(segments, {}, responses.record)
+        record, _ = self._get(segments, {}, responses.parse_record)
         path = "/v1/" + "/".join(segments)
         _check_owner(f"run {printable(run_id)}", record, "experiment", experiment_id, path)
         _check_owner(f"run {printable(run_id)}", record, "workflow", workflow_id, path)
@@ -290,7 +292,7 @@ class Client:
         """
         flat = ("workflows", "experiments", experiment_id)
         segments = flat if self._found == "results" else _nested(workflow_id, experiment_id)
-        record, _ = self._get(segments, {}, responses.record)
+        record, _ = self._get(segments, {}, responses.parse_record)
         what, path = f"experiment {printable(experiment_id)}", "/v1/" + "/".join(segments)
         _check_owner(what, record, "workflow", workflow_id, path)
 
@@ -320,7 +322,7 @@ class Client:
 
     def _exists(self, *segments: str) -> bool:
         try:
-            self._get(segments, {}, responses.record)
+            self._get(segments, {}, responses.parse_record)
         except ApiStatusError as error:
             if error.status_code not in _NO_ROUTE:
                 raise
@@ -328,7 +330,7 @@ class Client:
         return True
 
     def _records(self, segments: Sequence[str], query: Mapping[str, str]) -> Records:
-        pages, arrived = follow(self._get, segments, query, responses.listing)
+        pages, arrived = follow(self._get, segments, query, responses.parse_records)
         return Records([record for page in pages for record in page.records], arrived)
 
     def _get(

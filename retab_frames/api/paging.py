@@ -10,7 +10,8 @@ from retab_frames.errors import PaginationError
 from retab_frames.flatten.runs import expected_jobs
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes as responses
-from retab_frames.wire import records as wire
+from retab_frames.wire import json_text
+from retab_frames.wire.records import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ __all__ = ["check_count", "follow"]
 class _Identified(msgspec.Struct):
     """A row of which only the id matters."""
 
-    id: msgspec.Raw = wire.NOTHING
+    id: msgspec.Raw = MISSING
 
 
 Page = TypeVar("Page", responses.RowsResponse, responses.RecordsResponse)
@@ -76,7 +77,7 @@ def check_count(payloads: Sequence[responses.RowsResponse], record: Record, run_
     if expected is None:
         return
     # by id: pages that overlap bring a row twice, and may leave another out
-    pages = (wire.as_json(each.array, list[_Identified], "the rows") for each in payloads)
+    pages = (json_text.decode_json(each.array, list[_Identified], "the rows") for each in payloads)
     came = len({bytes(row.id) for page in pages for row in page})
     if came < expected:
         raise PaginationError(

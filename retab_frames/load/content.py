@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import RetabFramesError, SchemaError
-from retab_frames.flatten.batches import Tables, issues_table
-from retab_frames.flatten.issues import of_run
-from retab_frames.flatten.runs import TERMINAL_RUN
-from retab_frames.flatten.tables import RunPayloads, batch_of, flatten, raw_table
+from retab_frames.flatten.issues import Issue, issues_table
+from retab_frames.flatten.run_rows import RunResponses
+from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
     HandlesSchema,
@@ -22,11 +21,10 @@ from retab_frames.schemas.models import (
     RawSchema,
     RunsSchema,
     empty_table,
-    to_frame,
 )
-from retab_frames.schemas.vocabulary import TERMINAL
+from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.tables import html, html_text
-from retab_frames.wire.rows import Oddity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from retab_frames.flatten.issues import Issue
+    from retab_frames.flatten.batches import Tables
     from retab_frames.schemas.models import Model
 
 __all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
@@ -161,7 +159,7 @@ class RunContent:
 
 
 def content_of(
-    source: RunPayloads,
+    source: RunResponses,
     *,
     run_table: pa.Table | None = None,
     run_issues: list[Issue] | None = None,
@@ -176,7 +174,7 @@ def content_of(
 
 
 def contents_of(
-    sources: Sequence[RunPayloads],
+    sources: Sequence[RunResponses],
     *,
     run_tables: Sequence[pa.Table] | None = None,
     run_issues: Sequence[list[Issue]] | None = None,
@@ -191,7 +189,7 @@ def contents_of(
     records = run_tables or [empty_table(RunsSchema)] * len(sources)
     odd = run_issues or [[]] * len(sources)
     try:
-        batch = batch_of(sources) if len(sources) > 1 else None
+        batch = flatten_runs(sources) if len(sources) > 1 else None
     except RetabFramesError:
         batch = None
     if batch is None or not batch.is_divisible:
@@ -203,14 +201,12 @@ def contents_of(
     validated = Validated(shared)
     return [
         _content(source, tables, record, issues, validated)
-        for source, tables, record, issues in zip(
-            sources, batch.divided(), records, odd, strict=True
-        )
+        for source, tables, record, issues in zip(sources, batch.split(), records, odd, strict=True)
     ]
 
 
 def _content_or_error(
-    source: RunPayloads, record: pa.Table, issues: list[Issue]
+    source: RunResponses, record: pa.Table, issues: list[Issue]
 ) -> RunContent | RetabFramesError:
     try:
         return content_of(source, run_table=record, run_issues=issues)
@@ -219,7 +215,7 @@ def _content_or_error(
 
 
 def _content(
-    source: RunPayloads,
+    source: RunResponses,
     tables: Tables,
     record: pa.Table,
     run_issues: list[Issue],
@@ -250,29 +246,32 @@ def failed_content(
     workflow_id: str, experiment_id: str, run_id: str | None, error: Exception
 ) -> RunContent:
     """Return a content without jobs whose one issue says why the run could not be loaded."""
-    source = RunPayloads(workflow_id, experiment_id, run_id, (), None)
-    told = Oddity(None, None, "the run could not be loaded", type(error).__name__, str(error))
-    empty = content_of(source, run_issues=of_run(run_id, [told]))
+    source = RunResponses(workflow_id, experiment_id, run_id, (), None)
+    problem = "the run could not be loaded"
+    issue = Issue(run_id, None, None, problem, type(error).__name__, str(error))
+    empty = content_of(source, run_issues=[issue])
     return replace(empty, complete=False, failed=True)
 
 
-def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issue]:
+def _missing(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
     """Tell of pages that are not there, and of what the run record contradicts."""
-    found = []
-    if source.payloads and source.payloads[-1].after:
-        problem = "there are more pages"
-        found.append(Oddity(None, "list_metadata.after", problem, None, "marked incomplete"))
+    found: list[tuple[str, str, str | None]] = []
+    if source.responses and source.responses[-1].after:
+        found.append(("list_metadata.after", "there are more pages", None))
     if record.num_rows:
         counts = (record.column(f"{name}document_count")[0].as_py() for name in ("total_", ""))
         expected = next((count for count in counts if count), None)
         if expected is not None and expected != jobs.num_rows:
             problem = f"the run record says {expected} documents, {jobs.num_rows} jobs came"
-            found.append(Oddity(None, "total_document_count", problem, None, "marked incomplete"))
+            found.append(("total_document_count", problem, None))
         status = record.column("status")[0].as_py()
         if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"
-            found.append(Oddity(None, "status", problem, status, "marked incomplete"))
-    return of_run(source.run_id, found)
+            found.append(("status", problem, status))
+    return [
+        Issue(source.run_id, None, field, problem, value, "marked incomplete")
+        for field, problem, value in found
+    ]
 
 
 def _all_ended(jobs: pa.Table) -> bool:

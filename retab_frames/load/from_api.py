@@ -13,19 +13,14 @@ import pyarrow.compute as pc
 
 from retab_frames.api.client import Client, Records
 from retab_frames.errors import RetabFramesError, RetabFramesWarning
-from retab_frames.flatten.run_rows import in_batches
+from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.flatten.runs import Record, expected_jobs, experiments_table, runs_table
-from retab_frames.flatten.tables import Flattener, RunPayloads
+from retab_frames.flatten.tables import Flattener
 from retab_frames.load.content import RunContent, contents_of, failed_content
 from retab_frames.load.progress import with_bar
 from retab_frames.load.workers import in_order
-from retab_frames.schemas.models import (
-    ExperimentsSchema,
-    HandlesSchema,
-    JobsSchema,
-    RunsSchema,
-    to_frame,
-)
+from retab_frames.schemas.models import ExperimentsSchema, HandlesSchema, JobsSchema, RunsSchema
+from retab_frames.schemas.validation import to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +43,7 @@ T = TypeVar("T")
 RunIds = str | Iterable[str] | None
 """One run id, any sequence or Series of them, or None for the latest run."""
 
-_Fetched = tuple[str | None, RunPayloads | RetabFramesError]
+_Fetched = tuple[str | None, RunResponses | RetabFramesError]
 """A run as it was asked for, and its responses, or why there are none."""
 
 
@@ -65,7 +60,7 @@ def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.Da
     with _client(client) as api:
         records, fetched_at = api.experiments(workflow_id)
     table, issues = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
-    _tell([issue["action"] for issue in issues], stacklevel=3)
+    _tell([issue.action for issue in issues], stacklevel=3)
     return to_frame(table, ExperimentsSchema)
 
 
@@ -88,7 +83,7 @@ def load_runs(
     table, issues = runs_table(
         records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
     )
-    _tell([issue["action"] for issue in issues], stacklevel=3)
+    _tell([issue.action for issue in issues], stacklevel=3)
     return to_frame(table, RunsSchema)
 
 
@@ -217,7 +212,7 @@ def _contents(
 
         fetched = in_order(fetch, ids, workers=api.max_connections)
         shown = with_bar(fetched, len(ids), "Loading runs", show=progress)
-        for batch in in_batches(shown, size=_size):
+        for batch in batch_runs(shown, size=_size):
             for one, found in _of_batch(
                 batch, record_of, workflow_id, experiment_id, listing.fetched_at
             ):
@@ -231,7 +226,7 @@ def _contents(
 
 def _size(fetched: _Fetched) -> int:
     _, source = fetched
-    return source.size if isinstance(source, RunPayloads) else 0
+    return source.size if isinstance(source, RunResponses) else 0
 
 
 def _of_batch(
@@ -242,7 +237,7 @@ def _of_batch(
     arrived: datetime,
 ) -> Iterator[tuple[str | None, RunContent | RetabFramesError]]:
     """Yield the content of each run of a batch, or why there is none, by what was asked for."""
-    sources = [source for _, source in batch if isinstance(source, RunPayloads)]
+    sources = [source for _, source in batch if isinstance(source, RunResponses)]
     known = [record_of.get(source.run_id) for source in sources]
     table, odd = runs_table(
         [record for record in known if record],
@@ -256,13 +251,13 @@ def _of_batch(
             sources,
             run_tables=[table.slice(at, bool(one)) for at, one in zip(starts, known, strict=False)],
             run_issues=[
-                [issue for issue in odd if record and issue["run_id"] == record["id"]]
+                [issue for issue in odd if record and issue.run_id == record["id"]]
                 for record in known
             ],
         )
     )
     for one, source in batch:
-        yield one, next(contents) if isinstance(source, RunPayloads) else source
+        yield one, next(contents) if isinstance(source, RunResponses) else source
 
 
 def _load(
@@ -283,7 +278,7 @@ def _load(
             # other routes need the records before they can be asked for the rows
             record_of = _by_id(listing())
 
-        def fetch(one: str | None) -> RunPayloads:
+        def fetch(one: str | None) -> RunResponses:
             record = record_of.get(one) if one else None
             return api.content(workflow_id, experiment_id, one, record=record)
 
@@ -297,7 +292,7 @@ def _load(
         for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
             flattener.add(source)
             del source  # it may be the last to hold its response
-    tables = flattener.batch().tables
+    tables = flattener.finish().tables
     _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
     _count(tables, record_of)
     return tables

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import MalformedResponseError, SnapshotCorruptError, SnapshotError
-from retab_frames.flatten.tables import RunPayloads, flatten
+from retab_frames.flatten.run_rows import RunResponses
+from retab_frames.flatten.tables import flatten
 from retab_frames.store.catalog import manifest_name
 from retab_frames.store.manifest import DIGEST_KEYS, content_digest, library
 from retab_frames.store.table_versions import TABLES, upgraded
 from retab_frames.text.messages import printable
-from retab_frames.wire.envelopes import payload
+from retab_frames.wire.envelopes import parse_rows_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,9 +95,9 @@ def _rebuilt(raw: pa.Table, manifest: Manifest) -> Tables:
     rows = ",".join(raw.sort_by("position").column("body").to_pylist())
     # an envelope, because rows of an earlier run may be among them
     head = msgspec.json.encode(ids).decode().removesuffix("}")
-    response = payload(f'{head},"content":{{"jobs":[{rows}]}}}}'.encode())
+    response = parse_rows_response(f'{head},"content":{{"jobs":[{rows}]}}}}'.encode())
     at = manifest.fetched_at
-    source = RunPayloads(
+    source = RunResponses(
         manifest.workflow_id,
         manifest.experiment_id,
         manifest.run_id,

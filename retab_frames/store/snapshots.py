@@ -21,7 +21,8 @@ from retab_frames.errors import RetabFramesWarning, SnapshotConflictError, Snaps
 from retab_frames.flatten.batches import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
-from retab_frames.schemas.models import SnapshotsSchema, to_frame
+from retab_frames.schemas.models import SnapshotsSchema
+from retab_frames.schemas.validation import to_frame
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.cleanup import cleaned
 from retab_frames.store.commits import Commits
