@@ -2,7 +2,7 @@
 
 On a disk, a file is written under a temporary name in the folder where it will stand, flushed to
 the disk, and then linked to its name, which fails if the name is taken. So a reader sees the whole
-file or none, and of two writers one is told that the other was first. `objects.py` gives the same
+file or none, and of two writers one is told that the other was first. `buckets.py` gives the same
 for buckets.
 """
 
@@ -116,9 +116,9 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in ("file", *_SCHEMES))
         raise ValueError(f"a store is a folder or one of {known}; not {printable(scheme)}://")
-    from retab_frames.store.files.objects import ObjectStorage  # noqa: PLC0415  (loads obstore)
+    from retab_frames.store.files.buckets import BucketStorage  # noqa: PLC0415  (loads obstore)
 
-    return ObjectStorage(text)
+    return BucketStorage(text)
 
 
 _SCHEMES = ("s3", "gs", "az", "memory")
