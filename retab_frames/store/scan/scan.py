@@ -11,7 +11,8 @@ from retab_frames.errors import MissingExtraError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.packs import Packs
-from retab_frames.store.scan.selection import check_table, closest, newest_revisions, select
+from retab_frames.store.scan.selection import check_table, newest_revisions, select
+from retab_frames.text.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Store: TypeAlias = SnapshotStore | str | os.PathLike[str]
 
-__all__ = ["Engine", "imported", "scan", "storage_of"]
+__all__ = ["Engine", "import_extra", "scan", "storage_of"]
 
 Engine = Literal["arrow", "duckdb", "polars", "dask"]
 
@@ -119,8 +120,9 @@ def scan(
     """
     check_table(table)
     if engine not in _ENGINES:
+        near = did_you_mean(str(engine), _ENGINES, as_text=repr)
         raise ValueError(
-            f"engine must be one of {', '.join(_ENGINES)}, not {closest(engine, _ENGINES)}"
+            f"engine must be one of {', '.join(_ENGINES)}, not {printable(repr(engine))}{near}"
         )
     storage = storage_of(store)
     packs = Packs(storage)
@@ -135,7 +137,7 @@ def storage_of(store: Store) -> Storage:
     return open_storage(store if isinstance(store, str | os.PathLike) else store.root)
 
 
-def imported(module: str, extra: str) -> Any:
+def import_extra(module: str, extra: str) -> Any:
     """Return an optional module.
 
     Raises:
@@ -150,12 +152,12 @@ def imported(module: str, extra: str) -> Any:
 
 
 def _relation(selection: Selection) -> Any:
-    duckdb = imported("duckdb", "duckdb")
+    duckdb = import_extra("duckdb", "duckdb")
     return duckdb.from_arrow(selection.dataset()).set_alias(selection.table)
 
 
 def _lazy_frame(selection: Selection) -> Any:
-    polars = imported("polars", "polars")
+    polars = import_extra("polars", "polars")
     folder = getattr(selection.filesystem, "base_path", None)
     whole = selection.table != "raw" or all(one.run_id is None for one in selection.sources)
     if folder is None or not selection.sources or not whole:
@@ -173,7 +175,7 @@ def _lazy_frame(selection: Selection) -> Any:
 
 
 def _dask_frame(selection: Selection) -> Any:
-    dask = imported("dask.dataframe", "dask")
+    dask = import_extra("dask.dataframe", "dask")
     return dask.from_map(
         _partition,
         list(_partitions(selection)),

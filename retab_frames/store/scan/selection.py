@@ -38,7 +38,6 @@ __all__ = [
     "Selection",
     "Source",
     "check_table",
-    "closest",
     "newest_revisions",
     "select",
 ]
@@ -108,15 +107,13 @@ def check_table(table: str) -> None:
     """Check that the store has such a table.
 
     Raises:
-        ValueError: If it has not.
+        ValueError: If it does not.
     """
     if table not in TABLES:
-        raise ValueError(f"table must be one of {', '.join(TABLES)}, not {closest(table, TABLES)}")
-
-
-def closest(name: object, known: Iterable[str]) -> str:
-    """Return the name as a message shows it, with the one of those known that is nearest to it."""
-    return printable(repr(name)) + did_you_mean(str(name), known, as_text=repr)
+        near = did_you_mean(str(table), TABLES, as_text=repr)
+        raise ValueError(
+            f"table must be one of {', '.join(TABLES)}, not {printable(repr(table))}{near}"
+        )
 
 
 def newest_revisions(

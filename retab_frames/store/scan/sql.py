@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.packs import Packs
-from retab_frames.store.scan.scan import imported, storage_of
+from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES
 from retab_frames.text.messages import printable
@@ -65,7 +64,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         >>> query("snapshots", "select count(*) as jobs from jobs").jobs.tolist()
         [0]
     """
-    duckdb = imported("duckdb", "duckdb")
+    duckdb = import_extra("duckdb", "duckdb")
     storage = storage_of(store)
     with (
         # a query larger than the memory spills to a folder, by default one in the current folder
@@ -74,7 +73,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     ):
         try:
             _check_statement(duckdb, sql)
-            for name, source in _sources(storage, _named(sql)):
+            for name, source in _sources(storage, _named(connection, sql)):
                 connection.register(name, source)
             connection.execute(_SHUT_IN)
             found = connection.sql(sql).to_arrow_table()
@@ -105,10 +104,25 @@ def _check_statement(duckdb: Any, sql: str) -> None:
         )
 
 
-def _named(sql: str) -> list[str]:
-    """Return the tables that the text may name; all, where it names none, as SHOW TABLES."""
-    named = [name for name in SQL_TABLES if re.search(rf"\b{name}\b", sql, re.IGNORECASE)]
-    return named or list(SQL_TABLES)
+def _named(connection: Any, sql: str) -> list[str]:
+    """Return the tables of the store that a query names.
+
+    All of them where it names none (SHOW TABLES), where it calls a table function, whose text may
+    name some, or where DuckDB does not give the tree of the statement (EXPLAIN, PIVOT).
+    """
+    [(found, functions)] = connection.execute(_NAMES, [sql]).fetchall()
+    lowered = {name.lower() for name in found}
+    named = [name for name in SQL_TABLES if name in lowered]
+    return list(SQL_TABLES) if functions or not named else named
+
+
+_NAMES = """
+WITH parsed AS (SELECT json_serialize_sql($1) AS tree)
+SELECT json_extract_string(tree, '$..table_name'),
+    list_contains(json_extract_string(tree, '$..type'), 'TABLE_FUNCTION')
+FROM parsed
+"""
+"""Only parses the query: `get_table_names` opens the files that a table function reads."""
 
 
 def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
