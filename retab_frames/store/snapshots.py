@@ -27,7 +27,8 @@ from retab_frames.store.cleanup import cleaned
 from retab_frames.store.commits import Commits
 from retab_frames.store.compaction import compacted
 from retab_frames.store.drafts import ids_of, manifest_of, tables_of
-from retab_frames.store.files.storage import LocalStorage, open_storage
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import DIGEST_KEYS, Manifest, content_digest
 from retab_frames.store.revisions import RevisionFiles
 from retab_frames.store.verification import verified

@@ -21,7 +21,8 @@ from runs import run
 import retab_frames as rf
 from retab_frames.cli import main
 from retab_frames.store import compaction, packs
-from retab_frames.store.files.storage import LocalStorage, open_storage
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import Manifest, folder_name
 from retab_frames.store.packs import Pack, Packs
 from retab_frames.store.scan.scan import Engine, scan

@@ -21,7 +21,8 @@ from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.load.workers import in_order
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.files.storage import LocalStorage, open_storage
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
 from retab_frames.store.packs import Packs, in_parts
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.text.messages import did_you_mean, printable
