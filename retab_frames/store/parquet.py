@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from retab_frames.errors import SnapshotCorruptError
 from retab_frames.text.messages import printable
 
-__all__ = ["decoded", "encoded"]
+__all__ = ["decode", "encode"]
 
 _REPEATING = frozenset(
     (
@@ -29,7 +29,7 @@ _REPEATING = frozenset(
 """Columns with few different values; a dictionary of any other only costs space."""
 
 
-def encoded(table: pa.Table) -> bytes:
+def encode(table: pa.Table) -> bytes:
     """Return a table as a Parquet file.
 
     The file is made in memory: a writer that is given a path destroys what is there when it fails.
@@ -50,7 +50,7 @@ def encoded(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decoded(data: bytes, file: str) -> pa.Table:
+def decode(data: bytes, file: str) -> pa.Table:
     """Return the table of a Parquet file, every page checked.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
 from retab_frames.schemas.models import empty_table
 from retab_frames.store.manifest import FileEntry, folder_name, sha256
-from retab_frames.store.parquet import decoded, encoded
-from retab_frames.store.table_versions import TABLES, VERSIONS, upgraded
+from retab_frames.store.parquet import decode, encode
+from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retab_frames.store.files.storage import Storage
     from retab_frames.store.manifest import Manifest
 
-__all__ = ["ARCHIVE", "RevisionFiles"]
+__all__ = ["ARCHIVE", "RevisionFiles", "has_content"]
 
 ARCHIVE = "archive/"
 _HASH_CHARACTERS = 16
@@ -64,13 +64,13 @@ class RevisionFiles:
             return empty_table(TABLES[table])
         entry = manifest.files[table]
         file = f"{table}/{entry.name}"
-        return upgraded(self.stored(table, manifest), table, entry.schema_version, file)
+        return upgrade(self.read_stored(table, manifest), table, entry.schema_version, file)
 
-    def stored(self, table: str, manifest: Manifest) -> pa.Table:
+    def read_stored(self, table: str, manifest: Manifest) -> pa.Table:
         """Return a table with the columns that its file has; raises SnapshotCorruptError."""
         entry = manifest.files[table]
         file = f"{table}/{entry.name}"
-        data = self.found(file)
+        data = self.find(file)
         if data is None or sha256(data) != entry.sha256:
             what = "missing" if data is None else "damaged"
             raise SnapshotCorruptError(
@@ -78,9 +78,9 @@ class RevisionFiles:
                 "restore the file",
                 file=file,
             )
-        return decoded(data, file)
+        return decode(data, file)
 
-    def found(self, file: str) -> bytes | None:
+    def find(self, file: str) -> bytes | None:
         """Return the bytes of a file, in sight or not, None if it is missing.
 
         Raises:
@@ -104,11 +104,11 @@ class RevisionFiles:
     def are_whole(self, manifest: Manifest) -> bool:
         """Return whether every file of a revision is there with the content it had."""
         return all(
-            any(self._holds(f"{place}{table}/{e.name}", e.sha256) for place in ("", ARCHIVE))
-            for table, e in manifest.files.items()
+            any(has_content(self._files, place + name, entry.sha256) for place in ("", ARCHIVE))
+            for name, entry in zip(manifest.names, manifest.files.values(), strict=True)
         )
 
-    def gone(self, manifest: Manifest) -> str | None:
+    def find_missing(self, manifest: Manifest) -> str | None:
         """Return the name of a file that is neither in sight nor in the archive, None if none."""
         return next(
             (
@@ -119,7 +119,7 @@ class RevisionFiles:
             None,
         )
 
-    def settle(
+    def publish(
         self, newest: Manifest, superseded: Iterable[Manifest], *, packed: bool = False
     ) -> bool:
         """Put the files of the newest revision in sight, and those of others out of it.
@@ -145,12 +145,12 @@ class RevisionFiles:
         return bool(moves)
 
     def _write(self, table: str, stem: str, data: pa.Table) -> FileEntry:
-        body = encoded(data)
+        body = encode(data)
         digest = sha256(body)
         name = f"{stem}-{digest[:_HASH_CHARACTERS]}.parquet"
         file = f"{ARCHIVE}{table}/{name}"
         for _ in range(_TRIES):
-            if self._files.create(file, body) or self._holds(file, digest):
+            if self._files.create(file, body) or has_content(self._files, file, digest):
                 return FileEntry(name, len(body), digest, data.num_rows, VERSIONS[table])
             # damaged: out of the way, so that a good one can take its place
             self._files.move(file, f"{ARCHIVE}damaged/{table}/{name}")
@@ -159,12 +159,13 @@ class RevisionFiles:
             "moved away; what was there before is untouched"
         )
 
-    def _holds(self, name: str, digest: str) -> bool:
-        """Return whether a file is there, can be read, and has the hash."""
-        try:
-            return sha256(self._files.read(name)) == digest
-        except (FileNotFoundError, SnapshotCorruptError):
-            return False
+
+def has_content(files: Storage, name: str, digest: str) -> bool:
+    """Return whether a file is there, can be read, and has this SHA-256."""
+    try:
+        return sha256(files.read(name)) == digest
+    except (FileNotFoundError, SnapshotCorruptError):
+        return False
 
 
 def _old_before_new(move: tuple[str, str]) -> tuple[str, bool]:

@@ -23,15 +23,14 @@ from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
 from retab_frames.schemas.models import SnapshotsSchema, to_frame
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.cleanup import cleaned
-from retab_frames.store.commits import Commits
-from retab_frames.store.compaction import compacted
-from retab_frames.store.drafts import ids_of, manifest_of, tables_of
+from retab_frames.store.cleanup import clean
+from retab_frames.store.commits import Commits, build_manifest, build_tables, check_ids
+from retab_frames.store.compaction import compact
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import DIGEST_KEYS, Manifest, content_digest
 from retab_frames.store.revisions import RevisionFiles
-from retab_frames.store.verification import verified
+from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import html, html_text
 
@@ -171,8 +170,8 @@ class SnapshotStore:
                 the store has that run of another experiment.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
-        run_id, experiment_id = ids_of(content)
-        tables = tables_of(content)
+        run_id, experiment_id = check_ids(content)
+        tables = build_tables(content)
         digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
         newest = self._catalog.newest(run_id)
         if newest is not None and newest.experiment_id != experiment_id:
@@ -183,13 +182,13 @@ class SnapshotStore:
         equal = newest is not None and newest.digest == digest
         if newest is not None:
             # a crash may have come between its manifest and the moving of its files
-            self._commits.settle(newest)
+            self._commits.publish(newest)
             if equal and self._tables.are_whole(newest):
                 return _snapshot(newest, "unchanged")
         self._catalog.mark()
         files = self._tables.write(tables, experiment_id, run_id)
-        manifest = manifest_of(content, digest, files, newest)
-        other = self._commits.make(manifest)
+        manifest = build_manifest(content, digest, files, newest)
+        other = self._commits.commit(manifest)
         if other is None:
             return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
         if other.digest == digest:
@@ -218,7 +217,7 @@ class SnapshotStore:
         )
         if manifest is None:
             which = "" if revision is None else f", revision {revision},"
-            hint = self._catalog.hint(run_id) if revision is None else ""
+            hint = self._catalog.suggest(run_id) if revision is None else ""
             raise SnapshotNotFoundError(
                 f"there is no snapshot of run {printable(run_id)}{which} in "
                 f"{printable(self.root)}{hint}; list() shows what there is"
@@ -273,7 +272,7 @@ class SnapshotStore:
             SnapshotNotFoundError: If there is no store, or no such run in it.
             SnapshotError: If the folder cannot be listed.
         """
-        return verified(self._files, level, run_id=run_id, progress=progress)
+        return verify(self._files, level, run_id=run_id, progress=progress)
 
     def clean(
         self, *, older_than: timedelta = timedelta(days=1), dry_run: bool = True
@@ -297,7 +296,7 @@ class SnapshotStore:
             SnapshotNotFoundError: If there is no store.
             SnapshotWriteError: If the file system refuses.
         """
-        return cleaned(self._files, older_than=older_than, dry_run=dry_run)
+        return clean(self._files, older_than=older_than, dry_run=dry_run)
 
     def compact(self, experiment_id: str, *, progress: bool | None = None) -> Compaction:
         """Pack the complete runs of an experiment into few files, which read many times faster.
@@ -319,7 +318,7 @@ class SnapshotStore:
             SnapshotCorruptError: If a file is missing, cut or altered; nothing changes.
             SnapshotWriteError: If the file system refuses.
         """
-        return compacted(self._files, experiment_id, progress=progress)
+        return compact(self._files, experiment_id, progress=progress)
 
 
 def _snapshot(manifest: Manifest, action: Action) -> Snapshot:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from retab_frames.schemas.models import Model
 
-__all__ = ["STEPS", "TABLES", "VERSIONS", "upgraded"]
+__all__ = ["STEPS", "TABLES", "VERSIONS", "upgrade"]
 
 TABLES: dict[str, Model] = {
     "jobs": JobsSchema,
@@ -43,7 +43,7 @@ STEPS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
 """For a table and a version: what makes of its columns those of the next version."""
 
 
-def upgraded(data: pa.Table, table: str, version: int, file: str) -> pa.Table:
+def upgrade(data: pa.Table, table: str, version: int, file: str) -> pa.Table:
     """Return a table with the columns of today, in their order, and those it has more.
 
     Args:

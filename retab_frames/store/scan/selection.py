@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.load.workers import in_order
+from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.files.local import LocalStorage
@@ -47,7 +48,7 @@ Ids = str | Iterable[str] | None
 Moment = datetime | str | None
 
 _CONCURRENT_READS = 16
-_RUN_ID = pa.field("run_id", pa.string(), nullable=False)
+_RUN_ID = pa.field("run_id", STRING, nullable=False)
 _FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
@@ -173,7 +174,7 @@ def select(
         for columns in in_order(_reader(filesystem), sources, workers=workers):
             for name in columns:
                 if name not in schema.names:
-                    schema = schema.append(pa.field(name, pa.string()))
+                    schema = schema.append(pa.field(name, STRING))
     elif table == "raw":
         schema = schema.insert(0, _RUN_ID)
     return Selection(table, filesystem, sources, schema)
