@@ -126,7 +126,7 @@ class Catalog:
             yield manifest
 
     def table(self) -> pa.Table:
-        """Return the newest revisions, by experiment and then by when the run was made.
+        """Return the newest revisions, by experiment and then by when the run was created.
 
         A damaged manifest is left out, with a warning.
         """

@@ -1,4 +1,4 @@
-"""The data files of a revision: named by content, read back checked, archived when superseded."""
+"""The data files of a revision: named by a hash of their content, which every read compares."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RevisionFiles:
     """Writes and reads the tables of revisions.
 
     What the newest revision of a run names stands in `<table>/<experiment>/`, where plain readers
-    look; everything else of that run in `archive/`, so that they see each run once. New files are
-    written there too, and come in sight once their manifest is there.
+    look; all other files of that run stand in `archive/`, so that plain readers see each run once.
+    New files are written to `archive/` too, and moved once their manifest is there.
 
     Args:
         files: The files of the store.
@@ -43,7 +43,7 @@ class RevisionFiles:
     def write(
         self, tables: Mapping[str, pa.Table], experiment_id: str, run_id: str
     ) -> dict[str, FileEntry]:
-        """Write the tables out of sight, and return what a manifest says of them.
+        """Write the tables to `archive/`, and return their entries for a manifest.
 
         Raises:
             SnapshotWriteError: If the file system refuses.
@@ -52,7 +52,7 @@ class RevisionFiles:
         return {table: self._write(table, stem, data) for table, data in tables.items()}
 
     def read(self, table: str, manifest: Manifest) -> pa.Table:
-        """Return a table of a revision with the columns of today, its file checked by its hash.
+        """Return a table of a revision in the current schema, after comparing its file's hash.
 
         A table that the library did not have when it wrote the revision has no rows.
 
@@ -81,12 +81,12 @@ class RevisionFiles:
         return decode(data, file)
 
     def find(self, file: str) -> bytes | None:
-        """Return the bytes of a file, in sight or not, None if it is missing.
+        """Return the bytes of a file, archived or not; None if it is missing.
 
         Raises:
             SnapshotError: If it cannot be read.
         """
-        # in sight once more at the end: it may have come there between the two looks
+        # again in the first place at the end: it may have been moved there between the two looks
         for name in (file, f"{ARCHIVE}{file}", file):
             try:
                 return self._files.read(name)
@@ -102,14 +102,14 @@ class RevisionFiles:
             return None
 
     def are_whole(self, manifest: Manifest) -> bool:
-        """Return whether every file of a revision is there with the content it had."""
+        """Return whether every file of a revision is there with the hash that its manifest has."""
         return all(
             any(has_content(self._files, place + name, entry.sha256) for place in ("", ARCHIVE))
             for name, entry in zip(manifest.names, manifest.files.values(), strict=True)
         )
 
     def find_missing(self, manifest: Manifest) -> str | None:
-        """Return the name of a file that is neither in sight nor in the archive, None if none."""
+        """Return the name of a file of a revision that is missing; None if none is."""
         return next(
             (
                 name
@@ -122,11 +122,11 @@ class RevisionFiles:
     def publish(
         self, newest: Manifest, superseded: Iterable[Manifest], *, packed: bool = False
     ) -> bool:
-        """Put the files of the newest revision in sight, and those of others out of it.
+        """Move the files of the newest revision to where plain readers look, others to `archive/`.
 
         Args:
             newest: The newest revision of a run.
-            superseded: Revisions of it whose files may be in sight.
+            superseded: Revisions of it whose files may still be there.
             packed: Whether plain readers see the newest one in a pack, so not here as well.
 
         Returns:

@@ -1,7 +1,6 @@
-"""Whether a store is what its manifests say: a frame of problems, empty where it is.
+"""Compares a store with its manifests, and returns a frame of problems.
 
-Nothing that is found raises: a damaged manifest is a problem like any other, and the other runs
-are looked at all the same.
+No problem raises: a damaged manifest is a row of the frame, and the other runs are checked too.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class _Problem(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """What stands in the folder of a run, and what is wrong with it."""
+    """The manifests in the folder of a run, and the problems of the run."""
 
     folder: str
     revisions: list[tuple[str, Manifest | SnapshotError]]
@@ -84,26 +83,26 @@ class _Run(NamedTuple):
 def verify(
     files: Storage, level: Level, *, run_id: str | None, progress: bool | None
 ) -> pd.DataFrame:
-    """Return what is wrong with a store; see `SnapshotStore.verify`."""
+    """Return the problems of a store; see `SnapshotStore.verify`."""
     if level not in get_args(Level):
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
     catalog, tables = Catalog(files), RevisionFiles(files)
     try:
         catalog.check_marker()
     except SnapshotError as error:
-        # what is in a store of another format, only its own library knows
+        # the rest of a store of another format cannot be checked
         damaged = isinstance(error, SnapshotCorruptError)
         kind, action = ("damaged", _REMAKE_MARKER) if damaged else ("newer", _UPGRADE)
         problem = printable(str(error), 400)
         return _frame([_Problem(None, None, None, MARKER, kind, problem, action)])
     folders = _folders(catalog, files, run_id)
-    # names before manifests: what is committed after they were listed is then named, not missed
+    # names before manifests: a revision committed in between then has no file that looks unnamed
     names = _names(files, catalog, folders) if run_id is not None else list(files.walk(""))
     problems = _of_marker(files)
     referenced = ReferencedFiles()
-    look = partial(_look, catalog, tables, level)
-    looked = in_order(look, folders, workers=_WORKERS)
-    for run in with_bar(looked, len(folders), "Verifying runs", show=progress):
+    check = partial(_check_run, catalog, tables, level)
+    runs = in_order(check, folders, workers=_WORKERS)
+    for run in with_bar(runs, len(folders), "Verifying runs", show=progress):
         referenced.add(run.folder, run.revisions)
         problems += run.problems
     packs = list(Packs(files).all())
@@ -140,8 +139,8 @@ def _names(files: Storage, catalog: Catalog, folders: list[str]) -> list[str]:
     return [name for place in places for name in files.walk(place) if folder in name]
 
 
-def _look(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) -> _Run:
-    """Return the revisions of a run, and what is wrong with each."""
+def _check_run(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) -> _Run:
+    """Return the revisions of a run, and the problems of each."""
     revisions = list(catalog.revisions(folder))
     manifests = [found for _, found in revisions if isinstance(found, Manifest)]
     problems = [
@@ -166,7 +165,7 @@ def _look(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) ->
 def _of(
     manifest: Manifest, file: str, kind: str, problem: str, action: str = "", *, old: bool = False
 ) -> _Problem:
-    """Return a problem of a revision; what is to be done follows from its kind, unless told."""
+    """Return a problem of a revision; without an action, that of its kind is used."""
     default = _UPGRADE if kind == "newer" else _RESTORE_OLD if old else _RESTORE
     return _Problem(
         manifest.run_id,
@@ -194,7 +193,7 @@ def _of_manifest(file: str, error: SnapshotError, readable: list[Manifest]) -> _
 
 
 def _chain(manifests: list[Manifest], files: set[str]) -> Iterator[_Problem]:
-    """Yield the revisions that are missing before another, or are not the one it came after."""
+    """Yield the revisions that are missing, or are not the one that the next one came after."""
     seals = {manifest.revision: manifest.seal for manifest in manifests}
     for manifest in manifests:
         before = manifest.revision - 1

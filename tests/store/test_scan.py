@@ -276,7 +276,7 @@ def test_a_selection_goes_to_another_process_by_url() -> None:
 def test_a_store_is_not_written_through_a_scan() -> None:
     store = rf.SnapshotStore("memory://scan-read-only")
     store.write(rf.read_content(content(job(1))))
-    with pytest.raises(OSError, match="is opened for reading files alone"):
+    with pytest.raises(OSError, match="is open for reading only"):
         scan(store).filesystem.delete_file("retab-frames.json")
 
 
@@ -286,7 +286,7 @@ def test_a_store_is_not_written_through_a_scan() -> None:
         ({"table": "job"}, r"table must be one of jobs, .*, not 'job' \(did you mean 'jobs'\?\)"),
         ({"table": "x"}, "table must be one of .*, not 'x'$"),
         ({"engine": "duck"}, r"engine must be one of arrow, duckdb, polars, dask, .*'duckdb'\?"),
-        ({"since": "yesterday"}, "since is no ISO 8601 time: yesterday"),
+        ({"since": "yesterday"}, "since is not a valid ISO 8601 time: yesterday"),
     ],
 )
 def test_wrong_values(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
@@ -300,7 +300,7 @@ def test_wrong_values(tmp_path: Path, arguments: dict[str, Any], message: str) -
         ({"run_id": 7}, "run_id takes one id or several, not int"),
         ({"run_id": [7]}, "run_id takes ids as text, found 7"),
         ({"experiment_id": pd.DataFrame({"a": ["b"]})}, "experiment_id takes one id or several"),
-        ({"until": 2026}, "until is a datetime or an ISO 8601 text, not int"),
+        ({"until": 2026}, "until takes a datetime or an ISO 8601 text, not int"),
     ],
 )
 def test_wrong_types(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

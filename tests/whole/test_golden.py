@@ -117,7 +117,7 @@ def test_columns_come_in_the_order_of_today_and_more_stay() -> None:
     [
         (
             raw().drop_columns(["body"]),
-            "column body should be string without nulls, .* nothing",
+            "column body should be string without nulls, .* missing",
         ),
         (raw(body=pa.array([None], pa.string())), "and is string with 1 nulls"),
         (raw(position=["0"]), "column position should be int64 without nulls, and is string"),

@@ -76,27 +76,27 @@ def scan(
     since: Moment = None,
     until: Moment = None,
 ) -> Any:
-    """Return a table over the newest revision of every run, to be read when it is asked for.
+    """Return a table over the newest revision of every run, which the engine reads lazily.
 
     Only the manifests of the store are read to choose the files, and for `jobs` the footers of
-    those chosen, because each experiment has handle columns of its own: they are united, and null
-    where a run has none. A file of a pack is read where all its runs are asked for, which gives the
-    same rows. `raw` has `run_id` in front. Pages are checked as they are read, but by
-    Polars; `SnapshotStore.verify` and `read` check the whole files.
+    those chosen, because each experiment has handle columns of its own: the result has all of them,
+    null where a run lacks one. A file of a pack is read where all its runs are selected, which
+    gives the same rows. `raw` has `run_id` as its first column. The checksums of pages are
+    compared, except by Polars; `SnapshotStore.verify` and `read` compare the hashes of whole files.
 
     Args:
         store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
-            Arrow for DuckDB and Polars too; `memory://` is there for this process alone, so not for
+            Arrow for DuckDB and Polars too; `memory://` exists in this process only, so not for
             the workers of a cluster.
         table: "jobs", "handle_inputs", "handle_outputs", "issues", "raw" or "runs".
         engine: "arrow", "duckdb" or "polars", which read on this machine what a query needs; or
-            "dask", for which `duration_stats` and its like run on the cluster that one is
+            "dask", for which `duration_stats` and similar functions run on the cluster that one is
             connected to. All but Arrow are extras of the same name.
         experiment_id: One id, or several.
         run_id: One id, or several; their order does not matter. Files of others are not opened.
-        since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
-            run that does not say when it was made is left out by this and by `until`.
-        until: Only runs made before this.
+        since: Only runs created at or after this; a text is ISO 8601, a time without zone is UTC. A
+            run without a creation time is left out by this and by `until`.
+        until: Only runs created before this.
 
     Returns:
         A `pyarrow.dataset.Dataset`, a `duckdb.DuckDBPyRelation` of the default connection, a
@@ -109,8 +109,8 @@ def scan(
     Raises:
         ValueError: If there is no such table or engine.
         MissingExtraError: If the engine is not installed.
-        SnapshotCorruptError: If a file is missing, or a manifest asked for is damaged; where all
-            runs are asked for, one with a damaged manifest is left out, with a warning.
+        SnapshotCorruptError: If a file is missing, or the manifest of a run in `run_id` is damaged;
+            without `run_id` such a run is left out, with a warning.
 
     Example:
         >>> import retab_frames as rf

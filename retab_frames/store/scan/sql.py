@@ -1,4 +1,4 @@
-"""SQL over the tables of a store, by a DuckDB that can read them and nothing else."""
+"""SQL over the tables of a store, by a DuckDB that can read nothing else."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["SQL_TABLES", "query"]
 
 SQL_TABLES = (*TABLES, "snapshots")
-"""What a query can name: the tables of the store, and what `SnapshotStore.list` returns."""
+"""The tables of the store, and the frame that `SnapshotStore.list` returns."""
 
-_ANSWERING = ("SELECT", "EXPLAIN", "MULTI")
-"""The kinds of statement that give rows and change nothing; PIVOT is a MULTI."""
+_READ_ONLY = ("SELECT", "EXPLAIN", "MULTI")
+"""The types of statement that return rows and change nothing; PIVOT is a MULTI."""
 _LONGEST_LINE = 400
 
 
@@ -57,7 +57,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
             if a page that it reads is damaged.
         MissingExtraError: If DuckDB is not installed.
-        SnapshotCorruptError: If a file is missing, or one of `jobs` is no Parquet.
+        SnapshotCorruptError: If a file is missing, or one of `jobs` is not Parquet.
 
     Example:
         >>> from retab_frames.store.scan.sql import query
@@ -75,14 +75,14 @@ def query(store: Store, sql: str) -> pd.DataFrame:
             _check_statement(duckdb, sql)
             for name, source in _sources(storage, _named(connection, sql)):
                 connection.register(name, source)
-            connection.execute(_SHUT_IN)
+            connection.execute(_LOCK_DOWN)
             found = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"DuckDB refused the query: {_reason(error)}") from error
-    return frame_of(_plain(found))
+    return frame_of(_convert(found))
 
 
-_SHUT_IN = """
+_LOCK_DOWN = """
 SET TimeZone = 'UTC';
 SET autoinstall_known_extensions = false;
 SET autoload_known_extensions = false;
@@ -97,9 +97,9 @@ def _check_statement(duckdb: Any, sql: str) -> None:
     kinds = [statement.type.name for statement in statements]
     if len(kinds) != 1:
         raise QueryError(f"a query is one statement, this has {len(kinds)}: {printable(sql)}")
-    if kinds[0] not in _ANSWERING:
+    if kinds[0] not in _READ_ONLY:
         raise QueryError(
-            f"a query is a SELECT or the like, and changes nothing; this is {kinds[0]}: "
+            f"a query is a SELECT or another statement that only reads; this is {kinds[0]}: "
             f"{printable(sql)}"
         )
 
@@ -126,7 +126,7 @@ FROM parsed
 
 
 def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what DuckDB reads as each of the tables."""
+    """Yield each table by name, as a dataset or a table of Arrow."""
     packs = Packs(storage)
     manifests = newest_revisions(storage, packs=packs) if names != ["snapshots"] else []
     for name in names:
@@ -142,20 +142,21 @@ def _reason(error: Exception) -> str:
     return "\n".join(printable(line, _LONGEST_LINE) for line in lines)
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Return the table without the types that only DuckDB has a use for."""
+def _convert(table: pa.Table) -> pa.Table:
+    """Return the table without types that only DuckDB uses, and with distinct column names."""
     return pa.table(
         [_column(table.column(n)) for n in range(table.num_columns)], _names(table.column_names)
     )
 
 
 def _names(names: list[str]) -> list[str]:
-    """Return the names, one that came before with a number: a join gives two of a name."""
-    told: list[str] = []
+    """Return the names, a repeated one with a number: a join may return two of a name."""
+    distinct: list[str] = []
     for name in names:
         free = (f"{name}_{number}" for number in count(1))
-        told.append(name if name not in told else next(n for n in free if n not in names + told))
-    return told
+        taken = names + distinct
+        distinct.append(name if name not in distinct else next(n for n in free if n not in taken))
+    return distinct
 
 
 def _column(column: pa.ChunkedArray) -> pa.ChunkedArray:
