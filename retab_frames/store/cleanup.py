@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
-from retab_frames.schemas.frames import INT64, STRING, frame_of
+from retab_frames.schemas.frames import INT64, STRING, TIME, frame_of
 from retab_frames.store.catalog import FOLDER, MARKER, Catalog
 from retab_frames.store.commits import Commits
 from retab_frames.store.compaction import publish_pack

@@ -233,7 +233,7 @@ def test_same_run_twice_does_not_fit() -> None:
         experiment_id=None,
         fetched_at=None,
     )
-    with pytest.raises(rf.SchemaError, match="run_id: field_uniqueness fails for exprun_1"):
+    with pytest.raises(rf.SchemaError, match="run_id: field_uniqueness fails: exprun_1"):
         to_frame(table, RunsSchema)
 
 
