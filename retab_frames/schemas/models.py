@@ -88,7 +88,6 @@ class JobsSchema(pandera.DataFrameModel):
     class Config:
         """The key of the frame."""
 
-        name = "JobsSchema"
         unique = ("run_id", "job_id")
 
 
@@ -113,7 +112,6 @@ class HandlesSchema(pandera.DataFrameModel):
     class Config:
         """The key of the frame."""
 
-        name = "HandlesSchema"
         unique = ("run_id", "job_id", "handle")
 
 
@@ -151,11 +149,6 @@ class RunsSchema(pandera.DataFrameModel):
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "RunsSchema"
-
 
 class ExperimentsSchema(pandera.DataFrameModel):
     """One row per experiment; the key is `experiment_id`."""
@@ -188,11 +181,6 @@ class ExperimentsSchema(pandera.DataFrameModel):
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "ExperimentsSchema"
-
 
 class IssuesSchema(pandera.DataFrameModel):
     """One row per odd thing: what came, and what was done about it."""
@@ -204,11 +192,6 @@ class IssuesSchema(pandera.DataFrameModel):
     value: Text = _cell("what came, cut short, or how often it came")
     action: Text = _key("what was done about it")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "IssuesSchema"
-
 
 class RawSchema(pandera.DataFrameModel):
     """One row per row of the API, as it came; the key is `job_id`."""
@@ -216,11 +199,6 @@ class RawSchema(pandera.DataFrameModel):
     job_id: Text = pandera.Field(unique=True, description="the job")
     position: Whole = pandera.Field(ge=0, description="the place of the row in the response")
     body: Text = _key("the row as received, byte for byte (JSON)")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "RawSchema"
 
 
 class SnapshotsSchema(pandera.DataFrameModel):
@@ -239,11 +217,6 @@ class SnapshotsSchema(pandera.DataFrameModel):
     fetched_at: Time = _cell("when the response arrived (UTC)")
     written_at: Time = _cell("when the revision was written (UTC)")
     size_bytes: Whole = _measure("the size of its files", "bytes")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "SnapshotsSchema"
 
 
 Model = type[pandera.DataFrameModel]
