@@ -13,7 +13,7 @@ from retab_frames.errors import MalformedResponseError
 from retab_frames.flatten.arrow_json import PlainReader
 from retab_frames.flatten.columns import texts
 from retab_frames.flatten.row_values import Piece, piece_of
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order as in_order
 from retab_frames.text.messages import printable
 from retab_frames.wire.envelopes import cuts
 from retab_frames.wire.records import Row, array

@@ -17,8 +17,7 @@ from retab_frames.flatten.run_rows import in_batches
 from retab_frames.flatten.runs import Record, expected_jobs, experiments_table, runs_table
 from retab_frames.flatten.tables import Flattener, RunPayloads
 from retab_frames.load.content import RunContent, contents_of, failed_content
-from retab_frames.load.progress import with_bar
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.models import (
     ExperimentsSchema,
     HandlesSchema,
@@ -215,8 +214,8 @@ def _contents(
                     raise
                 return one, error
 
-        fetched = in_order(fetch, ids, workers=api.max_connections)
-        shown = with_bar(fetched, len(ids), "Loading runs", show=progress)
+        fetched = map_in_order(fetch, ids, workers=api.max_connections)
+        shown = show_progress(fetched, len(ids), "Loading runs", show=progress)
         for batch in in_batches(shown, size=_size):
             for one, found in _of_batch(
                 batch, record_of, workflow_id, experiment_id, listing.fetched_at
@@ -290,11 +289,11 @@ def _load(
         works: list[Callable[[], Any]] = [partial(fetch, one) for one in ids]
         if is_beside:
             works.insert(0, listing)
-        fetched = in_order(lambda work: work(), works, workers=api.max_connections)
+        fetched = map_in_order(lambda work: work(), works, workers=api.max_connections)
         if is_beside:
             record_of = _by_id(next(fetched))
         flattener = Flattener()
-        for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
+        for source in show_progress(fetched, len(ids), "Loading runs", show=progress):
             flattener.add(source)
             del source  # it may be the last to hold its response
     tables = flattener.batch().tables

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 import pyarrow as pa
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
-from retab_frames.load.progress import with_bar
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import MARKER, MARKER_TEXT, Catalog, manifest_name
 from retab_frames.store.cleanup import Register, misplaced
@@ -103,8 +102,8 @@ def verified(
     problems = _of_marker(files)
     register = Register()
     look = partial(_look, catalog, tables, level)
-    looked = in_order(look, folders, workers=_WORKERS)
-    for run in with_bar(looked, len(folders), "Verifying runs", show=progress):
+    looked = map_in_order(look, folders, workers=_WORKERS)
+    for run in show_progress(looked, len(folders), "Verifying runs", show=progress):
         register.add(run.folder, run.revisions)
         problems += run.problems
     packs = list(Packs(files).all())
