@@ -19,7 +19,10 @@ from retab_frames import (
     load_jobs,
     load_runs,
 )
+from retab_frames.api.paging import fetch_pages
+from retab_frames.api.routes import locate_results
 from retab_frames.sandbox.faults import EmptyPageWithCursor, RepeatCursor, Status
+from retab_frames.wire.envelopes import parse_rows_response
 
 WORKFLOW = "wf_sandbox"
 EXPERIMENT = "exp_invoices"
@@ -493,7 +496,7 @@ Paged = tuple[Sandbox, Client]
 def test_a_repeated_cursor_is_an_error(paged: Paged) -> None:
     sandbox, client = paged
     sandbox.misbehave(RepeatCursor(), path=RESULTS)
-    with pytest.raises(PaginationError, match=r"page 2 repeats a cursor; nothing was kept") as told:
+    with pytest.raises(PaginationError, match="page 2 repeats a cursor; all pages") as told:
         client.content(WORKFLOW, EXPERIMENT, RUN)
     assert told.value.path == RESULTS
     assert paths(sandbox).count(RESULTS) == 2
@@ -519,16 +522,19 @@ def test_a_few_empty_pages_cost_no_row(paged: Paged) -> None:
 def test_empty_pages_without_end_are_an_error(paged: Paged) -> None:
     sandbox, client = paged
     sandbox.misbehave(EmptyPageWithCursor(), path=RESULTS, times=None, after=1)
-    with pytest.raises(PaginationError, match="page 5 leads to no end of pages"):
+    with pytest.raises(PaginationError, match="page 5 is empty but has a cursor, like the 3"):
         client.pages(RUN)
     assert paths(sandbox) == [RESULTS] * 5
 
 
-def test_pages_without_end_are_an_error(paged: Paged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_without_end_are_an_error(paged: Paged) -> None:
     sandbox, client = paged
-    monkeypatch.setattr("retab_frames.api.paging.MOST_PAGES", 2)
-    with pytest.raises(PaginationError, match="page 2 leads to no end of pages"):
-        client.pages(RUN)
+    route = locate_results("results", RUN)
+    with pytest.raises(
+        PaginationError, match=r"page 2 is not the last, and more than 2 are not fetched"
+    ) as caught:
+        fetch_pages(client._http.get, route, parse_rows_response, max_pages=2)
+    assert caught.value.path == RESULTS
     assert paths(sandbox) == [RESULTS] * 2
 
 
