@@ -20,7 +20,7 @@ from retab_frames.api.lookups import (
     detect_generation,
     fetch_run_record,
 )
-from retab_frames.api.paging import check_count, fetch_pages
+from retab_frames.api.paging import fetch_pages
 from retab_frames.api.routes import (
     PAGE_SIZE,
     Generation,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from retab_frames.flatten.runs import Record
     from retab_frames.wire.envelopes import RowsResponse
 
-__all__ = ["Client", "Records"]
+__all__ = ["Client", "FetchedRun", "Records"]
 
 Api = Literal["auto", Generation]
 
@@ -59,6 +59,13 @@ class Records(NamedTuple):
 
     records: list[Record]
     fetched_at: datetime
+
+
+class FetchedRun(NamedTuple):
+    """The responses that hold the rows of a run, and its record if one was read to get them."""
+
+    responses: RunPayloads
+    record: Record | None
 
 
 class Client:
@@ -199,8 +206,10 @@ class Client:
         run_id: str | None,
         *,
         record: Record | None = None,
-    ) -> RunPayloads:
+    ) -> FetchedRun:
         """Return the responses that hold all the rows of a run.
+
+        Whether there are as many rows as the record says is for the caller to compare.
 
         Args:
             workflow_id: The workflow of the experiment.
@@ -235,7 +244,7 @@ class Client:
 
     def _fetch_content(
         self, workflow_id: str, experiment_id: str, run_id: str | None
-    ) -> RunPayloads:
+    ) -> FetchedRun:
         route = locate_content(workflow_id, experiment_id, run_id)
         rows, response = self._http.get(route, envelopes.parse_rows_response)
         self._found = "content"
@@ -249,7 +258,7 @@ class Client:
                     f"is for {kind} {printable(received)}",
                     where=f"$.{kind}_id",
                 )
-        return RunPayloads(
+        responses = RunPayloads(
             workflow_id,
             rows.experiment_id or experiment_id,
             rows.run_id or run_id,
@@ -257,17 +266,19 @@ class Client:
             response.arrived,
             self._describe_source("content"),
         )
+        return FetchedRun(responses, None)
 
     def _fetch_results(
         self, workflow_id: str, experiment_id: str, run_id: str | None, record: Record | None
-    ) -> RunPayloads:
+    ) -> FetchedRun:
         generation = self._found or "results"
         record = record or fetch_run_record(
             self._http, generation, workflow_id, experiment_id, run_id
         )
         if record is None:
             no_rows = envelopes.parse_rows_response(b"[]")
-            return RunPayloads(workflow_id, experiment_id, None, (no_rows,), None)
+            responses = RunPayloads(workflow_id, experiment_id, None, (no_rows,), None)
+            return FetchedRun(responses, None)
         run = record_id(record)
         if generation == "nested":
             route = locate_results("nested", run)
@@ -281,9 +292,9 @@ class Client:
                 )
         else:
             pages, arrived = self.pages(run)
-        check_count(pages, record, run)
         source = self._describe_source(generation)
-        return RunPayloads(workflow_id, experiment_id, run, tuple(pages), arrived, source)
+        responses = RunPayloads(workflow_id, experiment_id, run, tuple(pages), arrived, source)
+        return FetchedRun(responses, record)
 
     def _describe_source(self, generation: Generation) -> str:
         """Return what a snapshot stores of where its run came from."""

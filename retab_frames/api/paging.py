@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from retab_frames.errors import PaginationError
-from retab_frames.flatten.runs import expected_jobs
-from retab_frames.text.messages import printable
-from retab_frames.wire import records as wire
 from retab_frames.wire.envelopes import RecordsResponse, RowsResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from retab_frames.api.routes import Route
     from retab_frames.api.transport import HttpResponse
-    from retab_frames.flatten.runs import Record
 
-__all__ = ["check_count", "fetch_pages"]
-
-
-class _Identified(msgspec.Struct):
-    """A row of which only the id matters."""
-
-    id: msgspec.Raw = wire.NOTHING
+__all__ = ["fetch_pages"]
 
 
 Page = TypeVar("Page", RowsResponse, RecordsResponse)
@@ -75,23 +63,3 @@ def fetch_pages(
             continue
         message = f"GET {route.path}: page {len(pages)} {problem}"
         raise PaginationError(f"{message}; all pages were discarded, try again", path=route.path)
-
-
-def check_count(payloads: Sequence[RowsResponse], record: Record, run_id: str) -> None:
-    """Compare the rows with the record of a run that has ended.
-
-    Raises:
-        PaginationError: If there are fewer rows than documents.
-    """
-    expected = expected_jobs(record)
-    if expected is None:
-        return
-    # by id: pages that overlap bring a row twice, and may leave another out
-    pages = (wire.as_json(each.array, list[_Identified], "the rows") for each in payloads)
-    came = len({bytes(row.id) for page in pages for row in page})
-    if came < expected:
-        raise PaginationError(
-            f"run {printable(run_id)} has {expected} documents, but the API gave {came} rows in "
-            f"{len(payloads)} pages; nothing was kept, try again",
-            path="/v1/workflows/experiments/results",
-        )

@@ -14,6 +14,7 @@ from retab_frames.flatten.batches import Tables, issues_table
 from retab_frames.flatten.issues import of_run
 from retab_frames.flatten.runs import TERMINAL_RUN
 from retab_frames.flatten.tables import RunPayloads, batch_of, flatten, raw_table
+from retab_frames.load.notices import describe_count_mismatch
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
     HandlesSchema,
@@ -263,11 +264,8 @@ def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issu
         problem = "there are more pages"
         found.append(Oddity(None, "list_metadata.after", problem, None, "marked incomplete"))
     if record.num_rows:
-        counts = (record.column(f"{name}document_count")[0].as_py() for name in ("total_", ""))
-        expected = next((count for count in counts if count), None)
-        if expected is not None and expected != jobs.num_rows:
-            problem = f"the run record says {expected} documents, {jobs.num_rows} jobs came"
-            found.append(Oddity(None, "total_document_count", problem, None, "marked incomplete"))
+        if mismatch := describe_count_mismatch(record, jobs.num_rows):
+            found.append(Oddity(None, "total_document_count", mismatch, None, "marked incomplete"))
         status = record.column("status")[0].as_py()
         if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"

@@ -95,7 +95,8 @@ def jobs_of(client: Client) -> pd.DataFrame:
 
 def content_of(client: Client) -> list[dict[str, Any]]:
     """Return the rows of a run that comes in one response."""
-    return [json.loads(bytes(row)) for row in client.content(WORKFLOW, EXPERIMENT, RUN).texts]
+    found = client.content(WORKFLOW, EXPERIMENT, RUN)
+    return [json.loads(bytes(row)) for row in found.responses.texts]
 
 
 def client_of(sandbox: Sandbox, **settings: Any) -> Client:
