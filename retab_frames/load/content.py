@@ -13,6 +13,7 @@ from retab_frames.errors import RetabFramesError, SchemaError
 from retab_frames.flatten.issues import Issue, issues_table
 from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
+from retab_frames.load.notices import describe_count_mismatch
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
     HandlesSchema,
@@ -259,11 +260,8 @@ def _missing(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Iss
     if source.responses and source.responses[-1].after:
         found.append(("list_metadata.after", "there are more pages", None))
     if record.num_rows:
-        counts = (record.column(f"{name}document_count")[0].as_py() for name in ("total_", ""))
-        expected = next((count for count in counts if count), None)
-        if expected is not None and expected != jobs.num_rows:
-            problem = f"the run record says {expected} documents, {jobs.num_rows} jobs came"
-            found.append(("total_document_count", problem, None))
+        if mismatch := describe_count_mismatch(record, jobs.num_rows):
+            found.append(("total_document_count", mismatch, None))
         status = record.column("status")[0].as_py()
         if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"

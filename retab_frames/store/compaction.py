@@ -23,8 +23,7 @@ from retab_frames.errors import (
     SnapshotNotFoundError,
     SnapshotWriteError,
 )
-from retab_frames.load.progress import with_bar
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import STRING
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.manifest import FileEntry, Manifest, folder_name, library, seal, sha256
@@ -81,7 +80,7 @@ def compact(files: Storage, experiment_id: str, *, progress: bool | None) -> Com
         # of one stretch there is nothing to see between its beginning and its end
         show = False if progress is None and len(new) == 1 else progress
         total = sum(map(len, new))
-        for stretch in with_bar(new, total, "Packing runs", show=show, runs_of=len):
+        for stretch in show_progress(new, total, "Packing runs", show=show, runs_of=len):
             known = _kept(files, pack, stretch) or fit.get(_key(stretch))
             fit[_key(stretch)] = known or _made(files, stretch)
         parts = tuple(fit[_key(stretch)] for stretch in stretches)
@@ -208,7 +207,7 @@ def _made(files: Storage, runs: Sequence[Manifest]) -> Part:
     tables = RevisionFiles(files)
     entries = {}
     for table in TABLES:
-        rows = in_order(partial(read_rows, tables, table), runs, workers=_WORKERS)
+        rows = map_in_order(partial(read_rows, tables, table), runs, workers=_WORKERS)
         data = pa.concat_tables(rows, promote_options="default")
         entries[table] = _written(files, table, runs, data)
     return Part(tuple(runs), entries)

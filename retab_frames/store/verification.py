@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 import pyarrow as pa
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
-from retab_frames.load.progress import with_bar
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import INT64, STRING, frame_of
 from retab_frames.store.catalog import FOLDER, MARKER, MARKER_TEXT, Catalog, manifest_name
 from retab_frames.store.cleanup import ReferencedFiles, misplaced
@@ -101,8 +100,8 @@ def verify(
     problems = _of_marker(files)
     referenced = ReferencedFiles()
     check = partial(_check_run, catalog, tables, level)
-    runs = in_order(check, folders, workers=_WORKERS)
-    for run in with_bar(runs, len(folders), "Verifying runs", show=progress):
+    runs = map_in_order(check, folders, workers=_WORKERS)
+    for run in show_progress(runs, len(folders), "Verifying runs", show=progress):
         referenced.add(run.folder, run.revisions)
         problems += run.problems
     packs = list(Packs(files).all())

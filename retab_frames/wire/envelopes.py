@@ -190,3 +190,42 @@ def _check_ids(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 where=f"$[{n}].id",
             )
     return records
+
+
+def record_id(record: dict[str, Any]) -> str:
+    """Return the id of a run or experiment record; `record` and `listing` accept none without."""
+    found: str = record["id"]
+    return found
+
+
+def record_owner(record: dict[str, Any], kind: str) -> Any:
+    """Return the id of the "experiment" or "workflow" that a record names; None if it names none.
+
+    It stands under `<kind>_id`; early runs of the flat routes have it in an object `<kind>`.
+    """
+    owner = record.get(f"{kind}_id")
+    nested = record.get(kind)
+    return owner or (nested.get(f"{kind}_id") if isinstance(nested, dict) else None)
+
+
+def error_detail(body: str) -> str:
+    """Return what the body of an error response says, in each form that the API uses.
+
+    A body of no such form is given by its beginning, on one line.
+    """
+    try:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return " ".join(body[:200].split())
+    detail = error.get("detail", error) if isinstance(error, dict) else error
+    if isinstance(detail, list):
+        return "; ".join(_field_error(item) for item in detail if isinstance(item, dict))
+    if isinstance(detail, dict):
+        detail = detail.get("message") or detail.get("code")
+    return detail if isinstance(detail, str) else ""
+
+
+def _field_error(item: dict[str, Any]) -> str:
+    where = item.get("loc")
+    path = ".".join(map(str, where)) if isinstance(where, list) else ""
+    return f"{path}: {item.get('msg')}"

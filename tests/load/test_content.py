@@ -249,7 +249,8 @@ def test_count_of_the_run_record(
     sandbox, client = documented_api
     route = "/v1/workflows/wf_abc123/experiments/exp_abc/runs"
     sandbox.answer(route, {"runs": [{"id": "exprun_1", "status": "completed", **counts}]})
-    found = rf.load_content("wf_abc123", "exp_abc", client=client)
+    with pytest.warns(rf.RetabFramesWarning, match="says 2 documents, 1 jobs came"):
+        found = rf.load_content("wf_abc123", "exp_abc", client=client)
     assert not found.complete
     assert found.issues["problem"].tolist() == ["the run record says 2 documents, 1 jobs came"]
     assert found.run["run_id"].tolist() == ["exprun_1"]

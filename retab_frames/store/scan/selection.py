@@ -18,7 +18,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order
 from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.store.catalog import Catalog
@@ -171,7 +171,7 @@ def select(
     if table == "jobs":
         # a file has the handle columns of its run; all other tables have the same columns always
         workers = 1 if isinstance(storage, LocalStorage) else _CONCURRENT_READS
-        for columns in in_order(_reader(filesystem), sources, workers=workers):
+        for columns in map_in_order(_reader(filesystem), sources, workers=workers):
             for name in columns:
                 if name not in schema.names:
                     schema = schema.append(pa.field(name, STRING))
