@@ -26,6 +26,7 @@ from retab_frames.schemas.models import (
 from retab_frames.schemas.validation import to_frame
 from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.tables import html, html_text
+from retab_frames.wire.envelopes import CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,10 +43,10 @@ _JOBS_SHOWN = 5
 
 
 class Validated:
-    """The tables of several runs, each validated at most once for all of them.
+    """Tables of several runs, each table validated once for all the runs.
 
-    What holds for all the rows holds for those of one run, the key included. What does not may
-    still hold for most of the runs, so each of them is validated by itself then.
+    If all the rows fit a model, those of each run do, the key included. If they do not, most runs
+    may still fit, so the rows of each run are validated by themselves.
     """
 
     def __init__(self, tables: dict[str, pa.Table]) -> None:
@@ -69,9 +70,9 @@ class Validated:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunContent:
-    """All there is of one run.
+    """The frames of one run, its rows as they came, and whether it is complete.
 
-    The frames are made, and validated, when they are first asked for.
+    The frames are made and validated when they are first used.
 
     Attributes:
         experiment_id: The experiment; None only for an empty source that does not say.
@@ -79,7 +80,7 @@ class RunContent:
         complete: True when every job is terminal, none is a placeholder, all pages are there, and
             the count agrees with the run record where there is one.
         fetched_at: When the response arrived (UTC); None for a source in hand.
-        tables: The Arrow tables behind the frames.
+        tables: The Arrow tables that the frames are made of.
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
         failed: True where `iter_content(errors="collect")` could not load the run.
@@ -171,7 +172,7 @@ def content_of(
         MalformedResponseError: If a row contradicts the contract of the API.
     """
     record = empty_table(RunsSchema) if run_table is None else run_table
-    return _content(source, flatten([source]), record, run_issues or [], Validated({}))
+    return _build_content(source, flatten([source]), record, run_issues or [], Validated({}))
 
 
 def contents_of(
@@ -185,7 +186,7 @@ def contents_of(
     Args:
         sources: The responses of each run.
         run_tables: The record of each, a slice of one table; None if there are none.
-        run_issues: What was odd about each record.
+        run_issues: The issues of each record.
     """
     records = run_tables or [empty_table(RunsSchema)] * len(sources)
     odd = run_issues or [[]] * len(sources)
@@ -194,28 +195,22 @@ def contents_of(
     except RetabFramesError:
         batch = None
     if batch is None or not batch.is_divisible:
-        return [
-            _content_or_error(source, record, issues)
-            for source, record, issues in zip(sources, records, odd, strict=True)
-        ]
+        contents: list[RunContent | RetabFramesError] = []
+        for source, record, issues in zip(sources, records, odd, strict=True):
+            try:
+                contents.append(content_of(source, run_table=record, run_issues=issues))
+            except RetabFramesError as error:
+                contents.append(error)
+        return contents
     shared = {**batch.tables._asdict(), "run": pa.concat_tables(records)}
     validated = Validated(shared)
     return [
-        _content(source, tables, record, issues, validated)
+        _build_content(source, tables, record, issues, validated)
         for source, tables, record, issues in zip(sources, batch.split(), records, odd, strict=True)
     ]
 
 
-def _content_or_error(
-    source: RunResponses, record: pa.Table, issues: list[Issue]
-) -> RunContent | RetabFramesError:
-    try:
-        return content_of(source, run_table=record, run_issues=issues)
-    except RetabFramesError as error:
-        return error
-
-
-def _content(
+def _build_content(
     source: RunResponses,
     tables: Tables,
     record: pa.Table,
@@ -223,8 +218,8 @@ def _content(
     validated: Validated,
 ) -> RunContent:
     jobs = tables.jobs
-    missing = _missing(source, jobs, record)
-    if more := run_issues + missing:
+    gaps = _find_gaps(source, jobs, record)
+    if more := run_issues + gaps:
         tables = tables._replace(issues=pa.concat_tables([tables.issues, issues_table(more)]))
     run_id = jobs.column("run_id")[0].as_py() if jobs.num_rows else source.run_id
     experiment_id = source.experiment_id
@@ -233,7 +228,7 @@ def _content(
     return RunContent(
         experiment_id=experiment_id,
         run_id=run_id,
-        complete=run_id is not None and not missing and _all_ended(jobs),
+        complete=run_id is not None and not gaps and _have_all_ended(jobs),
         fetched_at=source.fetched_at,
         tables=tables,
         run_table=record,
@@ -254,16 +249,16 @@ def failed_content(
     return replace(empty, complete=False, failed=True)
 
 
-def _missing(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
-    """Tell of pages that are not there, and of what the run record contradicts."""
+def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
+    """Return why the content is not complete: pages that are missing, a record that disagrees."""
     found: list[tuple[str, str, str | None]] = []
     if source.responses and source.responses[-1].after:
-        found.append(("list_metadata.after", "there are more pages", None))
+        found.append((CURSOR, "there are more pages", None))
     if record.num_rows:
         if mismatch := describe_count_mismatch(record, jobs.num_rows):
             found.append(("total_document_count", mismatch, None))
         status = record.column("status")[0].as_py()
-        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
+        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _have_all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"
             found.append(("status", problem, status))
     return [
@@ -272,7 +267,7 @@ def _missing(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Iss
     ]
 
 
-def _all_ended(jobs: pa.Table) -> bool:
+def _have_all_ended(jobs: pa.Table) -> bool:
     ended = pc.is_in(jobs.column("status"), pa.array(TERMINAL))
     return bool(
         pc.all(pc.and_(ended, pc.invert(jobs.column("is_placeholder"))), min_count=0).as_py()

@@ -16,12 +16,16 @@ from retab_frames.wire.json_text import decode_json, join_array, show_beginning
 from retab_frames.wire.records import MISSING
 
 __all__ = [
+    "CURSOR",
     "RecordsResponse",
     "RowsResponse",
     "parse_record",
     "parse_records",
     "parse_rows_response",
 ]
+
+CURSOR = "list_metadata.after"
+"""Where a page has the cursor of the next one."""
 
 _NO_ROWS = re.compile(rb"\[\s*\]")
 
@@ -177,7 +181,7 @@ def _next_cursor(metadata: _ListMetadata | None) -> str | None:
     if not metadata.after and bytes(metadata.has_more) == b"true":
         raise MalformedResponseError(
             "the response says that there are more pages, and gives no cursor to ask for them",
-            where="$.list_metadata.after",
+            where=f"$.{CURSOR}",
         )
     return metadata.after
 
