@@ -72,8 +72,9 @@ def fetch_runs(
             return run_id, error
 
     works: list[Callable[[], Any]] = [partial(fetch, run_id) for run_id in ids]
-    # `/content` needs no record to find the rows: the listing is fetched in parallel with them
-    in_parallel = listed and api.found == "content"
+    # `/content` needs no record to find rows: the listing is fetched in parallel with those of
+    # several runs; with one run, a listing that fails saves the request for its rows
+    in_parallel = listed and len(ids) > 1 and api.found == "content"
     if in_parallel:
         works.insert(0, list_runs)
     elif listed:
