@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow.compute as pc
 
@@ -15,25 +14,22 @@ from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.flatten.runs import experiments_table, runs_table
 from retab_frames.flatten.tables import Flattener
 from retab_frames.load.content import RunContent, contents_of, failed_content
+from retab_frames.load.fetching import fetch_runs
 from retab_frames.load.notices import (
     describe_count_mismatch,
     warn_of_changed_values,
     warn_of_count_mismatches,
 )
-from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.models import ExperimentsSchema, HandlesSchema, JobsSchema, RunsSchema
 from retab_frames.schemas.validation import to_frame
 from retab_frames.wire.envelopes import record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     import pandas as pd
 
-    from retab_frames.api.client import FetchedRun
     from retab_frames.flatten.batches import Tables
     from retab_frames.flatten.runs import Record
+    from retab_frames.load.fetching import RequestedRun
 
 __all__ = [
     "iter_content",
@@ -46,22 +42,6 @@ __all__ = [
 
 RunIds = str | Iterable[str] | None
 """One run id, any sequence or Series of them, or None for the latest run."""
-
-
-class _Run(NamedTuple):
-    """A run that was asked for.
-
-    Attributes:
-        run_id: As it was asked for; None for the latest run.
-        result: The responses that hold its rows, or why there are none.
-        record: Its record, if one was read.
-        listed_at: When the listing that has the record arrived; None without a listing.
-    """
-
-    run_id: str | None
-    result: RunResponses | RetabFramesError
-    record: Record | None
-    listed_at: datetime | None
 
 
 def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.DataFrame:
@@ -278,7 +258,7 @@ def _iter_contents(
     collect: bool,
 ) -> Iterator[RunContent]:
     with _lend_client(client) as api:
-        runs = _fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
+        runs = fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
         for batch in batch_runs(runs, size=_size_of):
             contents = _make_contents(batch, workflow_id, experiment_id)
             for run, content in zip(batch, contents, strict=True):
@@ -293,12 +273,12 @@ def _iter_contents(
                     raise content
 
 
-def _size_of(run: _Run) -> int:
+def _size_of(run: RequestedRun) -> int:
     return run.result.size if isinstance(run.result, RunResponses) else 0
 
 
 def _make_contents(
-    batch: list[_Run], workflow_id: str, experiment_id: str
+    batch: list[RequestedRun], workflow_id: str, experiment_id: str
 ) -> Iterator[RunContent | RetabFramesError]:
     """Yield the content of each run of a batch, or why there is none."""
     sources, records = [], []
@@ -340,7 +320,7 @@ def _load_tables(
     flattener = Flattener()
     records: list[Record] = []
     with _lend_client(client) as api:
-        runs = _fetch_runs(
+        runs = fetch_runs(
             api, workflow_id, experiment_id, ids, listed=len(ids) > 1, progress=progress
         )
         for run in runs:
@@ -361,60 +341,6 @@ def _load_tables(
     }
     warn_of_count_mismatches({one: problem for one, problem in mismatches.items() if problem})
     return tables
-
-
-def _fetch_runs(
-    api: Client,
-    workflow_id: str,
-    experiment_id: str,
-    ids: list[str | None],
-    *,
-    listed: bool,
-    progress: bool | None,
-) -> Iterator[_Run]:
-    """Yield each run in the order asked for, fetched concurrently.
-
-    Args:
-        api: The client.
-        workflow_id: The workflow of the experiment.
-        experiment_id: The experiment.
-        ids: The runs.
-        listed: True reads the listing of the runs, for their records. It is one request; without it
-            the routes that need a record to find the rows take one for each run.
-        progress: As in `load_jobs`.
-    """
-    records: dict[str, Record] = {}
-    listed_at: datetime | None = None
-
-    def list_runs() -> None:
-        nonlocal records, listed_at
-        found, listed_at = api.runs(workflow_id, experiment_id)
-        records = {record_id(record): record for record in found}
-
-    def fetch(run_id: str | None) -> tuple[str | None, FetchedRun | RetabFramesError]:
-        known = records.get(run_id) if run_id else next(iter(records.values()), None)
-        try:
-            return run_id, api.content(workflow_id, experiment_id, run_id, record=known)
-        except RetabFramesError as error:
-            return run_id, error
-
-    works: list[Callable[[], Any]] = [partial(fetch, run_id) for run_id in ids]
-    # the rows on `/content` are found without a record, so the listing is fetched alongside them
-    is_alongside = listed and api.found == "content"
-    if is_alongside:
-        works.insert(0, list_runs)
-    elif listed:
-        list_runs()
-    results = map_in_order(lambda work: work(), works, workers=api.max_connections)
-    if is_alongside:
-        next(results)
-    for run_id, result in show_progress(results, len(ids), "Loading runs", show=progress):
-        if isinstance(result, RetabFramesError):
-            yield _Run(run_id, result, None, listed_at)
-        else:
-            record = result.record or records.get(result.responses.run_id or "")
-            yield _Run(run_id, result.responses, record, listed_at)
-        del result  # not held while the next one is waited for
 
 
 def _check_run_ids(run_id: RunIds) -> list[str | None]:

@@ -233,3 +233,24 @@ def _field_error(item: dict[str, Any]) -> str:
     where = item.get("loc")
     path = ".".join(map(str, where)) if isinstance(where, list) else ""
     return f"{path}: {item.get('msg')}"
+
+
+class _RunOfRow(Struct):
+    run_id: Any = None
+    experiment_run_id: Any = None
+
+
+def is_row(value: Any) -> bool:
+    """Return whether a decoded JSON object is a row, and not a response that holds rows."""
+    return "document_id" in value
+
+
+def run_of_rows(response: RowsResponse) -> str | None:
+    """Return the first run that a row of a page names; None if none does.
+
+    Raises:
+        MalformedResponseError: If the rows are not JSON objects.
+    """
+    rows = decode_json(response.array, list[_RunOfRow], "the rows")
+    names = (row.run_id or row.experiment_run_id for row in rows)
+    return next((name for name in names if isinstance(name, str)), None)

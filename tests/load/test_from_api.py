@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from retab_frames import (
+    ApiStatusError,
     AuthError,
     Client,
     ConfigError,
@@ -454,8 +455,18 @@ def test_one_listing_saves_the_record_of_each_run(load: Any) -> None:
     ]
 
 
+def loaded_jobs(**arguments: Any) -> list[str]:
+    runs: list[str] = load_jobs(WORKFLOW, EXPERIMENT, **arguments)["run_id"].unique().tolist()
+    return runs
+
+
+def loaded_contents(**arguments: Any) -> list[str | None]:
+    return [content.run_id for content in iter_content(WORKFLOW, EXPERIMENT, **arguments)]
+
+
+@pytest.mark.parametrize("load", [loaded_jobs, loaded_contents])
 @pytest.mark.parametrize("api", ["content", "results"])
-def test_runs_wait_for_the_listing_only_where_they_need_it(api: Any) -> None:
+def test_runs_wait_for_the_listing_only_where_they_need_it(api: Any, load: Any) -> None:
     with (
         Sandbox(generations=("A1", "C4")) as sandbox,
         Client(sandbox.api_key, base_url=sandbox.url, api=api) as client,
@@ -467,12 +478,21 @@ def test_runs_wait_for_the_listing_only_where_they_need_it(api: Any) -> None:
         sandbox.misbehave(Hang(0.5), path=listing)
         begin, asked = time.monotonic(), []
         with ThreadPoolExecutor(1) as pool:
-            loading = pool.submit(load_jobs, WORKFLOW, EXPERIMENT, run_id=IDS, client=client)
+            loading = pool.submit(load, run_id=IDS, client=client)
             while time.monotonic() < begin + 0.3:
                 asked = [request.path for request in sandbox.requests]
                 time.sleep(0.01)
         assert sorted(asked) == sorted([listing, *([rows] * len(IDS) if api == "content" else [])])
-        assert loading.result(5)["run_id"].unique().tolist() == IDS
+        assert loading.result(5) == IDS
+
+
+def test_one_run_waits_for_the_listing(sandbox: Sandbox) -> None:
+    with Client(sandbox.api_key, base_url=sandbox.url, api="content", retries=0) as client:
+        listing = f"/v1/workflows/{WORKFLOW}/experiments/{EXPERIMENT}/runs"
+        sandbox.misbehave(Status(400), path=listing)
+        with pytest.raises(ApiStatusError, match="/runs"):
+            load_content(WORKFLOW, EXPERIMENT, run_id=RUN, client=client)
+    assert [request.path for request in sandbox.requests] == [listing]
 
 
 def test_a_listing_that_fails_is_told(sandbox: Sandbox) -> None:
