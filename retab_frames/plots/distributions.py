@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.estimates import Floats
     from retab_frames.stats.samples import Grouping, Measure
 
 __all__ = ["durations", "ecdf"]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
-    from retab_frames.stats.samples import AsOf, Flags
+    from retab_frames.stats.estimates import Flags, Floats
+    from retab_frames.stats.samples import AsOf
 
 __all__ = ["timeline"]
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import dask.dataframe as dd
 
-    from retab_frames.stats.estimates import Groups
-    from retab_frames.stats.samples import AsOf, Flags, Floats, Grouping, Ints, Measure, Sample
+    from retab_frames.stats.estimates import Flags, Floats, Groups, Ints
+    from retab_frames.stats.samples import AsOf, Grouping, Measure, Sample
 
 __all__ = ["Unfinished", "duration_stats", "slowest"]
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimate",
+    "Flags",
+    "Floats",
     "Groups",
+    "Ints",
     "checked_confidence",
     "geometric_mean",
     "grouped",

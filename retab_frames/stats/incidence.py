@@ -23,7 +23,8 @@ from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.stats.samples import AsOf, Floats, Grouping, Ints, Measure
+    from retab_frames.stats.estimates import Floats, Ints
+    from retab_frames.stats.samples import AsOf, Grouping, Measure
 
 __all__ = ["cumulative_incidence"]
 

@@ -12,11 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retab_frames.schemas.frames import FLOAT64, INT64, TIME
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN
 from retab_frames.text.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from retab_frames.stats.estimates import Flags, Floats, Ints
 
 __all__ = [
     "COUNTS",
@@ -45,10 +48,6 @@ Measure = Literal["duration", "queue", "elapsed", "turnaround"]
 Grouping = str | Sequence[str] | pd.Series | None
 AsOf = datetime | str | None
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
 SPANS: dict[str, tuple[str, str]] = {
     "queue": ("created_at", "started_at"),
     "elapsed": ("started_at", "completed_at"),
@@ -65,8 +64,6 @@ COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
 }
 COUNTS = (*COUNTED_STATUSES, "placeholders", "other")
 """What the jobs of a group are counted as; together they are its jobs."""
-
-_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +134,9 @@ def measured(jobs: pd.DataFrame, measure: str) -> Floats:
         return jobs["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
     begin, end = (_times(jobs, name) for name in SPANS[measure])
     # in whole microseconds: the difference of two doubles would not be exact
-    span = pc.subtract(end, begin).cast(pa.int64())
+    span = pc.subtract(end, begin).cast(INT64)
     span = pc.if_else(pc.greater_equal(span, 0), span, None)
-    millis = pc.divide(span.cast(pa.float64()), 1000)
+    millis = pc.divide(span.cast(FLOAT64), 1000)
     return np.asarray(millis.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -185,7 +182,7 @@ def censored_sample(jobs: pd.DataFrame, measure: str, as_of: AsOf) -> Sample:
 def to_microseconds(jobs: pd.DataFrame, name: str) -> tuple[Ints, Flags]:
     """Return a column of times in µs since 1970 UTC, and which of them are there; 0 elsewhere."""
     times = _times(jobs, name)
-    values = pc.fill_null(times.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    values = pc.fill_null(times.cast(INT64), 0).to_numpy(zero_copy_only=False)
     there = pc.is_valid(times).to_numpy(zero_copy_only=False)
     return values.astype(np.int64), there.astype(np.bool_)
 
@@ -309,5 +306,5 @@ def _moment(as_of: datetime | str) -> int:
 
 def _times(jobs: pd.DataFrame, name: str) -> Any:
     # cast after the conversion: older pyarrow takes the numbers of another unit as they are
-    options = pc.CastOptions(target_type=_TIME, allow_time_truncate=True)
+    options = pc.CastOptions(target_type=TIME, allow_time_truncate=True)
     return pc.cast(pa.array(jobs[name], from_pandas=True), options=options)

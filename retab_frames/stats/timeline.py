@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
+from retab_frames.schemas.frames import FLOAT64, INT64, TIME, arrow_column
 from retab_frames.schemas.vocabulary import COMPLETED, TERMINAL
 from retab_frames.stats.samples import (
     check_jobs,
@@ -22,12 +21,12 @@ from retab_frames.stats.samples import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.stats.samples import AsOf, Flags, Ints
+    from retab_frames.stats.estimates import Flags, Ints
+    from retab_frames.stats.samples import AsOf
 
 __all__ = ["timeline"]
 
 _NEEDED = ("run_id", "status", "is_placeholder", "created_at", "started_at", "completed_at")
-_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +145,7 @@ def _sweep(intervals: JobIntervals, keys: pd.DataFrame) -> pd.DataFrame:
     wall = np.maximum(at, begin[run]) - begin[run]
     work = _work(counts["running"], at, first, length)
     columns = {
-        "at": arrow_column(at, _TIME),
+        "at": arrow_column(at, TIME),
         **{name: arrow_column(count, INT64) for name, count in counts.items()},
         "wall_clock_ms": arrow_column(wall / 1000, FLOAT64),
         "work_ms": arrow_column(work / 1000, FLOAT64),

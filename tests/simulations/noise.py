@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+from retab_frames.stats.estimates import Floats
+
 Sides = tuple[Floats, Floats]
 Noise = Callable[[np.random.Generator, tuple[int, int]], Sides]
 

@@ -27,7 +27,7 @@ from retab_frames.stats.estimates import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+    from retab_frames.stats.estimates import Floats
 
 QUANTILES = [0.0, 0.01, 0.1, 0.25, 1 / 3, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0]
 DURATIONS = st.lists(st.integers(0, 10**7).map(float), min_size=1, max_size=60)
