@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     import dask.dataframe as dd
 
+    from retab_frames.schemas.moments import Moment
     from retab_frames.stats.estimates import Flags, Floats, Groups, Ints
-    from retab_frames.stats.samples import AsOf, Grouping, Measure, Sample
+    from retab_frames.stats.samples import Grouping, Measure, Sample
 
 __all__ = ["Unfinished", "duration_stats", "slowest"]
 
@@ -53,7 +54,7 @@ def duration_stats(
     quantiles: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
     confidence: float = 0.95,
     unfinished: Unfinished = "exclude",
-    as_of: AsOf = None,
+    as_of: Moment = None,
 ) -> pd.DataFrame:
     """Return counts and duration statistics of groups of jobs.
 
@@ -262,7 +263,7 @@ def _censored_notes(
 
 
 def _check_arguments(
-    quantiles: Sequence[float], confidence: float, unfinished: str, as_of: AsOf
+    quantiles: Sequence[float], confidence: float, unfinished: str, as_of: Moment
 ) -> None:
     if isinstance(quantiles, float | int) or not all(0 <= q <= 1 for q in quantiles):
         raise ValueError(f"quantiles lie between 0 and 1, not {quantiles!r}")

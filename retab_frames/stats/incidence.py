@@ -23,8 +23,9 @@ from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
 if TYPE_CHECKING:
     import pandas as pd
 
+    from retab_frames.schemas.moments import Moment
     from retab_frames.stats.estimates import Floats, Ints
-    from retab_frames.stats.samples import AsOf, Grouping, Measure
+    from retab_frames.stats.samples import Grouping, Measure
 
 __all__ = ["cumulative_incidence"]
 
@@ -43,7 +44,7 @@ def cumulative_incidence(
     by: Grouping = None,
     *,
     measure: Measure = "elapsed",
-    as_of: AsOf = None,
+    as_of: Moment = None,
 ) -> pd.DataFrame:
     """Return the share of jobs that are completed, failed and still open after each duration.
 

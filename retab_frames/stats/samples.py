@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import FLOAT64, INT64, TIME
+from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -25,7 +26,6 @@ __all__ = [
     "COUNTS",
     "MEASURES",
     "SPANS",
-    "AsOf",
     "Grouping",
     "Measure",
     "Sample",
@@ -46,7 +46,6 @@ __all__ = [
 
 Measure = Literal["duration", "queue", "elapsed", "turnaround"]
 Grouping = str | Sequence[str] | pd.Series | None
-AsOf = datetime | str | None
 
 SPANS: dict[str, tuple[str, str]] = {
     "queue": ("created_at", "started_at"),
@@ -64,6 +63,8 @@ COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
 }
 COUNTS = (*COUNTED_STATUSES, "placeholders", "other")
 """What the jobs of a group are counted as; together they are its jobs."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ def completed_sample(jobs: pd.DataFrame, measure: str) -> Sample:
     return Sample(ms, has_status(jobs, COMPLETED) & ~np.isnan(ms), none, none)
 
 
-def censored_sample(jobs: pd.DataFrame, measure: str, as_of: AsOf) -> Sample:
+def censored_sample(jobs: pd.DataFrame, measure: str, as_of: Moment) -> Sample:
     """Return the measure of the completed jobs, and what is known of those that have not ended.
 
     A running job has taken the time since `started_at`; for the turnaround, any that has not ended
@@ -187,7 +188,7 @@ def to_microseconds(jobs: pd.DataFrame, name: str) -> tuple[Ints, Flags]:
     return values.astype(np.int64), there.astype(np.bool_)
 
 
-def last_seen(jobs: pd.DataFrame, as_of: AsOf) -> Ints:
+def last_seen(jobs: pd.DataFrame, as_of: Moment) -> Ints:
     """Return when each job was last seen, in µs since 1970 UTC.
 
     Args:
@@ -195,11 +196,13 @@ def last_seen(jobs: pd.DataFrame, as_of: AsOf) -> Ints:
         as_of: The moment of observation; None takes each job's `fetched_at`.
 
     Raises:
-        TypeError: If `as_of` is no moment.
-        ValueError: If it has no time zone, or is None and a job has no `fetched_at`.
+        TypeError: If `as_of` is neither a datetime nor text.
+        ValueError: If it is not a valid time or has no time zone, or if it is None and a job has no
+            `fetched_at`.
     """
-    if as_of is not None:
-        return np.full(len(jobs), _moment(as_of), dtype=np.int64)
+    moment = parse_moment(as_of, "as_of")
+    if moment is not None:
+        return np.full(len(jobs), (moment - _EPOCH) // timedelta(microseconds=1), dtype=np.int64)
     if "fetched_at" in jobs.columns:
         seen, there = to_microseconds(jobs, "fetched_at")
     else:
@@ -288,20 +291,6 @@ def _aligned(by: pd.Series[Any], jobs: pd.DataFrame) -> pd.Series[Any]:
             "(by.reset_index(drop=True)) to go by position"
         )
     return by
-
-
-def _moment(as_of: datetime | str) -> int:
-    if not isinstance(as_of, datetime | str):
-        raise TypeError(f"as_of is a datetime or an ISO 8601 text, not {type(as_of).__name__}")
-    try:
-        moment = pd.Timestamp(as_of)
-    except ValueError as error:
-        raise ValueError(f"as_of is no moment: {printable(as_of)}") from error
-    if pd.isna(moment) or moment.tzinfo is None:
-        raise ValueError(
-            f"as_of needs a time zone, as in 2026-09-29T08:30:00Z: {printable(str(as_of))}"
-        )
-    return (moment - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(microseconds=1)
 
 
 def _times(jobs: pd.DataFrame, name: str) -> Any:

@@ -21,8 +21,8 @@ from retab_frames.stats.samples import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from retab_frames.schemas.moments import Moment
     from retab_frames.stats.estimates import Flags, Ints
-    from retab_frames.stats.samples import AsOf
 
 __all__ = ["timeline"]
 
@@ -50,7 +50,7 @@ class JobIntervals:
     is_over: Flags
 
 
-def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None) -> pd.DataFrame:
+def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
     """Return how many jobs of each run were waiting and running, from moment to moment.
 
     A job waits from `created_at` to `started_at` (not at all where it was not told when it was
@@ -93,7 +93,7 @@ def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None) -> pd.DataFrame:
     return _sweep(_job_intervals(jobs, run, as_of), keys)
 
 
-def _job_intervals(jobs: pd.DataFrame, run: Ints, as_of: AsOf) -> JobIntervals:
+def _job_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobIntervals:
     created, is_created = to_microseconds(jobs, "created_at")
     started, is_started = to_microseconds(jobs, "started_at")
     ended, is_ended = to_microseconds(jobs, "completed_at")

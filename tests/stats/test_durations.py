@@ -572,8 +572,8 @@ def test_quantiles_of_0_and_1_are_the_first_and_the_last_step() -> None:
         ({"as_of": "1970-01-01T00:00Z"}, ValueError, 'only with unfinished="censor"'),
         ({"unfinished": "censor", "as_of": "1970-01-01"}, ValueError, "needs a time zone"),
         ({"unfinished": "censor", "as_of": datetime(1970, 1, 1)}, ValueError, "time zone"),  # noqa: DTZ001
-        ({"unfinished": "censor", "as_of": "soon"}, ValueError, "as_of is no moment: soon"),
-        ({"unfinished": "censor", "as_of": pd.NaT}, ValueError, "needs a time zone"),
+        ({"unfinished": "censor", "as_of": "soon"}, ValueError, "as_of is not a valid time: soon"),
+        ({"unfinished": "censor", "as_of": pd.NaT}, ValueError, "as_of is not a valid time: NaT"),
         ({"unfinished": "censor", "as_of": 5}, TypeError, "ISO 8601 text, not int"),
     ],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.load.workers import in_order
 from retab_frames.schemas.models import arrow_schema
+from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.files.storage import LocalStorage, open_storage
 from retab_frames.store.packs import Packs, in_parts
@@ -44,7 +45,6 @@ __all__ = [
 ]
 
 Ids = str | Iterable[str] | None
-Moment = datetime | str | None
 
 _CONCURRENT_READS = 16
 _RUN_ID = pa.field("run_id", pa.string(), nullable=False)
@@ -135,19 +135,19 @@ def newest_revisions(
         experiment_id: One id or several; None is all.
         run_id: One id or several, of which only their manifests are read; None is all. An id that
             the store does not have is passed over.
-        since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
-            run that does not say when it was made is left out by this and by `until`.
+        since: Only runs made at or after this; a datetime or ISO 8601 text with a time zone. A run
+            that does not say when it was made is left out by this and by `until`.
         until: Only runs made before this.
         packs: The packs of the store, to be given to `select` too, so that they are opened once.
 
     Raises:
-        TypeError, ValueError: If an id is no text, or a time no time.
+        TypeError, ValueError: If an id is no text, or a time is not valid or has no time zone.
         SnapshotCorruptError: If the manifest of a run asked for is damaged; where all are asked
             for it is left out, with a warning.
     """
     catalog = Catalog(storage, packs)
     experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
-    begin, end = _moment(since, "since"), _moment(until, "until")
+    begin, end = parse_moment(since, "since"), parse_moment(until, "until")
     found = catalog.all() if runs is None else filter(None, map(catalog.newest, runs))
     kept = [
         manifest
@@ -269,19 +269,6 @@ def _wanted(ids: Ids, name: str) -> list[str] | None:
     if odd:
         raise TypeError(f"{name} takes ids as text, found {printable(odd[0])}")
     return known
-
-
-def _moment(value: Moment, name: str) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{name} is no ISO 8601 time: {printable(value)}") from None
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} is a datetime or an ISO 8601 text, not {type(value).__name__}")
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _is_between(text: str | None, begin: datetime | None, end: datetime | None) -> bool:
