@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from retab_frames.schemas.moments import Moment
-    from retab_frames.stats.estimates import Flags, Floats
+    from retab_frames.stats.grouped_values import Flags, Floats
 
 __all__ = ["timeline"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from retab_frames.stats.estimates import Floats
+    from retab_frames.stats.grouped_values import Floats
 
 __all__ = ["DurationFormatter", "DurationLocator", "duration_axis", "log_duration_axis"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from retab_frames.stats.estimates import Floats
+from retab_frames.stats.grouped_values import Floats
 
 Sides = tuple[Floats, Floats]
 Noise = Callable[[np.random.Generator, tuple[int, int]], Sides]

@@ -20,7 +20,7 @@ import retab_frames as rf
 from retab_frames.schemas.frames import frame_of
 from retab_frames.stats.durations import duration_stats
 from retab_frames.stats.failures import failures
-from retab_frames.stats.on_dask import by_group, is_distributed
+from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.store.scan import scan as scanning
 from retab_frames.store.scan.scan import scan
 
@@ -142,10 +142,10 @@ def test_a_worker_s_error_is_told() -> None:
     jobs = pd.concat([jobs_of(4, each=5), frame_of(pa.table(times))], axis=1)
     late = partial(duration_stats, by="run_id", measure="queue", unfinished="censor")
 
-    with pytest.raises(ValueError, match="it has no column created_at, started_at"):
-        by_group(cut(jobs[list(TOLD)], 10), "run_id", late, columns=TOLD)
-    with pytest.raises(ValueError, match="have no fetched_at, so it is not known"):
-        by_group(cut(jobs, 10), "run_id", late, columns=(*TOLD, *times))
+    with pytest.raises(ValueError, match="it lacks the columns created_at, started_at"):
+        apply_by_group(cut(jobs[list(TOLD)], 10), "run_id", late, columns=TOLD)
+    with pytest.raises(ValueError, match="have no fetched_at, so it is unknown"):
+        apply_by_group(cut(jobs, 10), "run_id", late, columns=(*TOLD, *times))
 
 
 @settings(deadline=None, max_examples=15)
@@ -171,10 +171,10 @@ def test_any_partitions_of_any_groups(data: st.DataObject) -> None:
 
 def moved(jobs: dd.DataFrame, by: str) -> int:
     """Return how many rows a shuffle would move."""
-    from retab_frames.stats.on_dask import _keys, _numbered  # noqa: PLC0415
+    from retab_frames.stats.on_dask import _collect_groups, _number_rows  # noqa: PLC0415
 
-    keys, split = _keys(jobs[[by]])
-    return len(_numbered(jobs.compute(), keys[split]))
+    groups, is_split = _collect_groups(jobs[[by]])
+    return len(_number_rows(jobs.compute(), groups[is_split]))
 
 
 def test_only_groups_that_lie_in_several_partitions_move() -> None:
@@ -193,7 +193,7 @@ def test_only_the_columns_that_are_read_leave_the_partitions() -> None:
         return duration_stats(jobs, "document_id")
 
     with dask.config.set(HERE):
-        by_group(cut(jobs_of(4, each=5), 7), "document_id", statistic, columns=NEEDED)
+        apply_by_group(cut(jobs_of(4, each=5), 7), "document_id", statistic, columns=NEEDED)
 
     every = tuple(jobs_of(1, each=1).columns)
     assert seen - {every} == {("document_id", *NEEDED)}
@@ -214,7 +214,7 @@ def test_by_a_series() -> None:
     series: list[Any] = [jobs["run_id"], pd.Series(["a"] * 4)]
     for by in series:
         with pytest.raises(TypeError, match=r"add the Series as one, jobs\.assign\(group="):
-            by_group(jobs, by, duration_stats, columns=NEEDED)
+            apply_by_group(jobs, by, duration_stats, columns=NEEDED)
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), None, "dask", scan])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from retab_frames.stats.paired_ratio import PairedRatio, adjusted, mcnemar, paired_ratio
+from retab_frames.stats.paired_ratio import PairedRatio, adjust_p_values, mcnemar, paired_ratio
 
 MARGIN = math.log(1.05)
 DURATION = st.integers(1, 10**7).map(float)
@@ -283,7 +283,7 @@ def test_mcnemar_keeps_p_when_the_sides_are_swapped() -> None:
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), max_size=20))
 def test_adjusted_is_benjamini_and_hochberg(p_values: list[float]) -> None:
-    ours = adjusted(p_values)
+    ours = adjust_p_values(p_values)
     tested = sorted(p for p in p_values if not math.isnan(p))
     for p, q in zip(p_values, ours, strict=True):
         # the least over all p that are no smaller, each times m over its rank
@@ -294,18 +294,18 @@ def test_adjusted_is_benjamini_and_hochberg(p_values: list[float]) -> None:
 
 def test_adjusted_changes_nothing_it_was_given() -> None:
     given_p = np.array([0.01, math.nan, 0.04])
-    assert_allclose(adjusted(given_p), [0.02, math.nan, 0.04])
+    assert_allclose(adjust_p_values(given_p), [0.02, math.nan, 0.04])
     assert_array_equal(given_p, [0.01, math.nan, 0.04])
 
 
 @pytest.mark.parametrize(
     ("baseline", "candidate", "options", "message"),
     [
-        ([1, 2], [1], {}, r"\(2,\) values of the baseline do not pair with \(1,\)"),
-        ([[1]], [[1]], {}, "do not pair"),
-        ([1], [1], {"margin": -0.1}, "0 or more, as 0.05 for 5 %, not -0.1"),
+        ([1, 2], [1], {}, r"same length, not of shape \(2,\) and \(1,\)"),
+        ([[1]], [[1]], {}, "two lists of the same length"),
+        ([1], [1], {"margin": -0.1}, "margin must be 0 or more, such as 0.05 for 5 %, not -0.1"),
         ([1], [1], {"margin": math.nan}, "not nan"),
-        ([1], [1], {"confidence": 1.0}, "confidence lies between 0 and 1, not 1.0"),
+        ([1], [1], {"confidence": 1.0}, "confidence must be between 0 and 1, not 1.0"),
     ],
 )
 def test_what_does_not_pair(
@@ -316,7 +316,7 @@ def test_what_does_not_pair(
 
 
 def test_what_is_no_count_or_p_value() -> None:
-    with pytest.raises(ValueError, match="broken -1, fixed 2"):
+    with pytest.raises(ValueError, match="counts must be 0 or more, not broken -1, fixed 2"):
         mcnemar(-1, 2)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        adjusted([-0.5])
+        adjust_p_values([-0.5])

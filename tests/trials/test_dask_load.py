@@ -34,7 +34,7 @@ from retab_frames.schemas.models import (
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.durations import duration_stats
 from retab_frames.stats.failures import failures
-from retab_frames.stats.on_dask import by_group
+from retab_frames.stats.on_dask import apply_by_group
 from retab_frames.stats.samples import has_status
 from retab_frames.store.scan.scan import scan
 
@@ -161,12 +161,12 @@ def on_a_cluster(root: Path) -> dict[str, Any]:
         jobs = scan(root, engine="dask")
         found = {
             f"duration_stats by {by}": timed(
-                partial(by_group, jobs, by, partial(duration_stats, by=by), columns=NEEDED)
+                partial(apply_by_group, jobs, by, partial(duration_stats, by=by), columns=NEEDED)
             )
             for by in BYS
         }
         found["failures"] = timed(
-            partial(by_group, jobs, None, failures, columns=TOLD, kept=failed)
+            partial(apply_by_group, jobs, None, failures, columns=TOLD, filter_rows=failed)
         )
         peaks = [before, peak(), *client.run(peak).values()]
         return {"found": found, "peaks": peaks, "partitions": jobs.npartitions}
