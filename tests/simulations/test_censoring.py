@@ -1,4 +1,4 @@
-"""Jobs that still run, or fail before they are done, bias what ignores them."""
+"""Statistics that ignore running and failed jobs are biased; the estimators here are not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TRIALS = 2_000
 MEDIAN, LOG_SD = 19.7, 0.73
 WINDOW = 55.0
-"""Jobs start evenly over so many seconds before the run is looked at."""
+"""Jobs start evenly over so many seconds before the run is observed."""
 
 
 @pytest.mark.parametrize("jobs", [30, 200])
@@ -62,7 +62,7 @@ def test_errors_compete(figure: Callable[[str], None]) -> None:
     chance = generator(9)
     ends = np.stack(
         [
-            chance.uniform(20, 150, (TRIALS, jobs)),  # when the run is looked at
+            chance.uniform(20, 150, (TRIALS, jobs)),  # when the run is observed
             typical * chance.lognormal(0, log_sd, (TRIALS, jobs)),
             chance.exponential(error_after, (TRIALS, jobs)),
         ]

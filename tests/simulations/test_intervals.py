@@ -1,4 +1,4 @@
-"""Intervals of one run hold the truth as often as they say."""
+"""Intervals of one run contain the true value at their confidence."""
 
 from __future__ import annotations
 

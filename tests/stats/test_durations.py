@@ -383,7 +383,7 @@ def test_running_jobs_are_censored_worked_by_hand() -> None:
     assert row["note"] == ("4 of 7 still running; mean, total and extremes are of the 3 completed")
 
 
-def test_a_quantile_that_the_curve_does_not_reach_is_null_and_told() -> None:
+def test_a_quantile_that_the_curve_does_not_reach_is_null_and_noted() -> None:
     row = rf.duration_stats(
         running_jobs(), quantiles=(0.2, 0.5, 0.9), unfinished="censor", as_of="1970-01-01T00:01Z"
     ).iloc[0]
@@ -464,7 +464,7 @@ def test_a_running_job_has_left_the_queue() -> None:
     assert row["note"].startswith("p90, p95, p99 not reached: 1 of 4 still waiting; ")
 
 
-def test_running_jobs_without_a_start_are_told() -> None:
+def test_running_jobs_without_a_start_are_noted() -> None:
     jobs = timed_jobs(("completed", 0, 1, 2), ("running", 0, None, None))
     row = rf.duration_stats(
         jobs, measure="elapsed", unfinished="censor", as_of="1970-01-01T00:00:20Z"
@@ -650,6 +650,6 @@ def test_slowest_ties_go_by_run_and_job() -> None:
     assert rf.slowest(jobs, 3)["job_id"].tolist() == ["expjob_2", "expjob_4", "expjob_1"]
 
 
-def test_slowest_of_fewer_than_no_jobs() -> None:
+def test_slowest_refuses_a_negative_number() -> None:
     with pytest.raises(ValueError, match="n must be 0 or more, not -1"):
         rf.slowest(jobs_of([1]), -1)

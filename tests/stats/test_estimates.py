@@ -109,7 +109,7 @@ def test_samples_without_scatter(center: Callable[[list[float]], Estimate]) -> N
     assert equal == Estimate(250.1, 250.1, 250.1)
 
 
-def test_two_values_that_are_worlds_apart() -> None:
+def test_two_very_different_values() -> None:
     assert ends(geometric_mean([1e-300, 1e300])) == [0.0, math.inf]
     assert mean([0.0, 0.0, 0.0, 1e300]).value == 2.5e299
 
@@ -169,6 +169,6 @@ def test_quantile_interval_covers_by_enumeration(q: float, confidence: float) ->
         (lambda: quantile([1.0], 1.1), "q must be between 0 and 1, not 1.1"),
     ],
 )
-def test_what_is_no_sample(wrong: Callable[[], Estimate], message: str) -> None:
+def test_wrong_samples(wrong: Callable[[], Estimate], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wrong()

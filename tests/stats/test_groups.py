@@ -87,7 +87,7 @@ def test_a_series_goes_by_its_index_or_by_position(
         ("input-json-context.data", r"did you mean handle_inputs.input-json-context.data\?"),
     ],
 )
-def test_groups_that_are_none(by: Any, message: str) -> None:
+def test_wrong_groups(by: Any, message: str) -> None:
     jobs = jobs_of([1, 2], **{HANDLE: texts("{}", "{}")})
     with pytest.raises(ValueError, match=message):
         group_jobs(jobs, by)

@@ -163,13 +163,13 @@ def test_competing_causes_of_a_table_worked_by_hand() -> None:
 def test_incidences_are_those_of_exact_arithmetic(jobs: list[tuple[int, int]]) -> None:
     times, causes = np.array(jobs).T
     found = cumulative_incidence(times, causes, [1, 2])
-    event_free, claimed = Fraction(1), {1: Fraction(0), 2: Fraction(0)}
+    event_free, shares = Fraction(1), {1: Fraction(0), 2: Fraction(0)}
     for n, moment in enumerate(sorted({time for time, cause in jobs if cause})):
         at_risk = sum(time >= moment for time, _ in jobs)
         now = Counter(cause for time, cause in jobs if time == moment and cause)
         for cause, share in found.incidence.items():
-            claimed[cause] += event_free * Fraction(now[cause], at_risk)
-            assert share[n] == pytest.approx(float(claimed[cause]), abs=1e-13)
+            shares[cause] += event_free * Fraction(now[cause], at_risk)
+            assert share[n] == pytest.approx(float(shares[cause]), abs=1e-13)
         event_free *= 1 - Fraction(now.total(), at_risk)
         assert found.event_free[n] == pytest.approx(float(event_free), abs=1e-13)
         assert (found.times[n], found.at_risk[n]) == (moment, at_risk)
@@ -177,7 +177,7 @@ def test_incidences_are_those_of_exact_arithmetic(jobs: list[tuple[int, int]]) -
 
 @settings(deadline=None)
 @given(JOBS)
-def test_incidences_and_what_is_open_add_up(jobs: list[tuple[int, int]]) -> None:
+def test_incidences_and_the_share_without_event_add_up(jobs: list[tuple[int, int]]) -> None:
     times, causes = np.array(jobs).T
     found = cumulative_incidence(times, causes, [1, 2])
     whole = sum(found.incidence.values()) + found.event_free
@@ -211,7 +211,7 @@ def test_no_events_at_all() -> None:
         assert {c: share.tolist() for c, share in found.incidence.items()} == {1: [], 2: []}
 
 
-def test_a_cause_without_events_claims_nothing() -> None:
+def test_a_cause_without_events_has_incidence_0() -> None:
     found = cumulative_incidence([1, 2], [1, 1], [1, 2])
     assert found.incidence[2].tolist() == [0.0, 0.0]
     assert found.incidence[1].tolist() == [0.5, 1.0]
@@ -225,14 +225,14 @@ def test_a_cause_without_events_claims_nothing() -> None:
         ([math.nan, math.inf], [1, 1], "2 of 2 times are negative, NaN or infinite"),
     ],
 )
-def test_what_are_no_times(times: list[float], observed: list[int], message: str) -> None:
+def test_wrong_times(times: list[float], observed: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Survival(times, observed)
     with pytest.raises(ValueError, match=message):
         cumulative_incidence(times, observed, [1])
 
 
-def test_what_is_no_quantile_confidence_or_cause() -> None:
+def test_wrong_quantiles_confidences_and_causes() -> None:
     with pytest.raises(ValueError, match="q must be between 0 and 1, not 1"):
         Survival([1], [True]).quantile(1)
     with pytest.raises(ValueError, match="confidence must be between 0 and 1, not 2"):
