@@ -1,4 +1,8 @@
-"""`df.retab`: the functions of this library as methods of any jobs frame."""
+"""`df.retab`: the functions of this library as methods of any jobs frame.
+
+This module is imported as soon as pandas is, which may be in the middle of the import of another
+module of this library. So it imports only the root at its top.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import retab_frames as rf
-from retab_frames.stats.samples import check_jobs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +37,8 @@ class RetabAccessor:
     """
 
     def __init__(self, jobs: pd.DataFrame) -> None:
+        from retab_frames.stats.samples import check_jobs  # noqa: PLC0415 - see above
+
         try:
             check_jobs(jobs, _NEEDED, "df.retab")
         except ValueError as error:
@@ -67,9 +72,9 @@ class RetabAccessor:
         What a jobs frame lacks (`size_bytes`, `content_fingerprint`, `extra`) is null;
         `load_handle_inputs` has it.
         """
-        from retab_frames.schemas.handle_columns import long_handles  # noqa: PLC0415 - pandera
+        from retab_frames.schemas.handle_columns import handles_of_jobs  # noqa: PLC0415 - see above
 
-        return rf.validate(long_handles(self._jobs), rf.HandlesSchema)
+        return rf.validate(handles_of_jobs(self._jobs), rf.HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
         """Return the frame if it fits JobsSchema, else raise SchemaError."""

@@ -10,7 +10,7 @@ RetabFramesError
 │   │   ├── NotFoundError        404: no such workflow, experiment or run
 │   │   └── RateLimitError       429, and the wait asked for is too long
 │   ├── ResponseTooLargeError    the body is larger than the cap
-│   └── PaginationError          the pages do not end, or do not add up
+│   └── PaginationError          the pages do not end, or contradict one another
 ├── MalformedResponseError       the payload contradicts the contract of the API
 ├── SchemaError                  a frame does not fit its schema
 ├── MissingExtraError            an optional dependency is not installed; also an ImportError
@@ -149,7 +149,7 @@ class ResponseTooLargeError(RequestError):
 
 
 class PaginationError(RequestError):
-    """The pages of a listing do not end, or do not add up to what the run record says."""
+    """The pages of a listing do not end, or contradict one another: a cursor comes twice."""
 
 
 class MalformedResponseError(RetabFramesError):

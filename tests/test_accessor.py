@@ -97,8 +97,13 @@ def test_a_frame_that_is_not_a_jobs_frame() -> None:
 
 @pytest.mark.parametrize(
     "imports",
-    ["import pandas, retab_frames", "import retab_frames; retab_frames.JobsSchema; import pandas"],
-    ids=["pandas before", "the first use that loads pandas"],
+    [
+        "import pandas, retab_frames",
+        "import retab_frames; retab_frames.JobsSchema; import pandas",
+        "import retab_frames.schemas.frames; import pandas",
+        "import retab_frames.stats.samples; import pandas",
+    ],
+    ids=["pandas before", "the first use that loads pandas", "frames first", "samples first"],
 )
 def test_it_is_there_without_being_asked_for(imports: str) -> None:
     program = f"{imports}; print(hasattr(pandas.DataFrame, 'retab'))"

@@ -98,8 +98,8 @@ store_option = click.option(
 def form_option(command: Any) -> Any:
     """Add --json and --csv."""
     as_csv = click.option("--csv", "form", flag_value="csv", help="Print CSV: raw values.")
-    as_json = click.option("--json", "form", flag_value="json", help="Print JSON: raw values.")
-    return as_json(as_csv(command))
+    decode_json = click.option("--json", "form", flag_value="json", help="Print JSON: raw values.")
+    return decode_json(as_csv(command))
 
 
 def opened(root: str) -> SnapshotStore:

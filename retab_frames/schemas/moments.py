@@ -30,9 +30,7 @@ def parse_moment(value: Moment, name: str) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime | str):
-        raise TypeError(
-            f"{name} must be a datetime or an ISO 8601 text, not {type(value).__name__}"
-        )
+        raise TypeError(f"{name} takes a datetime or an ISO 8601 text, not {type(value).__name__}")
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:

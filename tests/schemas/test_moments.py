@@ -99,6 +99,6 @@ def test_what_is_not_a_time(value: Any, shown: str) -> None:
     "value", [5, 5.0, float("nan"), pd.NA, date(2026, 9, 29), np.datetime64("2026-09-29"), b"x"]
 )
 def test_a_value_of_another_type(value: Any) -> None:
-    message = f"since must be a datetime or an ISO 8601 text, not {type(value).__name__}"
+    message = f"since takes a datetime or an ISO 8601 text, not {type(value).__name__}"
     with pytest.raises(TypeError, match=message):
         parse_moment(value, "since")
