@@ -254,7 +254,7 @@ def test_a_report_needs_a_folder_a_known_ending_and_a_subject(tmp_path: Path) ->
         report(jobs_of([1]), tmp_path / "a.pdf")
     with pytest.raises(TypeError, match="or a frame of jobs, not dict"):
         report({}, tmp_path / "a.md")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no frame of jobs"):
+    with pytest.raises(ValueError, match="not a jobs frame"):
         report(pd.DataFrame({"a": [1]}), tmp_path / "a.md")
 
 

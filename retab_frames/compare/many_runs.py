@@ -16,8 +16,8 @@ from retab_frames.compare.summary import as_html, as_markdown
 from retab_frames.compare.two_runs import compare_sides
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column, frame_of_rows
-from retab_frames.stats.on_dask import by_group, is_distributed
-from retab_frames.stats.paired_ratio import adjusted
+from retab_frames.stats.on_dask import apply_by_group, is_distributed
+from retab_frames.stats.paired_ratio import adjust_p_values
 from retab_frames.text import tables
 from retab_frames.text.messages import printable
 
@@ -202,11 +202,11 @@ def _of_distributed(
     jobs: Any, baseline: int | str, *, margin: float, confidence: float
 ) -> ManyComparison:
     """Compare where the jobs lie: the baseline goes to the workers, a row per run comes back."""
-    ids = by_group(jobs[["run_id"]], "run_id", _only_ids, columns=())["run_id"].tolist()
+    ids = apply_by_group(jobs[["run_id"]], "run_id", _only_ids, columns=())["run_id"].tolist()
     chosen = ids[_baseline(ids, baseline)]
     side = side_of(jobs[jobs["run_id"] == chosen].compute(), "baseline")
     summary = partial(_summaries, baseline=side, margin=margin, confidence=confidence)
-    rows = by_group(jobs, "run_id", summary, columns=list(jobs.columns))
+    rows = apply_by_group(jobs, "run_id", summary, columns=list(jobs.columns))
     return ManyComparison(
         baseline_run_id=chosen,
         runs=_corrected(rows, confidence),
@@ -289,8 +289,8 @@ def _corrected(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """
     one_sided = runs[["slower_p", "faster_p", "equivalent_p"]].to_numpy(np.float64, na_value=np.nan)
     slower, faster, equivalent = one_sided.T
-    changed = adjusted(np.minimum(1, 2 * np.minimum(slower, faster)))
-    same = adjusted(np.minimum(1, 2 * equivalent))
+    changed = adjust_p_values(np.minimum(1, 2 * np.minimum(slower, faster)))
+    same = adjust_p_values(np.minimum(1, 2 * equivalent))
     level = 1 - confidence
     verdict = np.select(
         [(changed < level) & (slower < faster), changed < level, same < level],
@@ -298,7 +298,9 @@ def _corrected(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
         default="inconclusive",
     )
     return runs.assign(
-        failure_p_adjusted=arrow_column(adjusted(runs["failure_p"].to_numpy(np.float64)), FLOAT64),
+        failure_p_adjusted=arrow_column(
+            adjust_p_values(runs["failure_p"].to_numpy(np.float64)), FLOAT64
+        ),
         speed_p_adjusted=arrow_column(np.where(verdict == "equivalent", same, changed), FLOAT64),
         verdict=arrow_column(verdict.tolist(), STRING),
     )

@@ -14,8 +14,9 @@ from retab_frames.plots.labels import label, label_rows, legend
 from retab_frames.plots.palette import BLUE, GREY, LINES, MARKERS, Line
 from retab_frames.plots.scales import log_duration_axis
 from retab_frames.stats.durations import duration_stats
-from retab_frames.stats.estimates import grouped
-from retab_frames.stats.samples import completed_sample, groups_of
+from retab_frames.stats.grouped_values import group_values
+from retab_frames.stats.groups import group_jobs
+from retab_frames.stats.samples import make_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
-    from retab_frames.stats.samples import Grouping, Measure
+    from retab_frames.stats.grouped_values import Floats
+    from retab_frames.stats.groups import Grouping
+    from retab_frames.stats.samples import Measure
 
 __all__ = ["durations", "ecdf"]
 
@@ -183,9 +185,9 @@ def _groups(
     stats = duration_stats(jobs, by, measure=measure, quantiles=quantiles, confidence=confidence)
     if len(quantiles) > len(MARKERS):
         raise ValueError(f"{len(MARKERS)} quantiles can be told apart, not {len(quantiles)}")
-    keys, group = groups_of(jobs, by)
-    sample = completed_sample(jobs, measure)
-    found = grouped(sample.ms[sample.observed], group[sample.observed], len(keys))
+    keys, group = group_jobs(jobs, by)
+    sample = make_sample(jobs, measure)
+    found = group_values(sample.ms[sample.observed], group[sample.observed], len(keys))
     samples = np.split(found.values, found.starts[1:])
     # not itertuples, which gives nothing for a frame without columns on pandas 2
     names = [" · ".join(map(label, key)) for key in keys.to_numpy(object)]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
-    from retab_frames.stats.samples import AsOf, Flags
+    from retab_frames.schemas.moments import Moment
+    from retab_frames.stats.grouped_values import Flags, Floats
 
 __all__ = ["timeline"]
 
@@ -65,7 +65,7 @@ class Bars:
         return float(np.concatenate(known).max())
 
 
-def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None, ax: Axes | None = None) -> Axes:
+def timeline(jobs: pd.DataFrame, *, as_of: Moment = None, ax: Axes | None = None) -> Axes:
     """Draw when each job of a run waited and ran, and below it how many did so at once.
 
     The rules are those of `rf.timeline`: jobs whose times do not tell when they ran are left out.
@@ -102,7 +102,7 @@ def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None, ax: Axes | None = None) 
     return ax
 
 
-def _bars(jobs: pd.DataFrame, as_of: AsOf) -> Bars:
+def _bars(jobs: pd.DataFrame, as_of: Moment) -> Bars:
     # each job as a run of its own: then the rules for odd times stand in one place
     alone = concurrency.timeline(jobs.assign(run_id=np.arange(len(jobs))), as_of=as_of)
     by = alone.groupby("run_id", sort=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.grouped_values import Floats
 
 __all__ = ["draw_intervals", "quantile_columns"]
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["DurationFormatter", "DurationLocator", "duration_axis", "log_duration_axis"]
+    from retab_frames.stats.grouped_values import Floats
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+__all__ = ["DurationFormatter", "DurationLocator", "duration_axis", "log_duration_axis"]
 
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 _UNITS = ((_HOUR_MS, "h", 4), (_MINUTE_MS, "min", 2), (_SECOND_MS, "s", 1_000), (1, "ms", 1_000))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from retab_frames.compare.two_runs import RunComparison
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.grouped_values import Floats
 
 __all__ = ["paired"]
 

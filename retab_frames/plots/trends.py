@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.grouped_values import Floats
 
 __all__ = ["trend"]
 

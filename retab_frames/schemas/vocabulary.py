@@ -4,10 +4,12 @@ from __future__ import annotations
 
 __all__ = [
     "COMPLETED",
+    "COUNTED_STATUSES",
     "FAILED",
     "KNOWN_HANDLE_TYPES",
     "KNOWN_VALUES",
     "OPEN",
+    "RUNNING",
     "TERMINAL",
     "TERMINAL_RUN",
 ]
@@ -44,3 +46,13 @@ KNOWN_VALUES: dict[str, frozenset[str]] = {
 """The values of a column of the jobs that the API is known to send; a new one is an issue."""
 
 KNOWN_HANDLE_TYPES = frozenset(("file", "json", "text"))
+
+RUNNING = ("running",)
+"""The statuses of a job that has started and not ended."""
+COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
+    "completed": COMPLETED,
+    "error": ("error",),
+    "cancelled": ("cancelled",),
+    "unfinished": OPEN,
+}
+"""The counts of jobs in statistics, and the statuses that each counts; all others are `other`."""

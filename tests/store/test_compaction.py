@@ -124,7 +124,7 @@ def everything(store: rf.SnapshotStore) -> list[Any]:
         store.list(),
         contents(store),
         scans(store),
-        scans(store, since="2026-01-03", until="2026-01-08"),
+        scans(store, since="2026-01-03T00:00Z", until="2026-01-08T00:00Z"),
         scans(store, run_id=["run_3", "run_1", "run_8"]),
         [query(store, counted.format(table)).to_dict() for table in TABLES],
     ]
@@ -216,7 +216,7 @@ def test_scans_read_packs_where_all_of_a_part_is_asked_for(
         ]
 
     assert found() == [(True, True), (True, True), (False, False), (True, True)]
-    assert found(since="2026-01-02") == [(False, False)] * 2 + found()[1:]
+    assert found(since="2026-01-02T00:00Z") == [(False, False)] * 2 + found()[1:]
     assert found(run_id=["run_1", "run_2"]) == [(False, False)] * 2
 
 

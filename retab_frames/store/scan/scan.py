@@ -94,7 +94,7 @@ def scan(
             connected to. All but Arrow are extras of the same name.
         experiment_id: One id, or several.
         run_id: One id, or several; their order does not matter. Files of others are not opened.
-        since: Only runs created at or after this; a text is ISO 8601, a time without zone is UTC. A
+        since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone. A
             run without a creation time is left out by this and by `until`.
         until: Only runs created before this.
 
@@ -115,7 +115,7 @@ def scan(
     Example:
         >>> import retab_frames as rf
         >>> store = rf.SnapshotStore("snapshots")
-        >>> rf.scan(store, since="2026-01-01").count_rows()
+        >>> rf.scan(store, since="2026-01-01T00:00:00Z").count_rows()
         0
     """
     check_table(table)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +21,7 @@ from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.load.parallel import map_in_order
 from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import arrow_schema
+from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
@@ -45,7 +46,6 @@ __all__ = [
 ]
 
 Ids = str | Iterable[str] | None
-Moment = datetime | str | None
 
 _CONCURRENT_READS = 16
 _RUN_ID = pa.field("run_id", STRING, nullable=False)
@@ -134,19 +134,19 @@ def newest_revisions(
         experiment_id: One id or several; None is all.
         run_id: One id or several, of which only their manifests are read; None is all. An id that
             the store does not have is ignored.
-        since: Only runs created at or after this; a text is ISO 8601, a time without zone is UTC. A
+        since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone. A
             run without a creation time is left out by this and by `until`.
         until: Only runs created before this.
         packs: The packs of the store, to be given to `select` too, so that they are opened once.
 
     Raises:
-        TypeError, ValueError: If an id is not text, or a time is not valid.
+        TypeError, ValueError: If an id is not text, or a time is not valid or has no time zone.
         SnapshotCorruptError: If the manifest of a run asked for is damaged; where all are asked
             for it is left out, with a warning.
     """
     catalog = Catalog(storage, packs)
     experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
-    begin, end = _moment(since, "since"), _moment(until, "until")
+    begin, end = parse_moment(since, "since"), parse_moment(until, "until")
     found = catalog.all() if runs is None else filter(None, map(catalog.newest, runs))
     kept = [
         manifest
@@ -268,19 +268,6 @@ def _wanted(ids: Ids, name: str) -> list[str] | None:
     if wrong:
         raise TypeError(f"{name} takes ids as text, found {printable(wrong[0])}")
     return known
-
-
-def _moment(value: Moment, name: str) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{name} is not a valid ISO 8601 time: {printable(value)}") from None
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} takes a datetime or an ISO 8601 text, not {type(value).__name__}")
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _is_between(text: str | None, begin: datetime | None, end: datetime | None) -> bool:
