@@ -223,7 +223,7 @@ class SnapshotConflictError(SnapshotError):
 
 
 class SnapshotWriteError(SnapshotError):
-    """The file system or the bucket rejected a write; the message says what was written."""
+    """A write, move or delete failed; the message names the file and what is known of it."""
 
 
 class SnapshotCorruptError(SnapshotError):

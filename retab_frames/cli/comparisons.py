@@ -70,6 +70,8 @@ def compare(
 ) -> None:
     """Compare runs of a store with a baseline run, document by document.
 
+    ratio is the duration relative to the baseline; low and high are the ends of its interval.
+
     Example: retab-frames compare exprun_1 exprun_2 --fail-on broken,slower
     """
     limits = _parse_limits(fail_on, max_broken, margin)
@@ -182,8 +184,10 @@ def _print_many(
     if output_format is None:
         print_text(comparison.summary())
         click.echo()
-    names = ["run_id", "broken", "fixed", "pending", "ratio", "ratio_low", "ratio_high", "verdict"]
-    print_table(comparison.runs, output_format, comparison.runs[names])
+    counts = ["broken", "fixed", "pending"]
+    interval = {"ratio_low": "low", "ratio_high": "high"}
+    condensed = comparison.runs[["run_id", *counts, "ratio", *interval, "verdict"]]
+    print_table(comparison.runs, output_format, condensed.rename(columns=interval))
 
 
 def condense_documents(documents: pd.DataFrame) -> pd.DataFrame:

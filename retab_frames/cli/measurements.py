@@ -63,6 +63,8 @@ def stats(
 ) -> None:
     """Show how long the completed jobs of each run took.
 
+    p50 is the median; p50_low and p50_high are the ends of its 95 % interval.
+
     Example: retab-frames stats --experiment exp_abc --by run_id
     """
     from retab_frames.stats.durations import duration_stats  # noqa: PLC0415 - help must not load pandas

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,7 +28,9 @@ def print_table(
     from retab_frames.text import tables  # noqa: PLC0415 - help must not load pandas
 
     if output_format == "json":
-        click.echo(frame.to_json(orient="records", date_format="iso", date_unit="us", indent=2))
+        # 15 digits are the most that pandas writes; by default it cuts to 10
+        style: Any = {"date_format": "iso", "date_unit": "us", "double_precision": 15}
+        click.echo(frame.to_json(orient="records", indent=2, **style))
     elif output_format == "csv":
         click.echo(tables.csv(frame), nl=False)
     else:

@@ -46,11 +46,12 @@ def sandbox(*, port: int, seed: int, documents: int) -> None:
         reason = error.strerror or str(error)
         raise CommandError(f"port {port}: {reason}; --port 0 takes a free one") from None
     with server:
-        click.echo(f"A synthetic Retab workspace at {server.url}; Ctrl-C stops it.\n")
+        click.echo(f"A synthetic Retab workspace runs at {server.url}; Ctrl-C stops it.")
+        click.echo("In another shell:\n")
         click.echo(f"  export RETAB_API_BASE_URL={server.url}")
         click.echo(f"  export RETAB_API_KEY={server.api_key}")
         click.echo(f"  retab-frames pull {server.workflow_id} {server.experiment_ids[0]}\n")
-        click.echo(f"Experiments: {', '.join(server.experiment_ids)}")
+        click.echo(f"Its experiments: {', '.join(server.experiment_ids)}")
         try:
             while True:
                 time.sleep(3600)

@@ -27,6 +27,8 @@ def test_compare_takes_many_candidates(pulled: str) -> None:
     assert "Slower: exprun_invoices_3 (x 1.25)." in result.output
     verdicts = [line.split()[-1] for line in result.output.splitlines()[-2:]]
     assert verdicts == ["slower", "inconclusive"]
+    rows = [line.split()[0] for line in result.output.splitlines()[-2:]]
+    assert rows == ["exprun_invoices_3", "exprun_invoices_4"]
     assert max(map(len, result.output.splitlines())) <= 80
 
 

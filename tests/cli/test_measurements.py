@@ -15,6 +15,7 @@ def test_stats_are_those_of_the_library(pulled: str) -> None:
 
     assert row["run_id"] == "exprun_invoices_1"
     assert row["p50_ms"] == expected["p50_ms"]
+    assert row["mean_ms"] == expected["mean_ms"]
     assert row["p99_high_ms"] is None
     assert row["completed"] == expected["completed"] == 11
 
