@@ -76,14 +76,16 @@ class RetabAccessor:
         What the wide columns do not hold (`size_bytes`, `content_fingerprint`, `extra`) is null;
         `load_handle_inputs` has it.
         """
-        from retab_frames.schemas.handle_columns import long_handles  # noqa: PLC0415
-        from retab_frames.schemas.models import HandlesSchema, validate  # noqa: PLC0415
+        from retab_frames.schemas.handle_columns import handles_of_jobs  # noqa: PLC0415
+        from retab_frames.schemas.models import HandlesSchema  # noqa: PLC0415
+        from retab_frames.schemas.validation import validate  # noqa: PLC0415
 
-        return validate(long_handles(self._jobs), HandlesSchema)
+        return validate(handles_of_jobs(self._jobs), HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
         """Return the frame if it fits JobsSchema, else raise SchemaError."""
-        from retab_frames.schemas.models import JobsSchema, validate  # noqa: PLC0415
+        from retab_frames.schemas.models import JobsSchema  # noqa: PLC0415
+        from retab_frames.schemas.validation import validate  # noqa: PLC0415
 
         return validate(self._jobs, JobsSchema)
 

@@ -1,45 +1,57 @@
-"""The routes of the API's three generations, and the paging of their answers.
-
-`content` (the first) nests everything under the workflow and gives a run in one response. `nested`
-(a short-lived second) has a route per run, without a cursor. `results` (the current one) is flat,
-and pages with cursors.
-"""
+"""The client: reads experiments, runs and rows from the routes that the server has."""
 
 from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, get_args
 
-from retab_frames.api import credentials
-from retab_frames.api.credentials import KEY_VARIABLE, Secret
-from retab_frames.api.paging import check_count, follow
+from retab_frames.api.credentials import (
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    Secret,
+    check_secret,
+    normalize_base_url,
+)
+from retab_frames.api.lookups import (
+    NO_ROUTE,
+    build_not_found_error,
+    check_experiment,
+    detect_generation,
+    fetch_run_record,
+)
+from retab_frames.api.paging import fetch_pages
+from retab_frames.api.routes import (
+    PAGE_SIZE,
+    Generation,
+    locate_content,
+    locate_experiments,
+    locate_results,
+    locate_runs,
+)
 from retab_frames.api.transport import Transport
 from retab_frames.errors import (
     ApiStatusError,
     MalformedResponseError,
-    NotFoundError,
     PaginationError,
 )
-from retab_frames.flatten.tables import RunPayloads
+from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.text.messages import printable
-from retab_frames.wire import envelopes as responses
+from retab_frames.wire import envelopes
+from retab_frames.wire.envelopes import record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from retab_frames.api.transport import HttpResponse
+    from retab_frames.api.routes import Route
     from retab_frames.flatten.runs import Record
+    from retab_frames.wire.envelopes import RowsResponse
 
-__all__ = ["Client", "Records"]
+__all__ = ["Client", "FetchedRun", "Records"]
 
-T = TypeVar("T")
-Api = Literal["auto", "content", "nested", "results"]
+Api = Literal["auto", Generation]
 
 DEFAULT_BASE_URL = "https://api.retab.com"
-PAGE = 100
-_NO_ROUTE = (404, 405)
 
 
 class Records(NamedTuple):
@@ -49,25 +61,33 @@ class Records(NamedTuple):
     fetched_at: datetime
 
 
+class FetchedRun(NamedTuple):
+    """The responses that hold the rows of a run, and its record if one was read to get them."""
+
+    responses: RunResponses
+    record: Record | None
+
+
 class Client:
     """Reads workflow experiments from the Retab API.
 
-    A client may be shared by threads. It opens no connection until it is used, and closes them
-    all at the end of a `with`.
+    A client may be shared by threads. It opens no connection until it is used, and closes all of
+    them at the end of a `with`. It cannot be pickled: each process makes its own.
 
     Args:
         api_key: The key; None takes the environment variable RETAB_API_KEY.
         base_url: With or without `/v1`; None takes RETAB_API_BASE_URL, else https://api.retab.com.
         access_token: Sent as the query parameter of that name, only if given.
         api: The generation of routes to use: "content", "nested" or "results"; "auto" finds out
-            which the server has, and remembers it.
-        timeout: Seconds that one request may take, tries and waits included.
-        retries: How many times a request is tried again that failed for a passing reason.
+            which one the server has, and remembers it.
+        timeout: Seconds that one request may take, all attempts and waits included.
+        retries: How many times a request is tried again after a failure that may pass: no complete
+            response, or the status 408, 425, 429 or 5xx (but for 501 and 505).
         max_connections: How many requests run at a time when several runs are loaded.
 
     Raises:
         ConfigError: If there is no key, or the key or the URL cannot be used.
-        ValueError: If a number is out of range, or `api` is none of the four.
+        ValueError: If a number is out of range, or `api` is not one of the four.
 
     Example:
         >>> import retab_frames as rf
@@ -79,7 +99,7 @@ class Client:
     """
 
     _http: Transport
-    _found: Api | None
+    _found: Generation | None
 
     def __init__(
         self,
@@ -96,27 +116,26 @@ class Client:
         key = Secret.from_environment(KEY_VARIABLE) if api_key is None else Secret(api_key)
         token = None if access_token is None else Secret(access_token)
         api_key = access_token = None
-        if api not in ("auto", "content", "nested", "results"):
+        if api not in get_args(Api):
             raise ValueError(f"api must be auto, content, nested or results, not {api!r}")
         if not timeout > 0 or retries < 0 or max_connections < 1:
             raise ValueError("timeout and max_connections must be positive, retries not negative")
         self.api: Api = api
         self.max_connections = max_connections
-        self._found: Api | None = None if api == "auto" else api
-        url = base_url or os.environ.get("RETAB_API_BASE_URL") or DEFAULT_BASE_URL
+        self._found = None if api == "auto" else api
         self._http = Transport(
-            credentials.base_url(url),
-            credentials.checked(key),
-            token=None if token is None else credentials.checked(token, name="access_token"),
+            normalize_base_url(base_url or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL),
+            check_secret(key),
+            token=None if token is None else check_secret(token, name="access_token"),
             timeout=timeout,
             retries=retries,
         )
-        # a client that nobody closed gives its sockets back when it is forgotten
+        # a client that was never closed closes its sockets when it is garbage-collected
         weakref.finalize(self, self._http.close)
 
     def __repr__(self) -> str:
         if "_http" not in vars(self):
-            return "Client(in the making)"  # in the traceback that says why it cannot be made
+            return "Client(not complete)"  # in the traceback of an error in __init__
         return f"Client({str(self._http.url)!r}, api={self._found or self.api!r})"
 
     def __enter__(self) -> Self:
@@ -126,55 +145,58 @@ class Client:
         self.close()
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Refuse to be pickled: the key must not travel."""
+        """Refuse to be pickled: the key must not leave the process."""
         raise TypeError("a Client cannot be pickled; make one where it is used")
 
     @property
-    def found(self) -> Api | None:
+    def found(self) -> Generation | None:
         """The generation of routes that the server has; None while that is not known."""
         return self._found
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; a request after this raises RuntimeError."""
         self._http.close()
 
     def experiments(self, workflow_id: str) -> Records:
-        """Return the records of all experiments of a workflow."""
+        """Return the records of all experiments of a workflow.
+
+        Raises:
+            NotFoundError: If there is no such workflow.
+        """
         if self._found != "results":
             try:
-                return self._records(("workflows", workflow_id, "experiments"), {})
+                return self._fetch_records(locate_experiments("content", workflow_id))
             except ApiStatusError as error:
-                if error.status_code not in _NO_ROUTE or self._found:
+                if error.status_code not in NO_ROUTE or self._found:
                     raise
-                missing = error
-        query = {"workflow_id": workflow_id, "limit": str(PAGE)}
         try:
-            return self._records(("workflows", "experiments"), query)
+            return self._fetch_records(locate_experiments("results", workflow_id))
         except ApiStatusError as error:
-            if error.status_code not in _NO_ROUTE:
+            if error.status_code not in NO_ROUTE:
                 raise
             missing = error
-        raise _not_found(f"workflow {printable(workflow_id)}", "check its id", missing)
+        raise build_not_found_error(f"workflow {printable(workflow_id)}", "check its id", missing)
 
     def runs(self, workflow_id: str, experiment_id: str) -> Records:
-        """Return the records of all runs of an experiment, newest first."""
+        """Return the records of all runs of an experiment, newest first.
+
+        Raises:
+            NotFoundError: If there is no such experiment of the workflow.
+        """
         if self._found in (None, "content"):
             try:
-                found = self._records((*_nested(workflow_id, experiment_id), "runs"), {})
+                found = self._fetch_records(locate_runs("content", workflow_id, experiment_id))
             except ApiStatusError as error:
-                if self._found or error.status_code not in _NO_ROUTE:
+                if self._found or error.status_code not in NO_ROUTE:
                     raise
                 missing = error
             else:
                 self._found = "content"
                 return found
-            self._found = self._find(workflow_id, experiment_id, None, missing)
-        found = self._records(
-            ("workflows", "experiments", "runs"),
-            _newest_runs(workflow_id, experiment_id, limit=PAGE),
-        )
+            self._found = detect_generation(self._http, workflow_id, experiment_id, None, missing)
+        found = self._fetch_records(locate_runs("results", workflow_id, experiment_id))
         if not found.records:
-            self._experiment(workflow_id, experiment_id)
+            check_experiment(self._http, self._found or "content", workflow_id, experiment_id)
         return found
 
     def content(
@@ -184,199 +206,100 @@ class Client:
         run_id: str | None,
         *,
         record: Record | None = None,
-    ) -> RunPayloads:
-        """Return all the rows of a run.
+    ) -> FetchedRun:
+        """Return the responses that hold all the rows of a run.
+
+        Whether there are as many rows as the record says is for the caller to compare.
 
         Args:
             workflow_id: The workflow of the experiment.
             experiment_id: The experiment.
             run_id: None for the latest run. An experiment never run gives placeholders on
                 `/content`, and no rows on the other routes.
-            record: The run's record, if it is at hand; it saves a request.
+            record: The run's record, if the caller has it; it saves a request.
+
+        Raises:
+            NotFoundError: If there is no such run, or no such experiment of the workflow.
+            PaginationError: If the pages of the rows contradict one another.
         """
         if self._found in (None, "content"):
             try:
-                return self._one_response(workflow_id, experiment_id, run_id)
+                return self._fetch_content(workflow_id, experiment_id, run_id)
             except ApiStatusError as error:
-                if self._found or error.status_code not in _NO_ROUTE:
+                if self._found or error.status_code not in NO_ROUTE:
                     raise
                 missing = error
-            self._found = self._find(workflow_id, experiment_id, run_id, missing)
-        return self._paged(workflow_id, experiment_id, run_id, record)
+            self._found = detect_generation(self._http, workflow_id, experiment_id, run_id, missing)
+        return self._fetch_results(workflow_id, experiment_id, run_id, record)
 
-    def _one_response(
+    def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[RowsResponse], datetime]:
+        """Return all pages of a run's results, and when the first arrived (UTC).
+
+        Args:
+            run_id: The run.
+            order: "asc" gives the oldest row first, "desc" the newest.
+        """
+        route = locate_results("results", run_id, order=order)
+        return fetch_pages(self._http.get, route, envelopes.parse_rows_response)
+
+    def _fetch_content(
         self, workflow_id: str, experiment_id: str, run_id: str | None
-    ) -> RunPayloads:
-        segments = (*_nested(workflow_id, experiment_id), "content")
-        payload, answer = self._get(segments, {"run_id": run_id}, responses.parse_rows_response)
+    ) -> FetchedRun:
+        route = locate_content(workflow_id, experiment_id, run_id)
+        rows, response = self._http.get(route, envelopes.parse_rows_response)
         self._found = "content"
-        came = {"experiment": payload.experiment_id, "run": payload.run_id}
-        for what, asked in (("experiment", experiment_id), ("run", run_id)):
-            if asked and came[what] and came[what] != asked:
+        for kind, requested, received in (
+            ("experiment", experiment_id, rows.experiment_id),
+            ("run", run_id, rows.run_id),
+        ):
+            if requested and received and received != requested:
                 raise MalformedResponseError(
-                    f"GET /v1/{'/'.join(segments)}: asked for {what} {printable(asked)}, and the "
-                    f"answer is of {printable(came[what])}",
-                    where=f"$.{what}_id",
+                    f"GET {route.path}: requested {kind} {printable(requested)}, and the response "
+                    f"is for {kind} {printable(received)}",
+                    where=f"$.{kind}_id",
                 )
-        experiment = payload.experiment_id or experiment_id
-        run = payload.run_id or run_id
-        return RunPayloads(
-            workflow_id, experiment, run, (payload,), answer.arrived, self._source("content")
+        responses = RunResponses(
+            workflow_id,
+            rows.experiment_id or experiment_id,
+            rows.run_id or run_id,
+            (rows,),
+            response.arrived,
+            self._describe_source("content"),
         )
+        return FetchedRun(responses, None)
 
-    def _paged(
+    def _fetch_results(
         self, workflow_id: str, experiment_id: str, run_id: str | None, record: Record | None
-    ) -> RunPayloads:
-        record = record or self._run(workflow_id, experiment_id, run_id)
+    ) -> FetchedRun:
+        generation = self._found or "results"
+        record = record or fetch_run_record(
+            self._http, generation, workflow_id, experiment_id, run_id
+        )
         if record is None:
-            empty = responses.payload(b"[]")
-            return RunPayloads(workflow_id, experiment_id, None, (empty,), None)
-        run = str(record["id"])
-        if self._found == "nested":
-            segments = ("workflows", "experiments", "runs", run, "results")
-            payload, answer = self._get(segments, {"limit": PAGE}, responses.parse_rows_response)
-            payloads, arrived = [payload], answer.arrived
-            if payload.after:
+            no_rows = envelopes.parse_rows_response(b"[]")
+            responses = RunResponses(workflow_id, experiment_id, None, (no_rows,), None)
+            return FetchedRun(responses, None)
+        run = record_id(record)
+        if generation == "nested":
+            route = locate_results("nested", run)
+            rows, response = self._http.get(route, envelopes.parse_rows_response)
+            pages, arrived = [rows], response.arrived
+            if rows.after:
                 raise PaginationError(
-                    f"run {printable(run)} has more than {PAGE} rows, and the nested routes of "
-                    "this server have no cursor to ask for the rest",
-                    path="/v1/" + "/".join(segments),
+                    f"run {printable(run)} has more than {PAGE_SIZE} rows, and the nested routes "
+                    "of this server take no cursor to fetch the others",
+                    path=route.path,
                 )
         else:
-            payloads, arrived = self.pages(run)
-        check_count(payloads, record, run)
-        came = self._source(self._found or "results")
-        return RunPayloads(workflow_id, experiment_id, run, tuple(payloads), arrived, came)
+            pages, arrived = self.pages(run)
+        source = self._describe_source(generation)
+        responses = RunResponses(workflow_id, experiment_id, run, tuple(pages), arrived, source)
+        return FetchedRun(responses, record)
 
-    def _source(self, route: str) -> str:
-        """Return what a snapshot keeps of where it came from: the origin and the route."""
-        return f"{self._http.url} ({route})"
+    def _describe_source(self, generation: Generation) -> str:
+        """Return what a snapshot stores of where its run came from."""
+        return f"{self._http.url} ({generation})"
 
-    def pages(
-        self, run_id: str, *, order: str = "asc"
-    ) -> tuple[list[responses.RowsResponse], datetime]:
-        """Return all pages of a run's results, and when the first arrived.
-
-        The oldest row comes first, so that rows added meanwhile come at the end.
-        """
-        segments = ("workflows", "experiments", "results")
-        query = {"run_id": run_id, "limit": str(PAGE), "order": order}
-        return follow(self._get, segments, query, responses.parse_rows_response)
-
-    def _run(self, workflow_id: str, experiment_id: str, run_id: str | None) -> Record | None:
-        """Return the record of a run, None if there is no latest run.
-
-        Raises:
-            NotFoundError: If there is no such run of the experiment.
-        """
-        if run_id is None:
-            query = _newest_runs(workflow_id, experiment_id, limit=1)
-            latest, _ = self._get(("workflows", "experiments", "runs"), query, responses.listing)
-            if latest.is_empty:
-                self._experiment(workflow_id, experiment_id)
-            return None if latest.is_empty else latest.records[0]
-        segments = ("workflows", "experiments", "runs", run_id)
-        record, _ = self._get(segments, {}, responses.record)
-        path = "/v1/" + "/".join(segments)
-        _check_owner(f"run {printable(run_id)}", record, "experiment", experiment_id, path)
-        _check_owner(f"run {printable(run_id)}", record, "workflow", workflow_id, path)
-        return record
-
-    def _experiment(self, workflow_id: str, experiment_id: str) -> None:
-        """Ask for the experiment, only to tell none from one without runs.
-
-        Raises:
-            NotFoundError: If there is no such experiment of the workflow.
-        """
-        flat = ("workflows", "experiments", experiment_id)
-        segments = flat if self._found == "results" else _nested(workflow_id, experiment_id)
-        record, _ = self._get(segments, {}, responses.record)
-        what, path = f"experiment {printable(experiment_id)}", "/v1/" + "/".join(segments)
-        _check_owner(what, record, "workflow", workflow_id, path)
-
-    def _find(
-        self, workflow_id: str, experiment_id: str, run_id: str | None, missing: ApiStatusError
-    ) -> Api:
-        """Find the generation of a server that answered `missing` to a route of `content`.
-
-        That answer may mean a missing route or a missing experiment; the routes of the other
-        generations tell which.
-
-        Raises:
-            NotFoundError: If no generation knows the experiment or the run.
-        """
-        if self._exists("workflows", "experiments", experiment_id):
-            return "results"
-        known = self._exists(*_nested(workflow_id, experiment_id))
-        if known and run_id is None:
-            return "nested"
-        if known and run_id and self._exists("workflows", "experiments", "runs", run_id):
-            return "nested"
-        experiment = f"experiment {printable(experiment_id)} of workflow {printable(workflow_id)}"
-        if known:
-            what = f"run {printable(run_id)} in {experiment}"
-            raise _not_found(what, "load_runs lists what there is", missing)
-        raise _not_found(experiment, "load_experiments lists what there is", missing)
-
-    def _exists(self, *segments: str) -> bool:
-        try:
-            self._get(segments, {}, responses.record)
-        except ApiStatusError as error:
-            if error.status_code not in _NO_ROUTE:
-                raise
-            return False
-        return True
-
-    def _records(self, segments: Sequence[str], query: Mapping[str, str]) -> Records:
-        pages, arrived = follow(self._get, segments, query, responses.listing)
+    def _fetch_records(self, route: Route) -> Records:
+        pages, arrived = fetch_pages(self._http.get, route, envelopes.parse_records)
         return Records([record for page in pages for record in page.records], arrived)
-
-    def _get(
-        self,
-        segments: Sequence[str],
-        query: Mapping[str, str | int | None],
-        read: Callable[[bytes], T],
-    ) -> tuple[T, HttpResponse]:
-        return self._http.get(segments, query, read)
-
-
-def _nested(workflow_id: str, experiment_id: str) -> tuple[str, ...]:
-    return ("workflows", workflow_id, "experiments", experiment_id)
-
-
-def _newest_runs(workflow_id: str, experiment_id: str, *, limit: int) -> dict[str, str]:
-    return {
-        "workflow_id": workflow_id,
-        "experiment_id": experiment_id,
-        "limit": str(limit),
-        "sort_by": "created_at",
-        "order": "desc",
-    }
-
-
-def _not_found(what: str, next_step: str, missing: ApiStatusError) -> NotFoundError:
-    return NotFoundError(
-        f"there is no {what}: {next_step}",
-        path=missing.path,
-        status_code=404,
-        request_id=missing.request_id,
-    )
-
-
-def _check_owner(what: str, record: Record, kind: str, expected: str, path: str) -> None:
-    """Compare the experiment or workflow that a record names with the one that was asked for.
-
-    Raises:
-        NotFoundError: If it is another; a record that names none is taken as it is.
-    """
-    nested = record.get(kind)
-    owner = record.get(f"{kind}_id") or (
-        nested.get(f"{kind}_id") if isinstance(nested, dict) else None
-    )
-    if owner not in (None, expected):
-        raise NotFoundError(
-            f"{what} is of {kind} {printable(owner)}, not of {printable(expected)}: "
-            "load_experiments and load_runs list what there is",
-            path=path,
-            status_code=404,
-        )

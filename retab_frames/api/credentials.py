@@ -1,4 +1,4 @@
-"""The key and where it may go: what is checked before the first request."""
+"""The key and where it may be sent: checked before the first request."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from retab_frames.text.messages import printable
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["KEY_VARIABLE", "Secret", "base_url", "checked"]
+__all__ = ["KEY_VARIABLE", "URL_VARIABLE", "Secret", "check_secret", "normalize_base_url"]
 
 KEY_VARIABLE = "RETAB_API_KEY"
+URL_VARIABLE = "RETAB_API_BASE_URL"
 
-_SHORTEST = 4
-"""A key of fewer characters is none, and would be found everywhere."""
+_MIN_MASKED_LENGTH = 4
+"""A shorter value is not a key, and would be masked wherever its letters stand."""
 
 
 class Secret:
     """A value that no repr, pickle or copy shows.
 
     Args:
-        value: The blanks around it, that copying leaves, are taken off; None is an empty one.
+        value: Whitespace around it, which copying may leave, is removed; None is an empty value.
     """
 
     __slots__ = ("_value",)
@@ -45,23 +46,23 @@ class Secret:
         return bool(self._value)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Refuse to be pickled or copied into anything."""
+        """Refuse to be pickled or copied."""
         raise TypeError("a key cannot be pickled; make the Client where it is used")
 
     def reveal(self) -> str:
         """Return the value: for the one place that sends it."""
         return self._value
 
-    def masked(self, text: str) -> str:
-        """Return the text without the value, plain or as it stands in a URL."""
-        if len(self._value) >= _SHORTEST:
+    def mask(self, text: str) -> str:
+        """Return the text with `***` in place of the value, plain or escaped as in a URL."""
+        if len(self._value) >= _MIN_MASKED_LENGTH:
             for form in (self._value, quote(self._value, safe=""), quote(self._value)):
                 text = text.replace(form, "***")
         return text
 
 
-def checked(secret: Secret, *, name: str = "api_key") -> Secret:
-    """Return the secret if it can stand in a header.
+def check_secret(secret: Secret, *, name: str = "api_key") -> Secret:
+    """Return the secret if it can be sent in a header.
 
     It comes wrapped, so that no frame of a traceback from here holds it.
 
@@ -69,37 +70,36 @@ def checked(secret: Secret, *, name: str = "api_key") -> Secret:
         ConfigError: If it is empty or cannot be sent; the message never shows it.
     """
     if not secret:
-        raise ConfigError(
-            f"no {name}: set the environment variable {KEY_VARIABLE}, or give Client({name}=...)"
-        )
+        variable = f"set the environment variable {KEY_VARIABLE}, or " if name == "api_key" else ""
+        raise ConfigError(f"no {name}: {variable}give Client({name}=...)")
     if not all("!" <= character <= "~" for character in secret.reveal()):
-        problem = "holds blanks, control characters or non-ASCII letters"
+        problem = "contains spaces, control characters or non-ASCII letters"
         raise ConfigError(f"the {name} {problem}: copy it again")
     return secret
 
 
-def base_url(text: str) -> str:
-    """Return the URL to which `/v1/...` is added; a trailing slash and `/v1` are taken off.
+def normalize_base_url(text: str) -> str:
+    """Return the URL to which `/v1/...` is added, without a trailing slash or `/v1`.
 
     Raises:
-        ConfigError: If it is not https (http on loopback is fine), or holds more than an origin
-            and a path.
+        ConfigError: If it is not https (http is allowed for loopback), or contains more than an
+            origin and a path.
     """
     parts = _split(text.strip())
     if parts is None or parts.scheme not in ("https", "http") or not parts.hostname:
-        # what is no URL may be a key in the wrong place, or hold a password
+        # only the scheme is shown: the text may be a key in the wrong place, or contain one
         begins = f", and this begins with {parts.scheme}:" if parts and parts.scheme else ""
         raise ConfigError(
-            f"the base URL is not one: expected something like https://api.retab.com{begins}"
+            f"the base URL is not valid: expected something like https://api.retab.com{begins}"
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
-            f"the base URL for {printable(parts.hostname)} holds a user, a query or a fragment: "
+            f"the base URL for {printable(parts.hostname)} contains a user, a query or a fragment: "
             "give the key as api_key and a token as access_token"
         )
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigError(
-            f"http would send the key to {printable(parts.hostname)} in the clear: use https "
+            f"http would send the key to {printable(parts.hostname)} unencrypted: use https "
             "(http is for loopback only)"
         )
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
@@ -107,11 +107,12 @@ def base_url(text: str) -> str:
 
 
 def _split(text: str) -> SplitResult | None:
+    """Return the parts of a URL, None if it is not a valid one."""
     try:
         parts = urlsplit(text)
         if parts.port == 0 or not (parts.hostname or "").encode("idna"):
             return None
-    except ValueError:  # a port or a host that is none
+    except ValueError:  # of the port, or of a host that DNS cannot hold
         return None
     return parts if text.isprintable() and " " not in text and "\\" not in text else None
 

@@ -1,86 +1,65 @@
-"""Pages: followed to their end, and counted."""
+"""All pages of a listing, one after the other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from retab_frames.errors import PaginationError
-from retab_frames.flatten.runs import expected_jobs
-from retab_frames.text.messages import printable
-from retab_frames.wire import envelopes as responses
-from retab_frames.wire import records as wire
+from retab_frames.wire.envelopes import RecordsResponse, RowsResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
+    from retab_frames.api.routes import Route
     from retab_frames.api.transport import HttpResponse
-    from retab_frames.flatten.runs import Record
 
-__all__ = ["check_count", "follow"]
-
-
-class _Identified(msgspec.Struct):
-    """A row of which only the id matters."""
-
-    id: msgspec.Raw = wire.NOTHING
+__all__ = ["fetch_pages"]
 
 
-Page = TypeVar("Page", responses.RowsResponse, responses.RecordsResponse)
-
-MOST_PAGES = 100_000
-MOST_EMPTY_PAGES = 3
+Page = TypeVar("Page", RowsResponse, RecordsResponse)
 
 
-def follow(
+def fetch_pages(
     get: Callable[..., tuple[Any, HttpResponse]],
-    segments: Sequence[str],
-    query: Mapping[str, str],
-    read: Callable[[bytes], Page],
+    route: Route,
+    decode: Callable[[bytes], Page],
+    *,
+    max_pages: int = 100_000,
+    max_empty_pages: int = 3,
 ) -> tuple[list[Page], datetime]:
-    """Return all the pages of a listing, and when the first arrived.
+    """Return all pages of a listing, and when the first arrived (UTC).
+
+    Args:
+        get: `Transport.get`.
+        route: The first page.
+        decode: Makes a page of a body.
+        max_pages: How many pages there may be.
+        max_empty_pages: How many pages in a row may be empty and still have a cursor.
 
     Raises:
-        PaginationError: If the pages do not end.
+        PaginationError: If a cursor comes twice, or there are too many pages or empty pages.
+        RequestError, MalformedResponseError: As `Transport.get`, for any of the pages.
     """
     pages: list[Page] = []
     cursors: set[str] = set()
-    after, arrived, empty = None, None, 0
+    cursor, arrived, empty = None, None, 0
     while True:
-        page, answer = get(segments, {**query, "after": after}, read)
+        page, response = get(route.with_cursor(cursor), decode)
         pages.append(page)
-        arrived = arrived or answer.arrived
-        after = page.after
-        if not after:
+        arrived = arrived or response.arrived
+        cursor = page.after
+        if not cursor:
             return pages, arrived
         empty = empty + 1 if page.is_empty else 0
-        if after in cursors or empty > MOST_EMPTY_PAGES or len(pages) >= MOST_PAGES:
-            raise PaginationError(
-                f"GET /v1/{'/'.join(segments)}: page {len(pages)} "
-                + ("repeats a cursor" if after in cursors else "leads to no end of pages")
-                + "; nothing was kept, try again",
-                path="/v1/" + "/".join(segments),
-            )
-        cursors.add(after)
-
-
-def check_count(payloads: Sequence[responses.RowsResponse], record: Record, run_id: str) -> None:
-    """Compare the rows with the record of a run that has ended.
-
-    Raises:
-        PaginationError: If there are fewer rows than documents.
-    """
-    expected = expected_jobs(record)
-    if expected is None:
-        return
-    # by id: pages that overlap bring a row twice, and may leave another out
-    pages = (wire.as_json(each.array, list[_Identified], "the rows") for each in payloads)
-    came = len({bytes(row.id) for page in pages for row in page})
-    if came < expected:
-        raise PaginationError(
-            f"run {printable(run_id)} has {expected} documents, but the API gave {came} rows in "
-            f"{len(payloads)} pages; nothing was kept, try again",
-            path="/v1/workflows/experiments/results",
-        )
+        if cursor in cursors:
+            problem = "repeats a cursor"
+        elif empty > max_empty_pages:
+            problem = f"is empty but has a cursor, like the {max_empty_pages} before it"
+        elif len(pages) >= max_pages:
+            problem = f"is not the last, and more than {max_pages:,} are not fetched"
+        else:
+            cursors.add(cursor)
+            continue
+        message = f"GET {route.path}: page {len(pages)} {problem}"
+        raise PaginationError(f"{message}; all pages were discarded, try again", path=route.path)

@@ -1,4 +1,4 @@
-"""What an answer that is not 200 means: which error, in which words, and whether to try again."""
+"""What a response with an error status means: the error, its message, and whether to try again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import msgspec
 
 from retab_frames.api.credentials import KEY_VARIABLE
 from retab_frames.errors import (
@@ -18,17 +16,18 @@ from retab_frames.errors import (
     RetabFramesError,
 )
 from retab_frames.text.messages import printable
+from retab_frames.wire.envelopes import error_detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FailedError", "status_failure"]
+__all__ = ["AttemptError", "build_status_error"]
 
 MAX_RETRY_AFTER_S = 60.0
 RETRIED_STATUSES = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
-"""Those that may pass; 501 and 505 say that the server cannot do what was asked."""
+"""Failures that may pass; 501 and 505 say that the server cannot do what was asked."""
 _REDIRECTS = range(300, 400)
-_MANY_DIGITS = 10
+_MAX_RETRY_AFTER_DIGITS = 10
 
 ERRORS: dict[int, type[ApiStatusError]] = {
     401: AuthError,
@@ -39,12 +38,18 @@ ERRORS: dict[int, type[ApiStatusError]] = {
 NEXT_STEPS = {
     401: f"check the key in {KEY_VARIABLE} or Client(api_key=...)",
     403: f"check the key in {KEY_VARIABLE} or Client(api_key=...)",
-    404: "load_experiments and load_runs list what there is",
+    404: "load_experiments and load_runs list what exists",
 }
 
 
-class FailedError(Exception):
-    """One attempt failed; carries the error to raise, and whether and when to try again."""
+class AttemptError(Exception):
+    """An attempt at a request failed.
+
+    Attributes:
+        error: What to raise if it is not tried again.
+        retry: Whether the failure may pass.
+        wait_s: How many seconds the server asks to wait before the next attempt, if it says so.
+    """
 
     def __init__(
         self, error: RetabFramesError, *, retry: bool, wait_s: float | None = None
@@ -55,84 +60,67 @@ class FailedError(Exception):
         self.wait_s = wait_s
 
 
-def status_failure(
+def build_status_error(
     path: str,
     status: tuple[int, str],
     headers: Mapping[str, str],
     body: str,
     *,
-    masked: Callable[[str], str],
-    left_s: float,
-) -> FailedError:
+    mask: Callable[[str], str],
+    seconds_left: float,
+) -> AttemptError:
     """Return what an error status means.
 
     Args:
-        path: What was asked for.
+        path: The path of the request.
         status: The code and the reason phrase.
-        headers: Of the response, lower-case.
+        headers: Of the response, names in lower case.
         body: The body as text.
-        masked: Takes the secrets out of a text.
-        left_s: How many seconds the request may still take; a longer wait is not waited for.
+        mask: Takes the secrets out of a text.
+        seconds_left: How long the request may still take; a longer wait is not waited for.
     """
     code, reason = status
-    # before anything is cut off, and again after escapes have been decoded
-    said = printable(masked(_detail(masked(body))), 200)
-    parts = [f"GET {path}: {code} {printable(masked(reason))}".rstrip(), said]
+    # masked before anything is cut off, and again after escapes have been decoded
+    detail = printable(mask(error_detail(mask(body))), 200)
+    parts = [f"GET {path}: {code} {printable(mask(reason))}".rstrip(), detail]
     message = ": ".join(part for part in parts if part)
     if code in NEXT_STEPS:
         message += f"; {NEXT_STEPS[code]}"
     if code in _REDIRECTS:
-        message += f"; redirects (here to {masked(_host(headers))}) are not followed: mend base_url"
-    wait = _retry_after(headers.get("retry-after", "")) if code in RETRIED_STATUSES else None
-    too_long = wait is not None and wait > min(MAX_RETRY_AFTER_S, left_s)
+        target = mask(_redirect_host(headers))
+        message += f"; redirects (here to {target}) are not followed: correct base_url"
+    wait_s = (
+        _parse_retry_after(headers.get("retry-after", "")) if code in RETRIED_STATUSES else None
+    )
+    too_long = wait_s is not None and wait_s > min(MAX_RETRY_AFTER_S, seconds_left)
     if too_long:
-        message += f"; the server asks to wait {wait:.0f} s: try again then"
+        message += f"; the server asks to wait {wait_s:.0f} s: try again then"
     request_id = headers.get("x-request-id")
     error = ERRORS.get(code, ApiStatusError)(
         message,
         path=path,
         status_code=code,
-        request_id=None if request_id is None else masked(request_id),
+        request_id=None if request_id is None else mask(request_id),
     )
-    return FailedError(error, retry=code in RETRIED_STATUSES and not too_long, wait_s=wait)
+    return AttemptError(error, retry=code in RETRIED_STATUSES and not too_long, wait_s=wait_s)
 
 
-def _host(headers: Mapping[str, str]) -> str:
+def _redirect_host(headers: Mapping[str, str]) -> str:
     try:
-        return printable(urlsplit(headers.get("location", "")).hostname or "itself")
+        return printable(urlsplit(headers.get("location", "")).hostname or "the same host")
     except ValueError:
-        return "no URL"
+        return "an invalid URL"
 
 
-def _detail(body: str) -> str:
-    """Return what an error body says, in the forms that the API uses, or how it begins."""
-    try:
-        error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return " ".join(body[:200].split())
-    detail = error.get("detail", error) if isinstance(error, dict) else error
-    if isinstance(detail, list):
-        return "; ".join(_field_error(item) for item in detail if isinstance(item, dict))
-    if isinstance(detail, dict):
-        detail = detail.get("message") or detail.get("code")
-    return detail if isinstance(detail, str) else ""
-
-
-def _field_error(item: dict[str, object]) -> str:
-    where = item.get("loc")
-    path = ".".join(map(str, where)) if isinstance(where, list) else ""
-    return f"{path}: {item.get('msg')}"
-
-
-def _retry_after(text: str) -> float | None:
-    """Return the seconds to wait; None where the header is missing or makes no sense."""
+def _parse_retry_after(text: str) -> float | None:
+    """Return the seconds to wait; None if the header is missing or not valid."""
     text = text.strip()
-    if text.isascii() and text.isdecimal() and len(text) < _MANY_DIGITS:
+    if text.isascii() and text.isdecimal() and len(text) < _MAX_RETRY_AFTER_DIGITS:
         return float(text)
     try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(text)
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

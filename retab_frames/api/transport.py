@@ -1,25 +1,26 @@
-"""One GET over HTTP: the key, retries, the deadline and the size cap; the only user of httpx.
+"""GET over HTTP: headers, retries, the deadline and the size limit; the only user of httpx.
 
-The key is put on a request at the last moment, below everything that logs, keeps or shows requests,
-and only for the configured origin. Errors are raised after their `except` block has ended, so that
-no traceback leads to a frame of httpx that holds a header.
+The key is added to a request at the last moment, below everything that logs, stores or shows
+requests, and only for the configured origin. Errors are raised after their `except` block has
+ended, so that no traceback leads to a frame of httpx that holds a header.
 """
 
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 import time
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import quote
 
 import httpx
 import stamina
 
-from retab_frames.api.status_errors import FailedError, status_failure
+from retab_frames.api.credentials import URL_VARIABLE
+from retab_frames.api.status_errors import AttemptError, build_status_error
 from retab_frames.errors import (
     ConfigError,
     DeadlineError,
@@ -31,9 +32,10 @@ from retab_frames.errors import (
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from retab_frames.api.credentials import Secret
+    from retab_frames.api.routes import Route
 
 __all__ = ["HttpResponse", "Transport"]
 
@@ -47,10 +49,11 @@ _HEADERS = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"retab-frames python-httpx/{httpx.__version__}",
 }
-_CHECK_ADDRESS = "check base_url and RETAB_API_BASE_URL"
+"""Sent with every request; `_Connection` adds those that hold the key."""
+_CHECK_URL = f"check base_url and {URL_VARIABLE}"
 
 _log = logging.getLogger(__name__)
-# without a handler Python would print stamina's bare event names to stderr
+# without a handler Python would print stamina's event names to stderr
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
@@ -62,25 +65,25 @@ class HttpResponse(NamedTuple):
 
 
 @dataclass
-class _Exchange:
-    """One request, over all its tries."""
+class _Request:
+    """One GET, over all its attempts."""
 
     path: str
     query: dict[str, str]
     deadline: float
-    tries: int = 1
-    malformed: int = 0
+    attempts: int = 1
+    malformed_bodies: int = 0
 
     @property
-    def left_s(self) -> float:
+    def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
 
 
 class _Connection(httpx.HTTPTransport):
     """One connection, which adds the key to requests of one origin.
 
-    It is used without httpx's client around it: we follow no redirect, keep no cookie and take no
-    proxy from the environment, and without all that a request takes a fifth less.
+    It is used without httpx's client around it: redirects are not followed, cookies not kept and
+    proxies not taken from the environment, and a request takes a fifth less time.
     """
 
     def __init__(self, origin: httpx.URL, key: Secret, token: Secret | None, verify: Any) -> None:
@@ -108,66 +111,60 @@ class _Connection(httpx.HTTPTransport):
 class Transport:
     """GETs from one origin, from any number of threads.
 
-    Each request that runs has a connection of its own, taken from the idle ones or new: one shared
-    pool of httpx scans all its connections at every event, and slows down beyond about 16 of them.
+    Each request that runs has a connection of its own, an idle one or a new one: one shared pool of
+    httpx scans all its connections at every event, and slows down beyond about 16 of them.
 
     Args:
         url: The base URL.
         key: Sent as `Api-Key` and as bearer token, to that origin only.
         token: Sent as the query parameter `access_token`, if there is one.
-        timeout: Seconds that one request may take, tries and waits included.
-        retries: How many times it is tried again.
+        timeout: Seconds that one request may take, all attempts and waits included.
+        retries: How many times a failed request is tried again.
     """
 
     def __init__(
         self, url: str, key: Secret, *, token: Secret | None, timeout: float, retries: int
     ) -> None:
-        self.url = _parsed(url)
+        self.url = _parse_url(url)
         self._key = key
         self._token = token
         self._timeout = timeout
-        self._attempts = retries + 1
+        self._max_attempts = retries + 1
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
         self._verify: Any = None
         self._closed = False
 
-    def get(
-        self,
-        segments: Sequence[str],
-        params: Mapping[str, str | int | None],
-        read: Callable[[bytes], T],
-    ) -> tuple[T, HttpResponse]:
-        """Return what `read` makes of the body, and the body.
+    def get(self, route: Route, decode: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
+        """Return the decoded body, and the response.
 
         Args:
-            segments: The path after `/v1`; each is escaped as one segment, whatever it holds.
-            params: The query; None leaves one out.
-            read: Decodes the body. If it raises MalformedResponseError the request is repeated
-                once, since a body that was cut may look like that.
+            route: The path and the query.
+            decode: Makes a value of the body. If it raises MalformedResponseError the request is
+                repeated once, since an incomplete body may look malformed.
 
         Raises:
-            RequestError: If no usable answer came; the subclass tells what to do about it.
-            MalformedResponseError: If what came twice is not what `read` takes.
+            RequestError: If there was no usable response; the subclass says what can be done.
+            MalformedResponseError: If `decode` did not accept the body twice.
         """
-        query = {name: str(value) for name, value in params.items() if value is not None}
-        asked = _Exchange(_path(segments), query, time.monotonic() + self._timeout)
+        query = {name: value for name, value in route.query.items() if value is not None}
+        request = _Request(route.path, query, time.monotonic() + self._timeout)
         try:
             for attempt in stamina.retry_context(
-                on=_pause,
-                attempts=self._attempts,
+                on=_decide_retry,
+                attempts=self._max_attempts,
                 timeout=self._timeout,
                 wait_initial=0.5,
                 wait_max=8.0,
                 wait_jitter=0.5,
             ):
                 with attempt:
-                    asked.tries = attempt.num
-                    return self._attempt(asked, read)
-        except FailedError as failed:
+                    request.attempts = attempt.num
+                    return self._attempt(request, decode)
+        except AttemptError as failed:
             error = failed.error
         if isinstance(error, RequestError):
-            error.attempts = asked.tries
+            error.attempts = request.attempts
         raise error
 
     def close(self) -> None:
@@ -178,37 +175,38 @@ class Transport:
         for connection in connections:
             connection.close()
 
-    def _attempt(self, asked: _Exchange, read: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
+    def _attempt(self, request: _Request, decode: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
         failed: BaseException
         try:
-            answer = self._send(asked)
-            return read(answer.body), answer
-        except FailedError as error:
+            response = self._send(request)
+            return decode(response.body), response
+        except AttemptError as error:
             failed = error
         except MalformedResponseError:
-            failed = self._malformed(asked, answer.body, read)
+            failed = self._build_malformed_error(request, response.body, decode)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            failed = self._unreachable(asked, error)
+            failed = self._translate(request, error)
         except KeyboardInterrupt:
             # a new one, without the frames of httpx
             failed = KeyboardInterrupt()
         raise failed
 
-    def _send(self, asked: _Exchange) -> HttpResponse:
-        timeouts = {phase: max(0.001, min(s, asked.left_s)) for phase, s in _TIMEOUTS_S.items()}
-        path = self.url.raw_path.rstrip(b"/") + asked.path.encode()
-        request = httpx.Request(
+    def _send(self, request: _Request) -> HttpResponse:
+        left = request.seconds_left
+        timeouts = {phase: max(0.001, min(s, left)) for phase, s in _TIMEOUTS_S.items()}
+        path = self.url.raw_path.rstrip(b"/") + request.path.encode()
+        http_request = httpx.Request(
             "GET",
             self.url.copy_with(raw_path=path),
-            params=asked.query or None,
+            params=request.query or None,
             headers=_HEADERS,
             extensions={"timeout": timeouts},
         )
         connection = self._borrow()
         try:
-            response = connection.handle_request(request)
+            response = connection.handle_request(http_request)
             try:
-                body = self._body(response, asked)
+                body = self._read_body(response, request)
             finally:
                 response.close()
         except BaseException:
@@ -216,54 +214,68 @@ class Transport:
             raise
         self._give_back(connection)
         arrived = datetime.now(UTC)
-        _log.debug("GET %s: %d, %d bytes", asked.path, response.status_code, len(body))
+        _log.debug("GET %s: %d, %d bytes", request.path, response.status_code, len(body))
         if response.status_code != httpx.codes.OK:
-            said = response.extensions.get("reason_phrase", b"").decode(errors="backslashreplace")
-            status = (response.status_code, said)
-            text = body.decode(errors="backslashreplace")
-            raise status_failure(
-                asked.path, status, response.headers, text, masked=self._masked, left_s=asked.left_s
+            reason = response.extensions.get("reason_phrase", b"")
+            raise build_status_error(
+                request.path,
+                (response.status_code, reason.decode(errors="backslashreplace")),
+                response.headers,
+                body.decode(errors="backslashreplace"),
+                mask=self._mask,
+                seconds_left=request.seconds_left,
             )
         return HttpResponse(body, arrived)
 
-    def _body(self, response: httpx.Response, asked: _Exchange) -> bytes:
-        """Read the body piece by piece, with an eye on the clock and the size.
+    def _read_body(self, response: httpx.Response, request: _Request) -> bytes:
+        """Return the body, decompressed; stop at the deadline and at the size limit.
 
-        The inflating is ours: httpx makes of a small body a piece of any size before it hands it
-        over, hands over nothing while a slow one inflates to nothing, and takes a cut one as whole.
+        We decompress it ourselves: httpx makes of a small chunk one of any size before it hands it
+        over, hands over nothing while a slow body decompresses to nothing, and takes an incomplete
+        one for complete.
         """
-        fine = response.status_code == httpx.codes.OK
+        is_ok = response.status_code == httpx.codes.OK
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
-            if not fine:
+            if not is_ok:
                 return b""
-            message = f"GET {asked.path}: refused Content-Encoding {printable(encoding)!r}"
-            error = TransportError(f"{message}; gzip was asked for", path=asked.path)
-            raise FailedError(error, retry=False)
+            message = f"GET {request.path}: unexpected Content-Encoding {printable(encoding)!r}"
+            error = TransportError(f"{message}; only gzip was requested", path=request.path)
+            raise AttemptError(error, retry=False)
         announced = response.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-            raise self._too_large(asked)
-        inflater = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+            raise _build_size_error(request)
+        decompressor = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
         body = bytearray()
-        for raw in response.iter_raw():
-            room = MAX_BODY_BYTES + 1 - len(body)
-            body += raw if inflater is None else self._inflated(inflater, raw, room, asked)
+        for chunk in response.iter_raw():
+            if decompressor is None:
+                body += chunk
+            else:
+                room = MAX_BODY_BYTES + 1 - len(body)
+                body += self._decompress(decompressor, chunk, room, request)
             if len(body) > MAX_BODY_BYTES:
-                raise self._too_large(asked)
-            if asked.left_s < 0:
-                raise self._late(asked)
-        if fine and inflater is not None and (not inflater.eof or inflater.unused_data):
-            raise self._broken(asked, "its gzip does not end where the body ends", retry=True)
+                raise _build_size_error(request)
+            if request.seconds_left < 0:
+                raise self._build_deadline_error(request)
+        if (
+            is_ok
+            and decompressor is not None
+            and (not decompressor.eof or decompressor.unused_data)
+        ):
+            problem = "the gzip data does not end where the body ends"
+            raise self._build_transport_error(request, problem, retry=True)
         return bytes(body)
 
-    def _inflated(self, inflater: Any, raw: bytes, room: int, asked: _Exchange) -> bytes:
+    def _decompress(self, decompressor: Any, chunk: bytes, room: int, request: _Request) -> bytes:
+        """Return the decompressed chunk, at most `room` bytes of it."""
         try:
-            piece: bytes = inflater.decompress(raw, room)
+            data: bytes = decompressor.decompress(chunk, room)
         except zlib.error as error:
             problem = str(error)
         else:
-            return piece
-        raise self._broken(asked, f"its gzip is damaged: {problem}", retry=True)
+            return data
+        problem = f"the gzip data is damaged: {problem}"
+        raise self._build_transport_error(request, problem, retry=True)
 
     def _borrow(self) -> _Connection:
         with self._lock:
@@ -283,74 +295,75 @@ class Transport:
                 return
         connection.close()
 
-    def _masked(self, text: str) -> str:
-        text = self._key.masked(text)
-        return self._token.masked(text) if self._token is not None else text
+    def _mask(self, text: str) -> str:
+        text = self._key.mask(text)
+        return self._token.mask(text) if self._token is not None else text
 
-    def _late(self, asked: _Exchange) -> FailedError:
-        message = f"GET {asked.path}: not done within {self._timeout:g} s"
-        error = DeadlineError(f"{message}; give Client a longer timeout", path=asked.path)
-        return FailedError(error, retry=False)
+    def _translate(self, request: _Request, error: Exception) -> AttemptError:
+        """Return what an exception of httpx means."""
+        if isinstance(error, httpx.TimeoutException) and request.seconds_left <= 0:
+            return self._build_deadline_error(request)
+        problem = printable(self._mask(str(error)) or type(error).__name__, 200)
+        # a certificate that is not valid now will not be valid a second later
+        retry = not _is_caused_by(error, ssl.SSLCertVerificationError)
+        return self._build_transport_error(request, problem, retry=retry)
 
-    def _too_large(self, asked: _Exchange) -> FailedError:
-        message = f"GET {asked.path}: the body is larger than {MAX_BODY_BYTES:,} bytes"
-        return FailedError(ResponseTooLargeError(message, path=asked.path), retry=False)
+    def _build_deadline_error(self, request: _Request) -> AttemptError:
+        message = f"GET {request.path}: not finished within {self._timeout:g} s"
+        error = DeadlineError(f"{message}; give Client a longer timeout", path=request.path)
+        return AttemptError(error, retry=False)
 
-    def _broken(self, asked: _Exchange, problem: str, *, retry: bool) -> FailedError:
-        where = f"{self.url.host}:{self.url.port}" if self.url.port else self.url.host
-        message = f"GET {asked.path}: no whole response from {where}: {problem}; {_CHECK_ADDRESS}"
-        return FailedError(TransportError(message, path=asked.path), retry=retry)
+    def _build_transport_error(
+        self, request: _Request, problem: str, *, retry: bool
+    ) -> AttemptError:
+        host = f"{self.url.host}:{self.url.port}" if self.url.port else self.url.host
+        message = f"GET {request.path}: no complete response from {host}: {problem}; {_CHECK_URL}"
+        return AttemptError(TransportError(message, path=request.path), retry=retry)
 
-    def _unreachable(self, asked: _Exchange, error: Exception) -> FailedError:
-        if isinstance(error, httpx.TimeoutException) and asked.left_s <= 0:
-            return self._late(asked)
-        text = printable(self._masked(str(error)) or type(error).__name__, 200)
-        # a certificate that is refused now is refused a second later, too
-        return self._broken(asked, text, retry="CERTIFICATE" not in text.upper())
+    def _build_malformed_error(
+        self, request: _Request, body: bytes, decode: Callable[[bytes], object]
+    ) -> AttemptError:
+        """Return what is wrong with a body, without the secrets that it may repeat.
 
-    def _malformed(
-        self, asked: _Exchange, body: bytes, read: Callable[[bytes], object]
-    ) -> FailedError:
-        """Tell what is wrong with a body, as told of one without the secrets it may echo."""
-        message, where = "the body is not what was asked for", None
+        The message quotes the body, so the body is masked and decoded once more to get it.
+        """
+        message, where = "the body is not what was requested", None
+        masked = self._mask(body.decode(errors="surrogateescape"))
         try:
-            read(
-                self._masked(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-            )
+            decode(masked.encode(errors="surrogateescape"))
         except MalformedResponseError as error:
             message, where = str(error), error.where
-        hint = f"; {_CHECK_ADDRESS}" if body.lstrip()[:1] == b"<" else ""
-        asked.malformed += 1
-        told = MalformedResponseError(f"GET {asked.path}: {message}{hint}", where=where)
-        return FailedError(told, retry=asked.malformed == 1)
+        hint = f"; {_CHECK_URL}" if body.lstrip()[:1] == b"<" else ""
+        request.malformed_bodies += 1
+        malformed = MalformedResponseError(f"GET {request.path}: {message}{hint}", where=where)
+        return AttemptError(malformed, retry=request.malformed_bodies == 1)
 
 
-def _pause(error: Exception) -> bool | float:
-    """Tell stamina whether to try again, and after how many seconds where the server says so."""
-    if not isinstance(error, FailedError) or not error.retry:
+def _build_size_error(request: _Request) -> AttemptError:
+    message = f"GET {request.path}: the body is larger than {MAX_BODY_BYTES:,} bytes"
+    return AttemptError(ResponseTooLargeError(message, path=request.path), retry=False)
+
+
+def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether the error, or one that it was raised from or during, is of the kind."""
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _decide_retry(error: Exception) -> bool | float:
+    """Return whether stamina tries again, or after how many seconds if the server says so."""
+    if not isinstance(error, AttemptError) or not error.retry:
         return False
-    _log.info("a failure that may pass: %s", error)
+    _log.info("trying again: %s", error)
     return True if error.wait_s is None else error.wait_s
 
 
-def _parsed(url: str) -> httpx.URL:
+def _parse_url(url: str) -> httpx.URL:
     try:
         return httpx.URL(url)
     except httpx.InvalidURL as error:
         problem = str(error)
-    raise ConfigError(f"the base URL cannot be used: {printable(problem)}")
-
-
-def _path(segments: Sequence[str]) -> str:
-    """Return `/v1/...`, each segment escaped as one.
-
-    Raises:
-        TypeError: If one is not text.
-        ValueError: If one is empty or a relative path, which no escape makes safe.
-    """
-    for segment in segments:
-        if not isinstance(segment, str):
-            raise TypeError(f"an id is text, not {type(segment).__name__}")
-        if segment in ("", ".", ".."):
-            raise ValueError(f"{segment!r} is not an id")
-    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+    raise ConfigError(f"the base URL is not valid: {printable(problem)}")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from retab_frames.compare.sides import COMPARABLE_CHANGES
-from retab_frames.flatten.runs import TERMINAL_RUN
 from retab_frames.schemas.frames import STRING, frame_of_rows
-from retab_frames.schemas.vocabulary import TERMINAL
+from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import counted
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
-from retab_frames.schemas.handle_columns import HANDLE_INPUTS, long_handles
+from retab_frames.schemas.handle_columns import HANDLE_INPUTS, handles_of_jobs
 from retab_frames.schemas.vocabulary import TERMINAL
 from retab_frames.text.messages import printable
 
@@ -249,7 +249,7 @@ def _wide_inputs(jobs: pd.DataFrame) -> pd.DataFrame | None:
     """Return one row per job and handle input, from the columns of the jobs; None without any."""
     if not any(str(name).startswith(HANDLE_INPUTS) for name in jobs.columns):
         return None
-    return long_handles(jobs)[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
+    return handles_of_jobs(jobs)[["job_id", "document_id", "handle", *_INPUT_FIELDS]]
 
 
 def _differs(old: pd.Series[Any], new: pd.Series[Any]) -> pd.Series[bool]:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pyarrow.compute as pc
 
-from retab_frames.api.client import Client, Records
-from retab_frames.errors import RetabFramesError, RetabFramesWarning
-from retab_frames.flatten.run_rows import in_batches
-from retab_frames.flatten.runs import Record, expected_jobs, experiments_table, runs_table
-from retab_frames.flatten.tables import Flattener, RunPayloads
+from retab_frames.api.client import Client
+from retab_frames.errors import RetabFramesError
+from retab_frames.flatten.run_rows import RunResponses, batch_runs
+from retab_frames.flatten.runs import experiments_table, runs_table
+from retab_frames.flatten.tables import Flattener
 from retab_frames.load.content import RunContent, contents_of, failed_content
-from retab_frames.load.progress import with_bar
-from retab_frames.load.workers import in_order
-from retab_frames.schemas.models import (
-    ExperimentsSchema,
-    HandlesSchema,
-    JobsSchema,
-    RunsSchema,
-    to_frame,
+from retab_frames.load.notices import (
+    describe_count_mismatch,
+    warn_of_changed_values,
+    warn_of_count_mismatches,
 )
+from retab_frames.load.parallel import map_in_order, show_progress
+from retab_frames.schemas.models import ExperimentsSchema, HandlesSchema, JobsSchema, RunsSchema
+from retab_frames.schemas.validation import to_frame
+from retab_frames.wire.envelopes import record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     import pandas as pd
 
+    from retab_frames.api.client import FetchedRun
     from retab_frames.flatten.batches import Tables
+    from retab_frames.flatten.runs import Record
 
 __all__ = [
     "iter_content",
@@ -44,12 +44,24 @@ __all__ = [
     "load_runs",
 ]
 
-T = TypeVar("T")
 RunIds = str | Iterable[str] | None
 """One run id, any sequence or Series of them, or None for the latest run."""
 
-_Fetched = tuple[str | None, RunPayloads | RetabFramesError]
-"""A run as it was asked for, and its responses, or why there are none."""
+
+class _Run(NamedTuple):
+    """A run that was asked for.
+
+    Attributes:
+        run_id: As it was asked for; None for the latest run.
+        result: The responses that hold its rows, or why there are none.
+        record: Its record, if one was read.
+        listed_at: When the listing that has the record arrived; None without a listing.
+    """
+
+    run_id: str | None
+    result: RunResponses | RetabFramesError
+    record: Record | None
+    listed_at: datetime | None
 
 
 def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.DataFrame:
@@ -59,13 +71,27 @@ def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.Da
         workflow_id: The workflow.
         client: None makes one from the environment (RETAB_API_KEY, RETAB_API_BASE_URL).
 
+    Returns:
+        A frame with a RangeIndex and Arrow-backed columns, rows in the order of the API. What a
+        server does not send is null; `score` is null until there are metrics. Times are UTC.
+
     Raises:
-        RequestError: If the API gives no usable answer; NotFoundError if there is no such workflow.
+        ConfigError: If `client` is None and the environment has no usable key or URL.
+        RequestError: If there is no usable response; NotFoundError if there is no such workflow.
+        MalformedResponseError: If a response contradicts the contract of the API.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         experiments = rf.load_experiments(sandbox.workflow_id, client=client)
+        >>> experiments["experiment_id"].tolist()
+        ['exp_contracts', 'exp_packets', 'exp_mailroom', 'exp_invoices']
     """
-    with _client(client) as api:
+    with _lend_client(client) as api:
         records, fetched_at = api.experiments(workflow_id)
     table, issues = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
-    _tell([issue["action"] for issue in issues], stacklevel=3)
+    warn_of_changed_values(issue.action for issue in issues)
     return to_frame(table, ExperimentsSchema)
 
 
@@ -79,16 +105,22 @@ def load_runs(
         experiment_id: The experiment; one never run gives zero rows.
         client: None makes one from the environment.
 
+    Returns:
+        A frame with a RangeIndex and Arrow-backed columns. What a server does not send is null.
+        Times are UTC, `duration_ms` is in whole milliseconds.
+
     Raises:
-        RequestError: If the API gives no usable answer; NotFoundError if there is no such
-            experiment.
+        ConfigError: If `client` is None and the environment has no usable key or URL.
+        RequestError: If there is no usable response; NotFoundError if there is no such
+            experiment of the workflow.
+        MalformedResponseError: If a response contradicts the contract of the API.
     """
-    with _client(client) as api:
+    with _lend_client(client) as api:
         records, fetched_at = api.runs(workflow_id, experiment_id)
     table, issues = runs_table(
         records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
     )
-    _tell([issue["action"] for issue in issues], stacklevel=3)
+    warn_of_changed_values(issue.action for issue in issues)
     return to_frame(table, RunsSchema)
 
 
@@ -112,15 +144,35 @@ def load_jobs(
             terminal or a notebook.
 
     Returns:
-        A frame with a RangeIndex; the jobs of a run in the order of the API. Columns are Arrow-
-        backed. An experiment never run gives placeholders or zero rows, with `run_id` null.
+        A frame with a RangeIndex and Arrow-backed columns; the jobs of a run in the order of the
+        API. Times are UTC, `duration_ms` is in whole milliseconds. An experiment never run gives
+        placeholders or zero rows, with `run_id` null.
 
     Raises:
-        RequestError: If the API gives no usable answer; NotFoundError if there is no such
-            experiment or run.
+        ConfigError: If `client` is None and the environment has no usable key or URL.
+        RequestError: If there is no usable response; NotFoundError if there is no such experiment
+            or run.
         MalformedResponseError: If a response contradicts the contract of the API.
+        TypeError, ValueError: If `run_id` is not text, is empty, or is given twice.
+
+    Warns:
+        RetabFramesWarning: Once for all values that did not fit their columns, and once for all
+            runs that have fewer or more jobs than their records say. The record is known of several
+            runs, and of one run unless it comes from `/content`, which would take a second request;
+            `load_content` makes it.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         runs = rf.load_runs(sandbox.workflow_id, "exp_invoices", client=client)
+        ...         jobs = rf.load_jobs(
+        ...             sandbox.workflow_id, "exp_invoices", run_id=runs.run_id, client=client
+        ...         )
+        >>> jobs.groupby("run_id").size().tolist()
+        [12, 12, 12, 12, 12]
     """
-    tables = _load(workflow_id, experiment_id, run_id, client, progress=progress)
+    tables = _load_tables(workflow_id, experiment_id, run_id, client, progress=progress)
     return to_frame(tables.jobs, JobsSchema)
 
 
@@ -134,9 +186,14 @@ def load_handle_inputs(
 ) -> pd.DataFrame:
     """Return one row per job and handle input; fits HandlesSchema.
 
-    The arguments and errors are those of `load_jobs`.
+    The arguments, errors and warnings are those of `load_jobs`.
+
+    Returns:
+        A frame with a RangeIndex and Arrow-backed columns; the inputs of a job in the order of the
+        API, counted by `position` from 0. `data` is JSON text as it was received, null for files;
+        `size_bytes` is in bytes.
     """
-    tables = _load(workflow_id, experiment_id, run_id, client, progress=progress)
+    tables = _load_tables(workflow_id, experiment_id, run_id, client, progress=progress)
     return to_frame(tables.handle_inputs, HandlesSchema)
 
 
@@ -155,8 +212,17 @@ def load_content(
         run_id: None for the latest run.
         client: None makes one from the environment.
 
+    Returns:
+        The jobs, handles, issues and raw rows of the run, and its record. An experiment never run
+        gives placeholders or no jobs, with a `run_id` of None.
+
     Raises:
-        RequestError, MalformedResponseError: As `load_jobs`.
+        ConfigError, RequestError, MalformedResponseError: As `load_jobs`.
+        TypeError: If `run_id` is not one run id.
+
+    Warns:
+        RetabFramesWarning: If the run has fewer or more jobs than its record says; it is not
+            `complete` then, and `issues` has both numbers.
     """
     if run_id is not None and not isinstance(run_id, str):
         raise TypeError("load_content takes one run id; for several use iter_content")
@@ -174,6 +240,9 @@ def iter_content(
 ) -> Iterator[RunContent]:
     """Yield the content of each run in the order asked for, fetched concurrently.
 
+    Nothing is fetched before the first content is asked for; after that, at most twice
+    `max_connections` runs are fetched ahead.
+
     Args:
         workflow_id: The workflow of the experiment.
         experiment_id: The experiment.
@@ -184,16 +253,22 @@ def iter_content(
             content without jobs, not complete, whose `issues` say why.
 
     Raises:
-        RequestError, MalformedResponseError: As `load_jobs`.
-        ValueError: If `errors` is neither, or a run is asked for twice.
+        ConfigError, RequestError, MalformedResponseError: As `load_jobs`.
+        TypeError, ValueError: As `load_jobs`; ValueError also if `errors` is neither of the two.
+
+    Warns:
+        RetabFramesWarning: For each run that has fewer or more jobs than its record says, when its
+            content is yielded; it is not `complete` then, and `issues` has both numbers.
     """
     if errors not in ("raise", "collect"):
         raise ValueError(f"errors must be 'raise' or 'collect', not {errors!r}")
-    ids, collect = _run_ids(run_id), errors == "collect"
-    return _contents(workflow_id, experiment_id, ids, client, progress=progress, collect=collect)
+    ids, collect = _check_run_ids(run_id), errors == "collect"
+    return _iter_contents(
+        workflow_id, experiment_id, ids, client, progress=progress, collect=collect
+    )
 
 
-def _contents(
+def _iter_contents(
     workflow_id: str,
     experiment_id: str,
     ids: list[str | None],
@@ -202,70 +277,57 @@ def _contents(
     progress: bool | None,
     collect: bool,
 ) -> Iterator[RunContent]:
-    with _client(client) as api:
-        listing = api.runs(workflow_id, experiment_id)
-        record_of = _by_id(listing)
-
-        def fetch(one: str | None) -> _Fetched:
-            try:
-                record = record_of.get(one) if one else next(iter(listing.records), None)
-                return one, api.content(workflow_id, experiment_id, one, record=record)
-            except RetabFramesError as error:
-                if not collect:
-                    raise
-                return one, error
-
-        fetched = in_order(fetch, ids, workers=api.max_connections)
-        shown = with_bar(fetched, len(ids), "Loading runs", show=progress)
-        for batch in in_batches(shown, size=_size):
-            for one, found in _of_batch(
-                batch, record_of, workflow_id, experiment_id, listing.fetched_at
-            ):
-                if isinstance(found, RunContent):
-                    yield found
+    with _lend_client(client) as api:
+        runs = _fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
+        for batch in batch_runs(runs, size=_size_of):
+            contents = _make_contents(batch, workflow_id, experiment_id)
+            for run, content in zip(batch, contents, strict=True):
+                if isinstance(content, RunContent):
+                    jobs = content.tables.jobs.num_rows
+                    if problem := describe_count_mismatch(content.run_table, jobs):
+                        warn_of_count_mismatches({content.run_id: problem})
+                    yield content
                 elif collect:
-                    yield failed_content(workflow_id, experiment_id, one, found)
+                    yield failed_content(workflow_id, experiment_id, run.run_id, content)
                 else:
-                    raise found
+                    raise content
 
 
-def _size(fetched: _Fetched) -> int:
-    _, source = fetched
-    return source.size if isinstance(source, RunPayloads) else 0
+def _size_of(run: _Run) -> int:
+    return run.result.size if isinstance(run.result, RunResponses) else 0
 
 
-def _of_batch(
-    batch: list[_Fetched],
-    record_of: Mapping[object, Record],
-    workflow_id: str,
-    experiment_id: str,
-    arrived: datetime,
-) -> Iterator[tuple[str | None, RunContent | RetabFramesError]]:
-    """Yield the content of each run of a batch, or why there is none, by what was asked for."""
-    sources = [source for _, source in batch if isinstance(source, RunPayloads)]
-    known = [record_of.get(source.run_id) for source in sources]
-    table, odd = runs_table(
-        [record for record in known if record],
+def _make_contents(
+    batch: list[_Run], workflow_id: str, experiment_id: str
+) -> Iterator[RunContent | RetabFramesError]:
+    """Yield the content of each run of a batch, or why there is none."""
+    sources, records = [], []
+    for run in batch:
+        if isinstance(run.result, RunResponses):
+            sources.append(run.result)
+            records.append(run.record)
+    table, issues = runs_table(
+        [record for record in records if record],
         workflow_id=workflow_id,
         experiment_id=experiment_id,
-        fetched_at=arrived,
+        fetched_at=batch[0].listed_at,
     )
-    starts = accumulate((bool(record) for record in known), initial=0)
+    rows = (table.slice(n, 1) for n in range(table.num_rows))
     contents = iter(
         contents_of(
             sources,
-            run_tables=[table.slice(at, bool(one)) for at, one in zip(starts, known, strict=False)],
+            run_tables=[next(rows) if record else table.slice(0, 0) for record in records],
             run_issues=[
-                [issue for issue in odd if record and issue["run_id"] == record["id"]]
-                for record in known
+                [issue for issue in issues if record and issue.run_id == record_id(record)]
+                for record in records
             ],
         )
     )
-    for one, source in batch:
-        yield one, next(contents) if isinstance(source, RunPayloads) else source
+    for run in batch:
+        yield run.result if isinstance(run.result, RetabFramesError) else next(contents)
 
 
-def _load(
+def _load_tables(
     workflow_id: str,
     experiment_id: str,
     run_id: RunIds,
@@ -273,61 +335,90 @@ def _load(
     *,
     progress: bool | None,
 ) -> Tables:
-    ids = _run_ids(run_id)
-    with _client(client) as api:
-        record_of: dict[object, Record] = {}
-        # one listing instead of a request for the record of each run
-        listing = partial(api.runs, workflow_id, experiment_id)
-        is_beside = len(ids) > 1 and api.found == "content"
-        if len(ids) > 1 and not is_beside:
-            # other routes need the records before they can be asked for the rows
-            record_of = _by_id(listing())
-
-        def fetch(one: str | None) -> RunPayloads:
-            record = record_of.get(one) if one else None
-            return api.content(workflow_id, experiment_id, one, record=record)
-
-        works: list[Callable[[], Any]] = [partial(fetch, one) for one in ids]
-        if is_beside:
-            works.insert(0, listing)
-        fetched = in_order(lambda work: work(), works, workers=api.max_connections)
-        if is_beside:
-            record_of = _by_id(next(fetched))
-        flattener = Flattener()
-        for source in with_bar(fetched, len(ids), "Loading runs", show=progress):
-            flattener.add(source)
-            del source  # it may be the last to hold its response
-    tables = flattener.batch().tables
-    _tell(tables.issues.column("action").to_pylist(), stacklevel=4)
-    _count(tables, record_of)
+    """Return the tables of all runs together; the responses are let go as they are read."""
+    ids = _check_run_ids(run_id)
+    flattener = Flattener()
+    records: list[Record] = []
+    with _lend_client(client) as api:
+        runs = _fetch_runs(
+            api, workflow_id, experiment_id, ids, listed=len(ids) > 1, progress=progress
+        )
+        for run in runs:
+            if isinstance(run.result, RetabFramesError):
+                raise run.result
+            flattener.add(run.result)
+            if run.record:
+                records.append(run.record)
+            del run  # it may be the last to hold its responses
+    tables = flattener.finish().tables
+    warn_of_changed_values(tables.issues.column("action").to_pylist())
+    counts = pc.value_counts(tables.jobs.column("run_id")).to_pylist()
+    jobs_of = {count["values"]: count["counts"] for count in counts}
+    table, _ = runs_table(records, workflow_id=None, experiment_id=None, fetched_at=None)
+    mismatches = {
+        one: describe_count_mismatch(table.slice(n, 1), jobs_of.get(one, 0))
+        for n, one in enumerate(table.column("run_id").to_pylist())
+    }
+    warn_of_count_mismatches({one: problem for one, problem in mismatches.items() if problem})
     return tables
 
 
-def _by_id(listing: Records) -> dict[object, Record]:
-    return {record["id"]: record for record in listing.records}
+def _fetch_runs(
+    api: Client,
+    workflow_id: str,
+    experiment_id: str,
+    ids: list[str | None],
+    *,
+    listed: bool,
+    progress: bool | None,
+) -> Iterator[_Run]:
+    """Yield each run in the order asked for, fetched concurrently.
+
+    Args:
+        api: The client.
+        workflow_id: The workflow of the experiment.
+        experiment_id: The experiment.
+        ids: The runs.
+        listed: True reads the listing of the runs, for their records. It is one request; without it
+            the routes that need a record to find the rows take one for each run.
+        progress: As in `load_jobs`.
+    """
+    records: dict[str, Record] = {}
+    listed_at: datetime | None = None
+
+    def list_runs() -> None:
+        nonlocal records, listed_at
+        found, listed_at = api.runs(workflow_id, experiment_id)
+        records = {record_id(record): record for record in found}
+
+    def fetch(run_id: str | None) -> tuple[str | None, FetchedRun | RetabFramesError]:
+        known = records.get(run_id) if run_id else next(iter(records.values()), None)
+        try:
+            return run_id, api.content(workflow_id, experiment_id, run_id, record=known)
+        except RetabFramesError as error:
+            return run_id, error
+
+    works: list[Callable[[], Any]] = [partial(fetch, run_id) for run_id in ids]
+    # the rows on `/content` are found without a record, so the listing is fetched alongside them
+    is_alongside = listed and api.found == "content"
+    if is_alongside:
+        works.insert(0, list_runs)
+    elif listed:
+        list_runs()
+    results = map_in_order(lambda work: work(), works, workers=api.max_connections)
+    if is_alongside:
+        next(results)
+    for run_id, result in show_progress(results, len(ids), "Loading runs", show=progress):
+        if isinstance(result, RetabFramesError):
+            yield _Run(run_id, result, None, listed_at)
+        else:
+            record = result.record or records.get(result.responses.run_id or "")
+            yield _Run(run_id, result.responses, record, listed_at)
+        del result  # not held while the next one is waited for
 
 
-def _tell(actions: Sequence[str | None], *, stacklevel: int) -> None:
-    """Warn of values that are not in the frame as they came; what was kept needs no warning."""
-    changed = sum(not (action or "").startswith("kept") for action in actions)
-    if changed:
-        text = f"{changed} values did not fit their columns and were changed or left out"
-        hint = "`load_content` lists them in its `issues`, and keeps them in `raw`"
-        warnings.warn(f"{text}; {hint}", RetabFramesWarning, stacklevel=stacklevel)
-
-
-def _count(tables: Tables, record_of: Mapping[object, Record]) -> None:
-    """Warn of runs that have ended and have fewer or more jobs than their records say."""
-    counts = pc.value_counts(tables.jobs.column("run_id")).to_pylist()
-    came = {count["values"]: count["counts"] for count in counts}
-    for run_id, record in record_of.items():
-        expected = expected_jobs(record)
-        if run_id in came and expected not in (None, came[run_id]):
-            text = f"run {run_id}: its record says {expected} documents, {came[run_id]} jobs came"
-            warnings.warn(text, RetabFramesWarning, stacklevel=4)
-
-
-def _run_ids(run_id: RunIds) -> list[str | None]:
+def _check_run_ids(run_id: RunIds) -> list[str | None]:
+    """Return the ids as a list; None stands for the latest run."""
     if run_id is None or isinstance(run_id, str):
         ids: list[str | None] = [run_id]
     elif hasattr(run_id, "columns"):
@@ -336,9 +427,9 @@ def _run_ids(run_id: RunIds) -> list[str | None]:
         raise TypeError(f"run_id takes ids as text, not {type(run_id).__name__}")
     else:
         ids = list(run_id)
-        odd = [one for one in ids if not isinstance(one, str)]
-        if odd:
-            raise TypeError(f"run_id must hold run ids as text, found {odd[0]!r}")
+        wrong = [one for one in ids if not isinstance(one, str)]
+        if wrong:
+            raise TypeError(f"run_id must hold run ids as text, found {wrong[0]!r}")
     if "" in ids:
         raise ValueError("a run id is empty; None asks for the latest run")
     if len(set(ids)) != len(ids):
@@ -348,7 +439,7 @@ def _run_ids(run_id: RunIds) -> list[str | None]:
 
 
 @contextmanager
-def _client(client: Client | None) -> Iterator[Client]:
+def _lend_client(client: Client | None) -> Iterator[Client]:
     """Lend the client, or one from the environment that is closed at the end."""
     if client is not None:
         yield client

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from retab_frames.errors import MalformedResponseError
-from retab_frames.flatten.run_rows import RunPayloads, in_batches
+from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.load.content import RunContent, content_of, contents_of
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes as responses
-from retab_frames.wire import records as wire
+from retab_frames.wire import json_text
 
 __all__ = ["grouped_by_run", "payloads_of", "read_content", "read_contents", "saved_responses"]
 
@@ -55,7 +55,7 @@ def read_contents(
         sources = saved_responses(Path(sources))
     payloads = (payload for source in sources for payload in payloads_of(source))
     runs = (_in_hand(group, workflow_id) for group in grouped_by_run(payloads))
-    for batch in in_batches(runs, size=lambda run: run.size):
+    for batch in batch_runs(runs, size=lambda run: run.size):
         for found in contents_of(batch):
             if not isinstance(found, RunContent):
                 raise found
@@ -76,17 +76,17 @@ def payloads_of(source: object) -> list[responses.RowsResponse]:
     """
     source = _plain(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return [responses.payload(bytes(source))]
+        return [responses.parse_rows_response(bytes(source))]
     if isinstance(source, PathLike):
-        return [responses.payload(Path(source).read_bytes())]
+        return [responses.parse_rows_response(Path(source).read_bytes())]
     if isinstance(source, str):
-        return [responses.payload(_json_text(source))]
+        return [responses.parse_rows_response(_json_text(source))]
     if isinstance(source, Mapping):
-        return [responses.payload(_encode(source))]
+        return [responses.parse_rows_response(_encode(source))]
     if isinstance(source, Iterable):
         items = [_plain(item) for item in source]
         if all(isinstance(item, Mapping) and "document_id" in item for item in items):
-            return [responses.payload(_encode(items))]
+            return [responses.parse_rows_response(_encode(items))]
         return [payload for item in items for payload in payloads_of(item)]
     raise TypeError(
         "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
@@ -94,11 +94,11 @@ def payloads_of(source: object) -> list[responses.RowsResponse]:
     )
 
 
-def _in_hand(payloads: Sequence[responses.RowsResponse], workflow_id: str | None) -> RunPayloads:
+def _in_hand(payloads: Sequence[responses.RowsResponse], workflow_id: str | None) -> RunResponses:
     first = payloads[0] if payloads else None
     if len({(p.experiment_id, p.run_id) for p in payloads}) > 1:
         raise MalformedResponseError("these are responses of several runs: use read_contents")
-    return RunPayloads(
+    return RunResponses(
         workflow_id,
         first.experiment_id if first else None,
         (first.run_id or None) if first else None,
@@ -129,15 +129,15 @@ def grouped_by_run(
     """
     groups: dict[object, list[responses.RowsResponse]] = {}
     for number, payload in enumerate(payloads):
-        if payload.is_empty and not payload.enveloped:
+        if payload.is_empty and not payload.has_envelope:
             continue  # the end of a listing; it does not say of which run
-        key: object = number if payload.enveloped else _run_of(payload)
+        key: object = number if payload.has_envelope else _run_of(payload)
         groups.setdefault(key, []).append(payload)
     return list(groups.values())
 
 
 def _run_of(payload: responses.RowsResponse) -> str | None:
-    rows = wire.as_json(payload.array, list[dict[str, Any]], "the rows")
+    rows = json_text.decode_json(payload.array, list[dict[str, Any]], "the rows")
     ids = (row.get("run_id") or row.get("experiment_run_id") for row in rows)
     return next((run_id for run_id in ids if isinstance(run_id, str)), None)
 

@@ -39,7 +39,7 @@ _FEW = 60
 """Jobs of a group up to which points are large."""
 _GOLDEN = 0.618034
 """Steps of this, modulo 1, spread points evenly whatever their number."""
-NOTHING = "no completed jobs"
+MISSING = "no completed jobs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def durations(
     groups = _groups(jobs, by, measure, quantiles, confidence)
     ax = axes_for(ax, 7.5, float(np.clip(1.3 + 0.55 * len(groups.names), 2.2, 10)))
     if not len(groups.all):
-        return say_nothing(ax, NOTHING)
+        return say_nothing(ax, MISSING)
     log_duration_axis(ax, "x", groups.all, measure)
     _draw_jobs(ax, groups)
     entries: list[tuple[Artist, str]] = []
@@ -149,7 +149,7 @@ def ecdf(
     groups = _groups(jobs, by, measure, quantiles, confidence)
     ax = axes_for(ax, 7.5, 4.0)
     if not len(groups.all):
-        return say_nothing(ax, NOTHING)
+        return say_nothing(ax, MISSING)
     log_duration_axis(ax, "x", groups.all, measure)
     entries: list[tuple[Artist, str]] = []
     if len(groups.names) <= len(LINES):

@@ -6,19 +6,13 @@ so that a frame with a column of the user's own still validates.
 """
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
-from copy import copy
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, TypeAlias
 
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
-from pandera import errors
 from pandera.typing import Series
-
-from retab_frames.errors import SchemaError
-from retab_frames.schemas.frames import frame_of
-from retab_frames.schemas.validation import FAILURE_COLUMNS, failing_cells, failure_message
 
 __all__ = [
     "ExperimentsSchema",
@@ -30,8 +24,7 @@ __all__ = [
     "SnapshotsSchema",
     "arrow_schema",
     "empty_table",
-    "to_frame",
-    "validate",
+    "lower_bounds",
 ]
 
 Text: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.string()]]
@@ -95,7 +88,6 @@ class JobsSchema(pandera.DataFrameModel):
     class Config:
         """The key of the frame."""
 
-        name = "JobsSchema"
         unique = ("run_id", "job_id")
 
 
@@ -120,7 +112,6 @@ class HandlesSchema(pandera.DataFrameModel):
     class Config:
         """The key of the frame."""
 
-        name = "HandlesSchema"
         unique = ("run_id", "job_id", "handle")
 
 
@@ -158,11 +149,6 @@ class RunsSchema(pandera.DataFrameModel):
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "RunsSchema"
-
 
 class ExperimentsSchema(pandera.DataFrameModel):
     """One row per experiment; the key is `experiment_id`."""
@@ -195,11 +181,6 @@ class ExperimentsSchema(pandera.DataFrameModel):
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "ExperimentsSchema"
-
 
 class IssuesSchema(pandera.DataFrameModel):
     """One row per odd thing: what came, and what was done about it."""
@@ -211,11 +192,6 @@ class IssuesSchema(pandera.DataFrameModel):
     value: Text = _cell("what came, cut short, or how often it came")
     action: Text = _key("what was done about it")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "IssuesSchema"
-
 
 class RawSchema(pandera.DataFrameModel):
     """One row per row of the API, as it came; the key is `job_id`."""
@@ -223,11 +199,6 @@ class RawSchema(pandera.DataFrameModel):
     job_id: Text = pandera.Field(unique=True, description="the job")
     position: Whole = pandera.Field(ge=0, description="the place of the row in the response")
     body: Text = _key("the row as received, byte for byte (JSON)")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "RawSchema"
 
 
 class SnapshotsSchema(pandera.DataFrameModel):
@@ -247,11 +218,6 @@ class SnapshotsSchema(pandera.DataFrameModel):
     written_at: Time = _cell("when the revision was written (UTC)")
     size_bytes: Whole = _measure("the size of its files", "bytes")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "SnapshotsSchema"
-
 
 Model = type[pandera.DataFrameModel]
 
@@ -267,88 +233,17 @@ def arrow_schema(model: Model) -> pa.Schema:
 
 
 @cache
-def empty_table(model: Model) -> pa.Table:
-    """Return a table of zero rows that has every column of the model."""
-    return arrow_schema(model).empty_table()
-
-
-def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
-    """Return the table as a validated frame of Arrow-backed columns.
-
-    Raises:
-        SchemaError: If it does not fit the model.
-    """
-    return validate(frame_of(table), model)
-
-
-def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
-    """Return the frame if it fits the schema; `schema.validate` raises pandera's own error.
-
-    Args:
-        frame: Any frame; it is not changed. Columns that the schema does not know are allowed.
-        schema: One of the models of this module, e.g. `JobsSchema`.
-
-    Raises:
-        SchemaError: If it does not fit. All failures are collected, and told by job id (or the
-            key of that frame) instead of row number; `.failures` has them as a frame.
-    """
-    failures = _wrong_integers(frame, schema)
-    try:
-        _exact(schema, tuple(frame.columns)).validate(frame, lazy=True)
-    except errors.SchemaErrors as error:
-        failures.append(failing_cells(error.failure_cases, frame))
-    if not failures:
-        return frame
-    told = pd.concat(failures, ignore_index=True)
-    message = failure_message(schema.__name__, told, len(frame))
-    raise SchemaError(message, schema_name=schema.__name__, failures=told)
-
-
-@lru_cache(maxsize=256)
-def _exact(schema: Model, names: tuple[Any, ...]) -> pandera.DataFrameSchema:
-    """Return the schema with each regex column replaced by the columns of that name, if there are.
-
-    pandera looks for the names of a regex column three times at every validation, which takes
-    longer than all its checks.
-    """
-    whole = schema.to_schema()
-    header = pd.DataFrame(columns=list(names))
-    found: dict[str, pandera.Column] = {}
-    settled = []
-    for pattern in [column for column in whole.columns.values() if column.regex]:
-        try:
-            matches = set(pattern.get_regex_columns(header))
-        except errors.SchemaError:
-            matches = set()
-        if matches.isdisjoint({*whole.columns, *found}) and (matches or not pattern.required):
-            settled.append(pattern.name)
-            found |= {name: _named(pattern, name) for name in matches}
-    return whole.remove_columns(settled).add_columns(found) if settled else whole
-
-
-def _named(pattern: pandera.Column, name: str) -> pandera.Column:
-    column = copy(pattern)
-    column.regex = False
-    column.name = name
-    return column
-
-
-def _wrong_integers(frame: pd.DataFrame, schema: Model) -> list[pd.DataFrame]:
-    """Return the integer columns that are not Arrow-backed, which pandera takes for such."""
-    expected = _integers(schema)
-    wrong = [
-        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
-        for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
-        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
-    ]
-    return [pd.DataFrame(wrong, columns=FAILURE_COLUMNS, dtype=object)] if wrong else []
+def lower_bounds(model: Model) -> dict[str, int]:
+    """Return the least valid value of each column that has one."""
+    return {
+        name: check.statistics["min_value"]
+        for name, column in model.to_schema().columns.items()
+        for check in column.checks
+        if "min_value" in (check.statistics or {})
+    }
 
 
 @cache
-def _integers(schema: Model) -> dict[str, pd.ArrowDtype]:
-    """Return the columns of whole numbers, and what they should be."""
-    return {
-        field.name: pd.ArrowDtype(field.type)
-        for field in arrow_schema(schema)
-        if pa.types.is_integer(field.type)
-    }
+def empty_table(model: Model) -> pa.Table:
+    """Return a table of zero rows that has every column of the model."""
+    return arrow_schema(model).empty_table()

@@ -19,7 +19,10 @@ from retab_frames import (
     load_jobs,
     load_runs,
 )
+from retab_frames.api.paging import fetch_pages
+from retab_frames.api.routes import locate_results
 from retab_frames.sandbox.faults import EmptyPageWithCursor, RepeatCursor, Status
+from retab_frames.wire.envelopes import parse_rows_response
 
 WORKFLOW = "wf_sandbox"
 EXPERIMENT = "exp_invoices"
@@ -221,7 +224,7 @@ def test_a_client_may_be_shared_by_threads(client: Client, sandbox: Sandbox) -> 
     found: list[int] = []
 
     def ask() -> None:
-        found.append(len(ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).payloads)))
+        found.append(len(ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.responses)))
 
     threads = [threading.Thread(target=ask) for _ in range(20)]
     for thread in threads:
@@ -301,8 +304,8 @@ def test_a_named_generation_is_not_looked_for(generation: str, api: str, asked: 
     with Sandbox(generations=(generation,)) as sandbox, client_of(sandbox, api=api) as client:
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
         assert paths(sandbox) == asked
-        assert content.run_id == RUN
-        assert sorted(ids_of(content.payloads)) == sorted(job_ids(sandbox))
+        assert content.responses.run_id == RUN
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,7 @@ def test_a_route_that_is_not_allowed_counts_as_missing() -> None:
     with Sandbox(generations=("C4",)) as sandbox, client_of(sandbox) as client:
         sandbox.answer(CONTENT, {"detail": "Method Not Allowed"}, status=405)
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert ids_of(content.payloads) == job_ids(sandbox)
+        assert ids_of(content.responses.responses) == job_ids(sandbox)
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -333,7 +336,9 @@ def test_a_server_in_trouble_is_not_taken_for_another_generation(after: int) -> 
         with pytest.raises(ApiStatusError, match="500 Internal Server Error"):
             client.content(WORKFLOW, EXPERIMENT, RUN)
         assert repr(client).endswith("api='auto')")
-        assert ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).payloads) == job_ids(sandbox)
+        assert ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.responses) == job_ids(
+            sandbox
+        )
 
 
 SPOKEN = [("A1",), ("A2",), ("A3",), ("B",), ("C1",), ("C2",), ("C3",), ("C4",), ("A1", "C4")]
@@ -348,7 +353,7 @@ def test_a_missing_experiment_is_told_from_a_missing_route(generations: tuple[st
             client.runs(WORKFLOW, "exp_gone")
         assert repr(client).endswith("api='auto')")
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert sorted(ids_of(content.payloads)) == sorted(job_ids(sandbox))
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize(
@@ -373,7 +378,7 @@ def test_a_missing_run_is_told_from_a_missing_route(
         with pytest.raises(NotFoundError, match=r"exprun_gone|Experiment run"):
             client.content(WORKFLOW, EXPERIMENT, "exprun_gone")
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert sorted(ids_of(content.payloads)) == sorted(job_ids(sandbox))
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize("generations", SPOKEN, ids="+".join)
@@ -493,7 +498,7 @@ Paged = tuple[Sandbox, Client]
 def test_a_repeated_cursor_is_an_error(paged: Paged) -> None:
     sandbox, client = paged
     sandbox.misbehave(RepeatCursor(), path=RESULTS)
-    with pytest.raises(PaginationError, match=r"page 2 repeats a cursor; nothing was kept") as told:
+    with pytest.raises(PaginationError, match="page 2 repeats a cursor; all pages") as told:
         client.content(WORKFLOW, EXPERIMENT, RUN)
     assert told.value.path == RESULTS
     assert paths(sandbox).count(RESULTS) == 2
@@ -519,16 +524,19 @@ def test_a_few_empty_pages_cost_no_row(paged: Paged) -> None:
 def test_empty_pages_without_end_are_an_error(paged: Paged) -> None:
     sandbox, client = paged
     sandbox.misbehave(EmptyPageWithCursor(), path=RESULTS, times=None, after=1)
-    with pytest.raises(PaginationError, match="page 5 leads to no end of pages"):
+    with pytest.raises(PaginationError, match="page 5 is empty but has a cursor, like the 3"):
         client.pages(RUN)
     assert paths(sandbox) == [RESULTS] * 5
 
 
-def test_pages_without_end_are_an_error(paged: Paged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_without_end_are_an_error(paged: Paged) -> None:
     sandbox, client = paged
-    monkeypatch.setattr("retab_frames.api.paging.MOST_PAGES", 2)
-    with pytest.raises(PaginationError, match="page 2 leads to no end of pages"):
-        client.pages(RUN)
+    route = locate_results("results", RUN)
+    with pytest.raises(
+        PaginationError, match=r"page 2 is not the last, and more than 2 are not fetched"
+    ) as caught:
+        fetch_pages(client._http.get, route, parse_rows_response, max_pages=2)
+    assert caught.value.path == RESULTS
     assert paths(sandbox) == [RESULTS] * 2
 
 
@@ -546,19 +554,16 @@ def short_page(sandbox: Sandbox, run_id: str) -> dict[str, Any]:
     return {"data": rows, "list_metadata": {"before": None, "after": None}}
 
 
-def test_fewer_rows_than_the_record_of_an_ended_run_says(paged: Paged) -> None:
+@pytest.mark.parametrize("run_id", [RUN, "exprun_invoices_5"], ids=["ended", "running"])
+def test_fewer_rows_than_the_record_says_are_given_with_the_record(
+    paged: Paged, run_id: str
+) -> None:
     sandbox, client = paged
-    sandbox.answer(RESULTS, short_page(sandbox, RUN))
-    with pytest.raises(PaginationError, match=f"run {RUN} has 12 documents.* gave 11 rows"):
-        client.content(WORKFLOW, EXPERIMENT, RUN)
-
-
-def test_fewer_rows_than_the_record_of_a_running_run_says(paged: Paged) -> None:
-    sandbox, client = paged
-    running = "exprun_invoices_5"
-    sandbox.answer(RESULTS, short_page(sandbox, running))
-    content = client.content(WORKFLOW, EXPERIMENT, running)
-    assert ids_of(content.payloads) == job_ids(sandbox, running)[:-1]
+    sandbox.answer(RESULTS, short_page(sandbox, run_id))
+    found = client.content(WORKFLOW, EXPERIMENT, run_id)
+    assert ids_of(found.responses.responses) == job_ids(sandbox, run_id)[:-1]
+    assert found.record is not None
+    assert (found.record["id"], found.record["total_document_count"]) == (run_id, 12)
 
 
 @pytest.mark.parametrize(

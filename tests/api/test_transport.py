@@ -2,11 +2,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import ssl
+import threading
 import time
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pandas as pd
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding as PemEncoding
+from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from retab_frames import (
@@ -42,6 +53,7 @@ from retab_frames.sandbox.faults import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WORKFLOW = "wf_sandbox"
 EXPERIMENT = "exp_invoices"
@@ -83,7 +95,8 @@ def jobs_of(client: Client) -> pd.DataFrame:
 
 def content_of(client: Client) -> list[dict[str, Any]]:
     """Return the rows of a run that comes in one response."""
-    return [json.loads(bytes(row)) for row in client.content(WORKFLOW, EXPERIMENT, RUN).texts]
+    found = client.content(WORKFLOW, EXPERIMENT, RUN)
+    return [json.loads(bytes(row)) for row in found.responses.rows]
 
 
 def client_of(sandbox: Sandbox, **settings: Any) -> Client:
@@ -140,7 +153,7 @@ def test_a_fault_at_every_request_costs_a_request_each(paged: Paged) -> None:
         (Status(503), ApiStatusError, "503 Service Unavailable: Service Unavailable"),
         (Status(429), RateLimitError, "429 Too Many Requests"),
         (CutBody(), TransportError, r"received \d+ bytes, expected \d+"),
-        (Reset(), TransportError, "no whole response from 127.0.0.1:"),
+        (Reset(), TransportError, "no complete response from 127.0.0.1:"),
     ],
     ids=repr,
 )
@@ -175,7 +188,7 @@ def test_a_gzip_that_is_cut_is_no_whole_response(
     client: Client, sandbox: Sandbox, keep: float
 ) -> None:
     sandbox.misbehave(CloseDelimitedCut(keep), times=None)
-    with pytest.raises(TransportError, match="its gzip does not end where the body ends"):
+    with pytest.raises(TransportError, match="gzip data does not end where the body ends"):
         content_of(client)
     assert len(sandbox.requests) == 4
 
@@ -407,7 +420,7 @@ def test_silence_ends_at_the_deadline(sandbox: Sandbox) -> None:
     begin = time.monotonic()
     with (
         client_of(sandbox, timeout=0.4) as client,
-        pytest.raises(DeadlineError, match=f"GET {CONTENT}: not done within 0.4 s.*longer timeout"),
+        pytest.raises(DeadlineError, match=f"GET {CONTENT}: not finished within 0.4 s.*longer"),
     ):
         content_of(client)
     assert 0.4 <= time.monotonic() - begin < 0.8
@@ -431,7 +444,7 @@ def test_drops_end_at_the_deadline(sandbox: Sandbox, body: bytes) -> None:
     begin = time.monotonic()
     with (
         client_of(sandbox, timeout=0.4) as client,
-        pytest.raises(DeadlineError, match=r"not done within 0\.4 s"),
+        pytest.raises(DeadlineError, match=r"not finished within 0\.4 s"),
     ):
         content_of(client)
     assert 0.4 <= time.monotonic() - begin < 0.8
@@ -462,10 +475,102 @@ def test_silence_before_the_deadline_is_tried_again(
 def test_a_server_that_is_down(client: Client, sandbox: Sandbox) -> None:
     host = sandbox.url.removeprefix("http://")
     sandbox.close()
-    with pytest.raises(TransportError, match=f"no whole response from {host}: ") as caught:
+    with pytest.raises(TransportError, match=f"no complete response from {host}: ") as caught:
         content_of(client)
     assert type(caught.value) is TransportError
     assert caught.value.attempts == 4
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a context for a server whose certificate nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(PemEncoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(PemEncoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+@contextmanager
+def serving_tls(context: ssl.SSLContext | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield the URL of a TLS server, and what came of each connection; None hangs up at once."""
+    outcomes: list[str] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    try:
+                        if context is not None:
+                            context.wrap_socket(connection, server_side=True).close()
+                    except ssl.SSLError as error:
+                        outcomes.append(type(error).__name__)
+                    else:
+                        outcomes.append("closed")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", outcomes
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(tmp_path: Path) -> None:
+    with (
+        serving_tls(self_signed(tmp_path)) as (url, outcomes),
+        Client("key", base_url=url, retries=3) as client,
+        pytest.raises(TransportError, match=r"no complete response from 127\.0\.0\.1:") as caught,
+    ):
+        content_of(client)
+    assert caught.value.attempts == 1
+    assert outcomes == ["SSLError"]
+
+
+@pytest.mark.usefixtures("no_waits")
+def test_a_handshake_that_breaks_off_is_tried_again() -> None:
+    with (
+        serving_tls(None) as (url, outcomes),
+        Client("key", base_url=url, retries=2) as client,
+        pytest.raises(TransportError) as caught,
+    ):
+        content_of(client)
+    assert caught.value.attempts == 3
+    assert outcomes == ["closed"] * 3
+
+
+@pytest.mark.parametrize("link", ["cause", "context"])
+@pytest.mark.parametrize(
+    ("reason", "retry"),
+    [
+        (ssl.SSLCertVerificationError("no word of it"), False),
+        (ssl.SSLError("certificate verify failed"), True),
+        (None, True),
+    ],
+    ids=repr,
+)
+def test_a_certificate_error_is_known_by_its_type(
+    client: Client, reason: Exception | None, link: str, *, retry: bool
+) -> None:
+    """Law: no decision depends on the words of a library."""
+    inner, outer = OSError("CERTIFICATE"), httpx.ConnectError("CERTIFICATE_VERIFY_FAILED")
+    setattr(inner, f"__{link}__", reason)
+    setattr(outer, f"__{link}__", inner)
+    request = transport._Request("/v1/x", {}, time.monotonic() + 1)
+    assert client._http._translate(request, outer).retry is retry
 
 
 def test_a_connection_gone_stale_is_made_anew(client: Client, sandbox: Sandbox) -> None:
@@ -492,11 +597,11 @@ def test_a_redirect_is_not_followed(client: Client, sandbox: Sandbox, code: int)
 @pytest.mark.parametrize(
     ("location", "target"),
     [
-        ("/v1/elsewhere", "itself"),
-        ("", "itself"),
+        ("/v1/elsewhere", "the same host"),
+        ("", "the same host"),
         ("//elsewhere.example/v1", "elsewhere.example"),
         ("https://elsewhere.example/?access_token=t0k3n", "elsewhere.example"),
-        ("http://[::1", "no URL"),
+        ("http://[::1", "an invalid URL"),
     ],
 )
 def test_a_redirect_tells_the_host_alone(
@@ -514,7 +619,9 @@ def test_an_encoding_not_asked_for_is_refused_by_name(
     client: Client, sandbox: Sandbox, name: str
 ) -> None:
     sandbox.misbehave(Encoding(name))
-    with pytest.raises(TransportError, match=r"refused Content-Encoding '.*'; gzip was") as caught:
+    with pytest.raises(
+        TransportError, match=r"unexpected Content-Encoding '.*'; only gzip"
+    ) as caught:
         content_of(client)
     assert name.strip("\x1b") in str(caught.value)
     assert str(caught.value).isprintable()

@@ -25,9 +25,7 @@ from samples import (
 )
 
 import retab_frames as rf
-from retab_frames.flatten import batches
-from retab_frames.flatten import run_rows as payloads
-from retab_frames.flatten import tables as flatten
+from retab_frames.flatten import run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,7 +249,8 @@ def test_count_of_the_run_record(
     sandbox, client = documented_api
     route = "/v1/workflows/wf_abc123/experiments/exp_abc/runs"
     sandbox.answer(route, {"runs": [{"id": "exprun_1", "status": "completed", **counts}]})
-    found = rf.load_content("wf_abc123", "exp_abc", client=client)
+    with pytest.warns(rf.RetabFramesWarning, match="says 2 documents, 1 jobs came"):
+        found = rf.load_content("wf_abc123", "exp_abc", client=client)
     assert not found.complete
     assert found.issues["problem"].tolist() == ["the run record says 2 documents, 1 jobs came"]
     assert found.run["run_id"].tolist() == ["exprun_1"]
@@ -493,13 +492,8 @@ def test_many_different_handles_do_not_crowd_out_one_another() -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_PIECE_BYTES", "_PLAIN_BYTES"):
-        monkeypatch.setattr(payloads, name, 500)
-    monkeypatch.setattr(payloads, "_PART_ROWS", 8)
-    monkeypatch.setattr(flatten, "_CHUNK", 16)
-    monkeypatch.setattr(batches, "_MANY", 0)
-    for module in (payloads, flatten):
-        monkeypatch.setattr(module, "LARGE", 2_000)
+    small = run_rows.Sizes(2_000, 500, 500, part_rows=8, chunk_rows=16, chunked_from=0)
+    monkeypatch.setattr(run_rows, "DEFAULT_SIZES", small)
 
 
 BLANK = {"id": "", "status": "pending", "is_placeholder": True}

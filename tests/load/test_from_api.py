@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ from retab_frames.schemas.models import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from retab_frames.api.client import FetchedRun
 
 WORKFLOW = "wf_sandbox"
 EXPERIMENT = "exp_invoices"
@@ -488,6 +491,36 @@ def test_contents_not_wanted_are_not_fetched(sandbox: Sandbox) -> None:
         contents.close()  # type: ignore[attr-defined]
         time.sleep(0.1)
     assert [request.path for request in sandbox.requests].count(CONTENT) <= 2
+
+
+class WatchedClient(Client):
+    """Counts how many responses are alive whenever another one has been fetched."""
+
+    responses: list[weakref.ref[Any]]
+    alive: list[int]
+
+    def content(self, *args: Any, **kwargs: Any) -> FetchedRun:
+        found = super().content(*args, **kwargs)
+        self.responses += map(weakref.ref, found.responses.responses)
+        self.alive.append(sum(one() is not None for one in self.responses))
+        return found
+
+
+@pytest.mark.parametrize("load", [load_jobs, load_handle_inputs])
+@pytest.mark.parametrize("progress", [False, True])
+def test_frames_hold_no_responses(
+    sandbox: Sandbox, load: Any, capsys: pytest.CaptureFixture[str], *, progress: bool
+) -> None:
+    with WatchedClient(sandbox.api_key, base_url=sandbox.url, max_connections=1) as client:
+        client.responses, client.alive = [], []
+        ids = sandbox.run_ids(EXPERIMENT)
+        frame = load(WORKFLOW, EXPERIMENT, run_id=ids, client=client, progress=progress)
+        assert len(client.alive) == len(ids) == 5
+        # two are fetched ahead while one is read
+        assert max(client.alive) <= 3
+        assert [one() for one in client.responses] == [None] * 5
+        assert len(frame) > 0
+    capsys.readouterr()
 
 
 def test_nothing_is_fetched_before_the_first_content(client: Client, sandbox: Sandbox) -> None:

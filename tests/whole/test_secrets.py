@@ -214,7 +214,7 @@ def test_nothing_shows_when_a_client_cannot_be_made(
 
 def test_the_locals_can_be_shown_when_a_client_cannot_be_made() -> None:
     error = failure(lambda: Client("key", base_url="ftp://api.retab.com"), ConfigError)
-    assert "the base URL is not one" in with_locals(error)
+    assert "the base URL is not valid" in with_locals(error)
 
 
 def test_nothing_shows_of_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

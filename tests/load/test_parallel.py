@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retab_frames.load.workers import in_order
+from retab_frames.load.parallel import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Ledger:
-    """Items that are counted as they are taken, and work that is written down as it begins."""
+class WorkLog:
+    """Counts the items that are taken, and lists those whose work has begun."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -30,10 +30,10 @@ class Ledger:
         return item * item
 
 
-def threads_beside(known: list[threading.Thread]) -> set[threading.Thread]:
-    """Return what threads there are beside those known, when there are none or after a second.
+def new_threads(known: list[threading.Thread]) -> set[threading.Thread]:
+    """Return the threads that are not among the known; waits up to a second for them to end.
 
-    They are told apart, not counted: one of an earlier test may end meanwhile.
+    They are compared, not counted: a thread of an earlier test may end meanwhile.
     """
     end = time.monotonic() + 1
     while (more := {*threading.enumerate()} - {*known}) and time.monotonic() < end:
@@ -48,12 +48,12 @@ def test_results_come_in_the_order_of_the_items(workers: int, count: int) -> Non
         time.sleep(0.002 * (count - item) / max(count, 1))
         return -item
 
-    assert list(in_order(work, range(count), workers=workers)) == [-n for n in range(count)]
+    assert list(map_in_order(work, range(count), workers=workers)) == [-n for n in range(count)]
 
 
 def test_as_many_work_at_a_time_as_there_are_workers() -> None:
     together = threading.Barrier(3, timeout=5)
-    assert sorted(in_order(lambda _: together.wait(), range(3), workers=3)) == [0, 1, 2]
+    assert sorted(map_in_order(lambda _: together.wait(), range(3), workers=3)) == [0, 1, 2]
 
 
 def test_no_more_work_at_a_time_than_there_are_workers() -> None:
@@ -68,29 +68,29 @@ def test_no_more_work_at_a_time_than_there_are_workers() -> None:
         with lock:
             running -= 1
 
-    list(in_order(work, range(20), workers=3))
+    list(map_in_order(work, range(20), workers=3))
     assert most == 3
 
 
 def test_nothing_begins_before_the_first_result_is_wanted() -> None:
-    ledger = Ledger()
-    results = in_order(ledger.work, ledger.items(), workers=3)
-    assert (ledger.taken, ledger.begun) == (0, [])
+    log = WorkLog()
+    results = map_in_order(log.work, log.items(), workers=3)
+    assert (log.taken, log.begun) == (0, [])
     results.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_items_are_taken_twice_the_workers_ahead(workers: int) -> None:
-    ledger = Ledger()
-    results = in_order(ledger.work, ledger.items(), workers=workers)
+    log = WorkLog()
+    results = map_in_order(log.work, log.items(), workers=workers)
     for turn in range(10):
         assert next(results) == turn * turn
-        assert ledger.taken == 2 * workers + turn
+        assert log.taken == 2 * workers + turn
     results.close()  # type: ignore[attr-defined]
 
 
 def test_the_main_thread_does_no_work() -> None:
-    found = set(in_order(lambda _: threading.current_thread(), range(4), workers=2))
+    found = set(map_in_order(lambda _: threading.current_thread(), range(4), workers=2))
     assert threading.main_thread() not in found
     assert all(thread.daemon for thread in found)
 
@@ -104,7 +104,7 @@ def test_an_error_is_raised_in_its_turn(workers: int, kind: type[BaseException])
         time.sleep(0.01)  # so that the error is there before its turn
         return item
 
-    results = in_order(work, range(100), workers=workers)
+    results = map_in_order(work, range(100), workers=workers)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(kind, match="item 2"):
         next(results)
@@ -112,48 +112,48 @@ def test_an_error_is_raised_in_its_turn(workers: int, kind: type[BaseException])
 
 
 def test_what_has_not_begun_is_dropped_after_an_error() -> None:
-    ledger = Ledger()
+    log = WorkLog()
 
     def work(item: int) -> int:
-        ledger.begun.append(item)
+        log.begun.append(item)
         if item == 1:
             raise ValueError("no")
         return item
 
-    results = in_order(work, ledger.items(), workers=2)
+    results = map_in_order(work, log.items(), workers=2)
     assert next(results) == 0
     with pytest.raises(ValueError, match="no"):
         list(results)
-    begun = len(ledger.begun)
-    assert ledger.taken <= 5
+    begun = len(log.begun)
+    assert log.taken <= 5
     time.sleep(0.02)
-    assert len(ledger.begun) <= begun + 1
-    assert max(ledger.begun) <= 4
+    assert len(log.begun) <= begun + 1
+    assert max(log.begun) <= 4
 
 
 def test_closing_early_stops() -> None:
     threads = threading.enumerate()
     go_on = threading.Event()
-    ledger = Ledger()
+    log = WorkLog()
 
     def work(item: int) -> int:
-        ledger.begun.append(item)
+        log.begun.append(item)
         if item:
             go_on.wait(5)
         return item
 
-    results = in_order(work, ledger.items(), workers=2)
+    results = map_in_order(work, log.items(), workers=2)
     assert next(results) == 0
     results.close()  # type: ignore[attr-defined]
     go_on.set()
-    assert threads_beside(threads) == set()
-    assert set(ledger.begun) <= {0, 1, 2}
+    assert new_threads(threads) == set()
+    assert set(log.begun) <= {0, 1, 2}
 
 
 def test_the_threads_end_with_the_items() -> None:
     threads = threading.enumerate()
-    assert list(in_order(abs, range(30), workers=8)) == list(range(30))
-    assert threads_beside(threads) == set()
+    assert list(map_in_order(abs, range(30), workers=8)) == list(range(30))
+    assert new_threads(threads) == set()
 
 
 def test_an_error_of_the_items_is_raised() -> None:
@@ -162,4 +162,4 @@ def test_an_error_of_the_items_is_raised() -> None:
         raise LookupError("no more")
 
     with pytest.raises(LookupError, match="no more"):
-        list(in_order(abs, items(), workers=1))
+        list(map_in_order(abs, items(), workers=1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def test_name_too_long(storage: LocalStorage) -> None:
 FULL_DISK = """
 import resource, sys
 from retab_frames.errors import SnapshotWriteError
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 storage = LocalStorage(sys.argv[1])
 for limit in (0, 1, 999, 1_000, 1_001):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -140,7 +140,7 @@ def test_no_room_leaves_nothing(tmp_path: Path) -> None:
 READ_ONLY = """
 import os, sys
 from retab_frames.errors import SnapshotWriteError
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -188,7 +188,7 @@ def test_read_only_folder_stays_as_it_is(tmp_path: Path) -> None:
 CLOSED = """
 import os, sys
 from retab_frames.errors import SnapshotCorruptError
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -229,7 +229,7 @@ def test_closed_folder_is_not_an_empty_one(tmp_path: Path) -> None:
 NO_HANDLES = """
 import os, resource, sys
 from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 storage = LocalStorage(sys.argv[1])
 storage.create("jobs/old", b"old")
 list(storage.walk())
@@ -374,7 +374,7 @@ def test_folders_and_names_are_flushed_whoever_made_them(
 
 RACE = """
 import sys
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 storage, own = LocalStorage(sys.argv[1]), sys.argv[2].encode() * 5_000
 print("ready", flush=True)
 sys.stdin.readline()
@@ -399,7 +399,7 @@ def test_of_two_processes_one_wins_each_name(tmp_path: Path) -> None:
 
 KILLED = """
 import itertools, sys
-from retab_frames.store.files.storage import LocalStorage
+from retab_frames.store.files.local import LocalStorage
 storage = LocalStorage(sys.argv[1])
 for n in itertools.count():
     storage.create(f"jobs/{n}", b"%08d" % n * 100_000)

@@ -24,9 +24,10 @@ from retab_frames.errors import (
     SnapshotError,
     SnapshotWriteError,
 )
-from retab_frames.store.files import objects
-from retab_frames.store.files.objects import ObjectStorage
-from retab_frames.store.files.storage import LocalStorage, Storage, open_storage
+from retab_frames.store.files import buckets
+from retab_frames.store.files.buckets import BucketStorage
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,24 +50,24 @@ def url(server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def bucket(url: str) -> ObjectStorage:
-    return ObjectStorage(url)
+def bucket(url: str) -> BucketStorage:
+    return BucketStorage(url)
 
 
 @pytest.fixture
 def proxy(server: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """Put a proxy before the bucket, which so far passes everything on."""
     assert url
-    monkeypatch.setattr(objects, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(buckets, "_FIRST_WAIT_S", 0.01)
     with FaultyProxy(server) as running:
         monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
         yield running
 
 
 @pytest.fixture
-def spoiled(proxy: FaultyProxy, url: str) -> ObjectStorage:
+def spoiled(proxy: FaultyProxy, url: str) -> BucketStorage:
     """Return a storage behind the proxy that has seen that its server refuses taken names."""
-    storage = ObjectStorage(url, timeout=20)
+    storage = BucketStorage(url, timeout=20)
     storage.create("first", b"")
     proxy.seen.clear()
     return storage
@@ -233,7 +234,7 @@ def test_a_url_opens_its_bucket(
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     storage = open_storage(url)
-    assert isinstance(storage, ObjectStorage)
+    assert isinstance(storage, BucketStorage)
     assert str(storage) == url.rstrip("/")
     assert storage._key("jobs/x") == f"{url.rstrip('/')}/jobs/x".split("/", 3)[3]
     assert type(storage._store).__name__ == kind
@@ -261,7 +262,7 @@ def test_other_schemes_are_refused_by_name(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["file://host/x", "file:///x?y", "file:///x#y"])
 def test_a_file_url_with_more_than_a_path_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="has a path alone"):
+    with pytest.raises(ValueError, match="has only a path"):
         open_storage(url)
 
 
@@ -332,7 +333,7 @@ def test_memory_is_shared_by_name_alone() -> None:
 
 
 def test_more_names_than_a_page_has(
-    server: str, bucket: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+    server: str, bucket: BucketStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "20")
     names = [f"{n:04}" for n in range(70)]
@@ -344,7 +345,7 @@ def test_more_names_than_a_page_has(
     assert list(bucket.walk("m")) == [f"m/{name}/x" for name in names]
 
 
-def test_folders_made_by_a_console_are_no_files(server: str, bucket: ObjectStorage) -> None:
+def test_folders_made_by_a_console_are_no_files(server: str, bucket: BucketStorage) -> None:
     bucket.create("jobs/a/x", b"")
     for folder in ("", "jobs/", "jobs/a/"):
         _plain_put(f"{server}/bucket/{bucket.prefix}/{folder}")
@@ -356,12 +357,12 @@ def test_folders_made_by_a_console_are_no_files(server: str, bucket: ObjectStora
     assert list(bucket.walk()) == ["jobs/a/x"]
 
 
-def test_a_neighbour_with_a_longer_prefix_is_not_seen(bucket: ObjectStorage) -> None:
-    ObjectStorage(f"{bucket}-2").create("x", b"")
+def test_a_neighbour_with_a_longer_prefix_is_not_seen(bucket: BucketStorage) -> None:
+    BucketStorage(f"{bucket}-2").create("x", b"")
     assert (bucket.names(""), list(bucket.walk())) == ([], [])
 
 
-def test_a_pickle_has_the_url_alone(bucket: ObjectStorage) -> None:
+def test_a_pickle_has_the_url_alone(bucket: BucketStorage) -> None:
     bucket.create(NAME, b"data")
     pickled = pickle.dumps(bucket)
     assert b"obstore" not in pickled
@@ -387,7 +388,7 @@ def test_a_pickle_has_the_url_alone(bucket: ObjectStorage) -> None:
     ids=str,
 )
 def test_an_unclear_answer_is_cleared_up(
-    proxy: FaultyProxy, spoiled: ObjectStorage, faults: list[str], puts: int
+    proxy: FaultyProxy, spoiled: BucketStorage, faults: list[str], puts: int
 ) -> None:
     proxy.faults["PUT"] = faults
     assert spoiled.create(NAME, b"ours") is True
@@ -398,7 +399,7 @@ def test_an_unclear_answer_is_cleared_up(
 @pytest.mark.parametrize("fault", ["lost", "stored 500", "500", "never"])
 @pytest.mark.parametrize("theirs", [b"their", b"theirs"])
 def test_an_unclear_answer_is_not_taken_for_a_win(
-    proxy: FaultyProxy, spoiled: ObjectStorage, fault: str, theirs: bytes
+    proxy: FaultyProxy, spoiled: BucketStorage, fault: str, theirs: bytes
 ) -> None:
     spoiled.create(NAME, theirs)
     proxy.faults["PUT"] = [fault]
@@ -415,16 +416,16 @@ def test_an_unclear_answer_is_not_taken_for_a_win(
     ],
 )
 def test_a_file_that_never_arrives(
-    proxy: FaultyProxy, spoiled: ObjectStorage, fault: str, reason: str
+    proxy: FaultyProxy, spoiled: BucketStorage, fault: str, reason: str
 ) -> None:
     proxy.faults["PUT"] = [fault] * 100
     with pytest.raises(SnapshotWriteError, match=rf"cannot write {NAME} in s3://.*: {reason}"):
         spoiled.create(NAME, b"ours")
-    assert proxy.count("PUT") == objects._PUTS
+    assert proxy.count("PUT") == buckets._ATTEMPTS
     assert list(spoiled.walk()) == ["first"]
 
 
-def test_what_is_not_known_is_said(proxy: FaultyProxy, spoiled: ObjectStorage) -> None:
+def test_what_is_not_known_is_said(proxy: FaultyProxy, spoiled: BucketStorage) -> None:
     proxy.faults = {"PUT": ["lost"], "GET": ["403"]}
     with pytest.raises(
         SnapshotWriteError, match=r"HTTP 403 SignatureDoesNotMatch; it is not known whether it was"
@@ -437,11 +438,11 @@ def test_what_is_not_known_is_said(proxy: FaultyProxy, spoiled: ObjectStorage) -
 def test_a_server_that_overwrites_is_refused(proxy: FaultyProxy, url: str) -> None:
     proxy.faults["PUT"] = ["overwrite"] * 2
     with pytest.raises(SnapshotWriteError, match=r"its server overwrites what is there"):
-        ObjectStorage(url).create(NAME, b"ours")
+        BucketStorage(url).create(NAME, b"ours")
 
 
 def test_a_server_is_tried_once(proxy: FaultyProxy, url: str) -> None:
-    storage = ObjectStorage(url)
+    storage = BucketStorage(url)
     for n in range(3):
         storage.create(f"{n}", b"")
     assert proxy.count("PUT") == 4
@@ -450,7 +451,7 @@ def test_a_server_is_tried_once(proxy: FaultyProxy, url: str) -> None:
 @pytest.mark.parametrize("fault", ["500", "never", "cut"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_reading_is_tried_again(
-    proxy: FaultyProxy, spoiled: ObjectStorage, fault: str, times: int
+    proxy: FaultyProxy, spoiled: BucketStorage, fault: str, times: int
 ) -> None:
     data = bytes(range(256)) * 100
     spoiled.create(NAME, data)
@@ -464,7 +465,7 @@ def test_reading_is_tried_again(
 @pytest.mark.parametrize("fault", ["500", "lost", "stored 500", "never"])
 @pytest.mark.parametrize("method", ["PUT", "POST", "GET", "HEAD"])
 def test_a_move_through_a_bad_line(
-    proxy: FaultyProxy, spoiled: ObjectStorage, method: str, fault: str
+    proxy: FaultyProxy, spoiled: BucketStorage, method: str, fault: str
 ) -> None:
     spoiled.create("a", b"data")
     proxy.faults = {method: [fault]}
@@ -478,7 +479,7 @@ def test_a_move_through_a_bad_line(
 
 
 def test_a_move_back_that_comes_between_copy_and_deletion_loses_nothing(
-    proxy: FaultyProxy, spoiled: ObjectStorage
+    proxy: FaultyProxy, spoiled: BucketStorage
 ) -> None:
     spoiled.create("a", b"data")
     proxy.faults["POST"] = ["hold"]
@@ -508,7 +509,7 @@ CALLS: dict[str, Callable[[Storage], object]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_refused_credentials_are_told_once_and_not_shown(
-    proxy: FaultyProxy, spoiled: ObjectStorage, call: Callable[[Storage], object]
+    proxy: FaultyProxy, spoiled: BucketStorage, call: Callable[[Storage], object]
 ) -> None:
     proxy.faults = {method: ["403"] * 9 for method in ("GET", "PUT", "POST", "HEAD", "DELETE")}
     with pytest.raises(SnapshotError, match=r"cannot .* s3://bucket/\w+: HTTP 403") as caught:
@@ -531,7 +532,7 @@ def test_a_server_that_is_down_is_told_within_seconds(
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     began = time.monotonic()
     with pytest.raises(SnapshotError, match=r"s3://bucket/\w+: no connection") as caught:
-        call(ObjectStorage(url))
+        call(BucketStorage(url))
     assert time.monotonic() - began < 20
     assert not isinstance(caught.value, SnapshotCorruptError)
 
@@ -543,13 +544,13 @@ def test_a_server_that_is_silent_is_told_in_bounded_time(
     proxy.faults = {method: ["hang"] * 99 for method in ("GET", "PUT", "POST", "HEAD", "DELETE")}
     began = time.monotonic()
     with pytest.raises(SnapshotError, match="no answer in time"):
-        call(ObjectStorage(url, timeout=0.5))
+        call(BucketStorage(url, timeout=0.5))
     assert time.monotonic() - began < 6
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_bucket_that_is_not_there(url: str, call: Callable[[Storage], object]) -> None:
-    storage = ObjectStorage(url.replace("bucket", "no-bucket"))
+    storage = BucketStorage(url.replace("bucket", "no-bucket"))
     with pytest.raises((SnapshotError, FileNotFoundError)) as caught:
         call(storage)
     # the answer to HEAD has no body that says what was not there
@@ -560,7 +561,7 @@ def test_a_bucket_that_is_not_there(url: str, call: Callable[[Storage], object])
 def test_plain_http_is_refused_unless_allowed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(SnapshotWriteError, match="plain http is refused unless AWS_ALLOW_HTTP"):
-        ObjectStorage(url).create(NAME, b"")
+        BucketStorage(url).create(NAME, b"")
 
 
 def _plain_put(url: str) -> None:

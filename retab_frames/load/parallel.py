@@ -1,0 +1,114 @@
+"""Work over many runs: threads that do it ahead of the caller, and a progress bar."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from collections import deque
+from concurrent.futures import Future
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["map_in_order", "show_progress"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Task = tuple[Item, "Future[Result]"]
+
+
+def map_in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """Yield `work(item)` for each item, in the order of the items.
+
+    Nothing starts before the first result is asked for. After that, at most `2 * workers` items
+    are taken ahead of the result that is asked for. When the iterator is closed, or an exception
+    ends it, items whose work has not started are dropped.
+
+    The threads are daemons: those of a `ThreadPoolExecutor` would make an interrupted program wait,
+    at its exit, for requests that nobody needs any more.
+
+    Args:
+        work: Called in a thread, never in the caller's.
+        items: Taken in the caller's thread.
+        workers: How many threads there are at most.
+
+    Raises:
+        Exception: What `work` raised for an item, when the result of that item is due.
+    """
+    tasks: queue.SimpleQueue[Task[Item, Result] | None] = queue.SimpleQueue()
+    pending: deque[Future[Result]] = deque()
+    source = iter(items)
+    threads = 0
+
+    def submit(item: Item) -> None:
+        future: Future[Result] = Future()
+        pending.append(future)
+        tasks.put((item, future))
+
+    try:
+        for item in islice(source, 2 * workers):
+            submit(item)
+            if threads < workers:
+                threading.Thread(target=_run_tasks, args=(work, tasks), daemon=True).start()
+                threads += 1
+        while pending:
+            yield pending.popleft().result()
+            for item in islice(source, 1):
+                submit(item)
+    finally:
+        for future in pending:
+            future.cancel()
+        for _ in range(threads):
+            tasks.put(None)
+
+
+def show_progress(
+    results: Iterable[Result],
+    total: int,
+    description: str,
+    *,
+    show: bool | None,
+    runs_of: Callable[[Result], int] = lambda _: 1,
+) -> Iterator[Result]:
+    """Yield the results, and show a progress bar on stderr meanwhile.
+
+    Args:
+        results: Each is for one run, or for several.
+        total: How many runs they are for.
+        description: What is being done, e.g. "Loading runs".
+        show: True shows the bar, False does not; None shows it if there are several runs, and
+            stderr is a terminal or this is a notebook.
+        runs_of: How many runs a result is for.
+    """
+    if show is None:
+        show = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    if not show:
+        yield from results
+        return
+    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
+
+    with tqdm(total=total, unit="run", desc=description, smoothing=0) as bar:
+        for result in results:
+            runs = runs_of(result)
+            yield result
+            del result  # it may hold a response: not while the next one is waited for
+            bar.update(runs)
+
+
+def _run_tasks(
+    work: Callable[[Item], Result], tasks: queue.SimpleQueue[Task[Item, Result] | None]
+) -> None:
+    """Do the tasks of the queue until it gives None."""
+    while (task := tasks.get()) is not None:
+        item, future = task
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
+                future.set_exception(error)
+        del task, item, future  # a result is not kept until the next task comes
