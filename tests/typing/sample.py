@@ -68,7 +68,7 @@ def store_runs(client: rf.Client, content: rf.RunContent) -> rf.SnapshotStore:
 
 
 def scan(store: rf.SnapshotStore, folder: Path) -> None:
-    rf.scan(folder, engine="arrow", since="2026-01-01").count_rows()  # pyarrow has no types
+    rf.scan(folder, engine="arrow", since="2026-01-01T00:00Z").count_rows()  # pyarrow is untyped
     lazy = rf.scan(store, "runs", engine="polars", run_id=["exprun_1"])
     assert_type(lazy, pl.LazyFrame)
     relation = rf.scan(store, engine="duckdb", experiment_id=EXPERIMENT)
