@@ -624,8 +624,7 @@ def test_the_command(root: Path) -> None:
     result = shell("compact", EXPERIMENT, "--store", str(root))
     assert result.exit_code == 0, result.output
     assert result.output == (
-        "7 runs of exp are packed: 24 files, where there were 48.\n"
-        "1 is not complete, and stays as it is.\n"
+        "Packed 7 runs of exp: 24 files instead of 48.\nIncomplete runs, not packed: 1.\n"
     )
     again = shell("compact", EXPERIMENT, "--store", str(root), "--json")
     assert '"files_before":24' in again.output.replace(" ", "")

@@ -1,4 +1,4 @@
-"""What is to be seen of a cell: not that the page has it, but that eyes find it."""
+"""Checks that the output of a cell is visible, not only present in the page."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
-LEAST_PIXELS = 10
+MIN_PIXELS = 10
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def assert_visible(shown: Locator, what: str) -> None:
-    """Check that the first of what was found has an extent and is not hidden."""
+    """Check that the first match has a size and is not hidden."""
     assert shown.count(), f"no {what}"
     shown.first.scroll_into_view_if_needed()
     box = shown.first.bounding_box()
     assert shown.first.is_visible() and box, f"the {what} is hidden"  # noqa: PT018 - for mypy
-    assert min(box["width"], box["height"]) >= LEAST_PIXELS, f"the {what} has no extent: {box}"
+    assert min(box["width"], box["height"]) >= MIN_PIXELS, f"the {what} has no size: {box}"
 
 
 def assert_table(cell: Locator) -> None:
@@ -31,7 +31,7 @@ def assert_table(cell: Locator) -> None:
 
 
 def assert_progress(cell: Locator) -> None:
-    """Check that the bar is full, and drawn in full."""
+    """Check that the bar is at 100 %, and drawn as wide as its frame."""
     output = cell.locator(".jp-OutputArea-output")
     assert_visible(output.get_by_text(re.compile(r"Loading\s+runs:\s+100%")), "label of progress")
     bar = output.locator(".progress-bar")
@@ -47,18 +47,18 @@ def assert_plot(cell: Locator) -> None:
     assert plot.first.evaluate("plot => plot.tagName === 'svg' || plot.naturalWidth > 100")
 
 
-def assert_told(cell: Locator, *words: str) -> None:
-    """Check that the outputs, whatever draws them, say all the words."""
+def assert_says(cell: Locator, *words: str) -> None:
+    """Check that the text of the output contains all the words."""
     output = cell.locator(".jp-OutputArea-output")
     assert_visible(output, "output")
     text = " ".join(output.all_inner_texts())
     assert [word for word in words if word not in text] == [], text
 
 
-SIGHT_OF = {
+CHECK_BY_MIME_TYPE = {
     "text/html": assert_table,
     WIDGET: assert_progress,
     "image/png": assert_plot,
     "image/svg+xml": assert_plot,
 }
-"""What must be seen of an output of each kind."""
+"""How an output of each MIME type is checked."""
