@@ -186,15 +186,15 @@ def _sentences(jobs: pd.DataFrame, by: str | None) -> Iterator[str]:
 
 def _quantile(stats: pd.Series[Any], name: str) -> str:
     ends = [stats[f"{name}_{end}_ms"] for end in ("low", "high")]
-    low, high = ("unbounded" if pd.isna(end) else tables.duration(end) for end in ends)
-    return f"{tables.duration(stats[f'{name}_ms'])} (95 % interval {low} to {high})"
+    low, high = ("unbounded" if pd.isna(end) else tables.format_duration(end) for end in ends)
+    return f"{tables.format_duration(stats[f'{name}_ms'])} (95 % interval {low} to {high})"
 
 
 def _run_sentence(at_once: pd.DataFrame) -> Iterator[str]:
     last = at_once.iloc[-1]
     if last["running"] or last["waiting"] or pd.isna(last["parallelism"]):
         return
-    wall = tables.duration(last["wall_clock_ms"])
+    wall = tables.format_duration(last["wall_clock_ms"])
     yield f"The run took {wall}, with {last['parallelism']:.1f} jobs running at once on average."
 
 

@@ -152,7 +152,7 @@ def test_a_run_is_told_in_words_first(content: rf.RunContent, tmp_path: Path) ->
     page = read(report(content, tmp_path / "run.html"))
     text = "\n".join(page.texts)
     stats = rf.duration_stats(content.jobs).iloc[0]
-    half = tables.duration(stats["p50_ms"])
+    half = tables.format_duration(stats["p50_ms"])
     assert "exprun_invoices_4 of exp_invoices" in page.texts
     assert "Run exprun_invoices_4 of experiment exp_invoices: complete, fetched " in text
     assert "12 jobs: 9 completed, 3 error." in page.texts
@@ -199,7 +199,7 @@ def test_a_comparison_begins_with_its_summary(tmp_path: Path) -> None:
 def test_many_runs_begin_with_their_summary(tmp_path: Path) -> None:
     many = subjects()["many"]
     page = report(many, tmp_path / "a.md").read_text(encoding="utf-8")
-    title, *told = map(tables.markdown_text, many.summary().splitlines())
+    title, *told = map(tables.escape_markdown, many.summary().splitlines())
     lines = "\n".join(f"- {line}" for line in told)
     assert page.startswith(f"## {title}\n\n{lines}\n\n### Runs")
     assert "| run\\_id |" in page

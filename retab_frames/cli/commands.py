@@ -119,10 +119,10 @@ def show(frame: pd.DataFrame, form: Form, brief: pd.DataFrame | None = None) -> 
     if form == "json":
         click.echo(frame.to_json(orient="records", date_format="iso", date_unit="us", indent=2))
     elif form == "csv":
-        click.echo(tables.csv(frame), nl=False)
+        click.echo(tables.render_csv(frame), nl=False)
     else:
         width = shutil.get_terminal_size().columns
-        click.echo(tables.terminal(frame if brief is None else brief, width=width))
+        click.echo(tables.render_terminal(frame if brief is None else brief, width=width))
 
 
 def say(text: str) -> None:

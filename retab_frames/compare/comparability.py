@@ -10,7 +10,7 @@ from retab_frames.flatten.runs import TERMINAL_RUN
 from retab_frames.schemas.frames import STRING, frame_of_rows
 from retab_frames.schemas.vocabulary import TERMINAL
 from retab_frames.text.messages import printable
-from retab_frames.text.tables import counted
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,7 +156,7 @@ def _state(side: Side, not_ended: int) -> str | None:
 def _not_ended(sides: tuple[Side, Side], counts: list[int]) -> Iterator[str]:
     for name, side, count in zip(("baseline", "candidate"), sides, counts, strict=True):
         if count:
-            told = f"{count} of {counted(len(side.final), 'document')}"
+            told = f"{count} of {format_count(len(side.final), 'document')}"
             yield f"{told} of the {name} not ended yet"
         elif side.record.get("status") not in (None, *TERMINAL_RUN):
             yield f"the {name} had not ended when its record was read"
@@ -171,7 +171,9 @@ def _placeholders(sides: tuple[Side, Side]) -> _Check:
     if any(n and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
         return _Check("placeholders", counts, "no", "a side was never run")
     if any(counts):
-        reason = f"{counted(len(set().union(*names)), 'document')} never run on a side: pending"
+        reason = (
+            f"{format_count(len(set().union(*names)), 'document')} never run on a side: pending"
+        )
         return _Check("placeholders", counts, "warning", reason)
     return _Check("placeholders", counts, "yes")
 
@@ -195,7 +197,7 @@ def _inputs(documents: pd.DataFrame) -> _Check:
         reason = "the inputs of no document are known on both sides"
         return _Check("inputs", (None, None), "unknown", reason)
     if changed:
-        told = counted(changed, "document")
+        told = format_count(changed, "document")
         reason = f"the inputs of {told} changed: so may what was made of them"
         return _Check("inputs", (None, f"{changed} changed"), "warning", reason)
     return _Check("inputs", (None, "0 changed"), "yes")

@@ -8,7 +8,7 @@ from retab_frames.errors import InconclusiveError, RegressionError
 from retab_frames.schemas.frames import STRING, frame_of_rows
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.text.messages import printable
-from retab_frames.text.tables import counted, terminal
+from retab_frames.text.tables import format_count, render_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def assert_no_regression(
     outcomes = set(checks["outcome"])
     if outcomes == {"pass"}:
         return
-    message = f"{comparison.summary()}\n\n{terminal(checks, width=120)}"
+    message = f"{comparison.summary()}\n\n{render_terminal(checks, width=120)}"
     error = RegressionError if "regression" in outcomes else InconclusiveError
     raise error(message, checks=checks)
 
@@ -105,7 +105,7 @@ def _broken(comparison: RunComparison, allowed: int) -> _Check:
         reason = ", ".join(map(printable, names)) + more
         return _Check("broken", str(broken), str(allowed), "regression", reason)
     if broken + unseen > allowed:
-        reason = f"{counted(unseen, 'document')} pending or gone, which could be broken"
+        reason = f"{format_count(unseen, 'document')} pending or gone, which could be broken"
         return _Check("broken", str(broken), str(allowed), "inconclusive", reason)
     return _Check("broken", str(broken), str(allowed), "pass", None)
 
@@ -114,7 +114,7 @@ def _slowdown(comparison: RunComparison, allowed: float) -> _Check:
     speed = comparison.ratio
     limit = f"x {1 + allowed:.4g}"
     if speed.pairs < 2:  # noqa: PLR2004 - one pair has no interval
-        told = counted(speed.pairs, "document")
+        told = format_count(speed.pairs, "document")
         reason = f"{told} completed in both, with a duration: at least 2 are needed"
         return _Check("slowdown", "-", limit, "inconclusive", reason)
     found = f"x {speed.ratio:.4g} ({speed.ratio_low:.4g} to {speed.ratio_high:.4g})"

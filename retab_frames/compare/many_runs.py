@@ -18,8 +18,8 @@ from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column, frame_of_rows
 from retab_frames.stats.on_dask import by_group, is_distributed
 from retab_frames.stats.paired_ratio import adjusted
-from retab_frames.text import tables
 from retab_frames.text.messages import printable
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -132,7 +132,7 @@ class ManyComparison:
             found = self.documents[self.documents[name]]
             label = name.replace("_", " ").capitalize()
             told[label] = found["filename"].fillna(found["document_id"]).tolist()
-        head = f"{tables.counted(len(self.runs), 'run')} against {printable(self.baseline_run_id)}"
+        head = f"{format_count(len(self.runs), 'run')} against {printable(self.baseline_run_id)}"
         return [head, *(f"{name}: {_few(what)}." for name, what in told.items() if len(what))]
 
     def to_markdown(self) -> str:
@@ -146,7 +146,7 @@ class ManyComparison:
         counts = self.runs["verdict"].value_counts()
         told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         return (
-            f"ManyComparison({self.baseline_run_id!r} -> {tables.counted(len(self.runs), 'run')}"
+            f"ManyComparison({self.baseline_run_id!r} -> {format_count(len(self.runs), 'run')}"
             f"{f': {told}' if told else ''}; {len(self.documents)} documents)"
         )
 

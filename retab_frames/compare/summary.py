@@ -25,10 +25,12 @@ Sections = Iterable[tuple[str | None, pd.DataFrame]]
 
 def as_markdown(sentences: Iterable[str], sections: Sections) -> str:
     """Return a heading, what is told below it, and tables, as Markdown."""
-    first, *told = map(tables.markdown_text, sentences)
+    first, *told = map(tables.escape_markdown, sentences)
     lines = "\n".join(f"- {line}" for line in told)
     parts = (
-        f"### {title}\n\n{tables.markdown(frame)}" if title else tables.markdown(frame)
+        f"### {title}\n\n{tables.render_markdown(frame)}"
+        if title
+        else tables.render_markdown(frame)
         for title, frame in sections
     )
     return "\n\n".join([f"## {first}", lines, *parts]) + "\n"
@@ -36,10 +38,11 @@ def as_markdown(sentences: Iterable[str], sections: Sections) -> str:
 
 def as_html(sentences: Iterable[str], sections: Sections) -> str:
     """Return the same as a part of a page, for a notebook."""
-    first, *told = map(tables.html_text, sentences)
+    first, *told = map(tables.escape_html, sentences)
     lines = "".join(f"<li>{line}</li>" for line in told)
     parts = (
-        f"{f'<p>{title}</p>' if title else ''}{tables.html(frame)}" for title, frame in sections
+        f"{f'<p>{title}</p>' if title else ''}{tables.render_html(frame)}"
+        for title, frame in sections
     )
     return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
 
@@ -51,7 +54,7 @@ def sentences(comparison: RunComparison) -> Iterator[str]:
     yield _comparable_sentence(comparison)
     changes = comparison.changes
     counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
-    told = tables.counted(len(comparison.documents), "document")
+    told = tables.format_count(len(comparison.documents), "document")
     yield f"{told}: {counts}." if counts else f"{told}."
     before, after = comparison.failure_rates.to_dict("records")
     if before["documents"]:

@@ -205,7 +205,7 @@ def _told(bars: Bars) -> str:
     unfinished = int((~bars.is_over).sum())
     if not unfinished:
         return "since the run began"
-    seen = tables.duration(float(bars.ended[~bars.is_over].max()))
+    seen = tables.format_duration(float(bars.ended[~bars.is_over].max()))
     return f"since the run began ({unfinished} not ended when last seen, after {seen})"
 
 

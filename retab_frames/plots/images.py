@@ -44,5 +44,5 @@ def svg(ax: Axes, *, prefix: str, told: str) -> str:
         number = numbers.setdefault(match[2], len(numbers))
         return f"{match[1]}{prefix}-{number}"
 
-    named = f'<svg role="img" aria-label="{tables.html_text(told)}"'
+    named = f'<svg role="img" aria-label="{tables.escape_html(told)}"'
     return named + _ID.sub(numbered, plain)

@@ -113,7 +113,7 @@ class DurationFormatter(Formatter):
 
     def format_data_short(self, value: float) -> str:
         """Return the duration below the mouse."""
-        return tables.duration(value)
+        return tables.format_duration(value)
 
 
 def log_duration_axis(ax: Axes, which: Literal["x", "y"], ms: Floats, name: str) -> None:

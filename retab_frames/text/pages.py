@@ -70,8 +70,8 @@ def as_html(page: Page) -> str:
     Raises:
         MissingExtraError: If it has plots and matplotlib is not installed.
     """
-    title = tables.html_text(page.title)
-    told = "".join(f"<li>{tables.html_text(line)}</li>" for line in page.told)
+    title = tables.escape_html(page.title)
+    told = "".join(f"<li>{tables.escape_html(line)}</li>" for line in page.told)
     sections = [
         _html_section(section, f"p{n}") for n, section in enumerate(page.sections) if section.parts
     ]
@@ -85,12 +85,12 @@ def as_html(page: Page) -> str:
 
 def as_markdown(page: Page) -> str:
     """Return the page as Markdown for a pull request: without plots, tables of at most 20 rows."""
-    lines = [f"## {tables.markdown_text(page.title)}"]
-    lines.append("\n".join(f"- {tables.markdown_text(line)}" for line in page.told))
+    lines = [f"## {tables.escape_markdown(page.title)}"]
+    lines.append("\n".join(f"- {tables.escape_markdown(line)}" for line in page.told))
     for section in page.sections:
         parts = [_markdown_part(part) for part in section.parts if not isinstance(part, Plot)]
         if parts:
-            lines += [f"### {tables.markdown_text(section.title)}", *parts]
+            lines += [f"### {tables.escape_markdown(section.title)}", *parts]
     return "\n\n".join(lines) + "\n"
 
 
@@ -115,29 +115,29 @@ def write_whole(path: Path, text: str) -> None:
 
 def _html_section(section: Section, prefix: str) -> str:
     parts = (_html_part(part, f"{prefix}-{n}") for n, part in enumerate(section.parts))
-    title = tables.html_text(section.title)
+    title = tables.escape_html(section.title)
     return f"<section>\n<h2>{title}</h2>\n{''.join(parts)}</section>\n"
 
 
 def _html_part(part: str | pd.DataFrame | Plot, prefix: str) -> str:
     if isinstance(part, str):
-        return f"<p>{tables.html_text(part)}</p>\n"
+        return f"<p>{tables.escape_html(part)}</p>\n"
     if isinstance(part, Plot):
         from retab_frames.plots.images import svg  # noqa: PLC0415  (loads matplotlib)
 
         drawn = svg(part.draw(), prefix=prefix, told=part.told)
-        return f"<figure>{drawn}<figcaption>{tables.html_text(part.told)}</figcaption></figure>\n"
+        return f"<figure>{drawn}<figcaption>{tables.escape_html(part.told)}</figcaption></figure>\n"
     most = _MOST_ROWS["html"]
     more = f"<p>{_more(part, most)}</p>\n" if len(part) > most else ""
-    return f'<div class="table">{tables.html(_brief(part.head(most)))}</div>\n{more}'
+    return f'<div class="table">{tables.render_html(_brief(part.head(most)))}</div>\n{more}'
 
 
 def _markdown_part(part: str | pd.DataFrame) -> str:
     if isinstance(part, str):
-        return tables.markdown_text(part)
+        return tables.escape_markdown(part)
     most = _MOST_ROWS["markdown"]
     more = f"\n\n{_more(part, most)}" if len(part) > most else ""
-    return f"{tables.markdown(_brief(part.head(most)))}{more}"
+    return f"{tables.render_markdown(_brief(part.head(most)))}{more}"
 
 
 def _brief(frame: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +150,7 @@ def _brief(frame: pd.DataFrame) -> pd.DataFrame:
         stem, unit = (name[:-3], "_ms") if str(name).endswith("_ms") else (name, "")
         ends = [f"{stem}_low{unit}", f"{stem}_high{unit}"]
         if set(ends) <= set(frame.columns):
-            shown = tables.duration if unit else _number
+            shown = tables.format_duration if unit else _number
             cells = frame[[name, *ends]].to_numpy(np.float64, na_value=np.nan)
             texts = [_interval(*row, shown=shown) for row in cells.tolist()]
             columns[stem] = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
