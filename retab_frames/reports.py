@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from retab_frames.compare.documents import CHANGES, sort_by_change
 from retab_frames.compare.many_runs import ManyComparison
-from retab_frames.compare.sides import CHANGES, sort_by_change
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.load.content import RunContent
 from retab_frames.stats.durations import duration_stats, slowest

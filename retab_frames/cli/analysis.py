@@ -277,7 +277,7 @@ def brief_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
 
 def brief_documents(documents: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that fit a screen, the documents that need a look first."""
-    from retab_frames.compare.sides import sort_by_change  # noqa: PLC0415
+    from retab_frames.compare.documents import sort_by_change  # noqa: PLC0415
 
     found = sort_by_change(documents)
     label = found["filename"].fillna(found["document_id"])

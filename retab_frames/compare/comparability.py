@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from retab_frames.compare.sides import COMPARABLE_CHANGES
+from retab_frames.compare.documents import COMPARABLE_CHANGES
 from retab_frames.flatten.runs import TERMINAL_RUN
 from retab_frames.schemas.frames import STRING, frame_of_rows
 from retab_frames.schemas.vocabulary import TERMINAL
@@ -64,7 +64,7 @@ def comparability(baseline: Side, candidate: Side, documents: pd.DataFrame) -> p
     Args:
         baseline: The run to compare with.
         candidate: The run to compare.
-        documents: Their documents, as `paired_documents` gives them.
+        documents: Their documents, as `pair_documents` gives them.
     """
     sides = (baseline, candidate)
     checks = [_documents(sides, documents), _kind(sides)]

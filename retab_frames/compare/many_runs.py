@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import cells_of, documents_of
-from retab_frames.compare.sides import CHANGES, side_of
+from retab_frames.compare.sides import make_side
 from retab_frames.compare.summary import as_html, as_markdown
 from retab_frames.compare.two_runs import compare_sides
 from retab_frames.load.content import RunContent
@@ -181,7 +182,7 @@ def compare_many(
     """
     if is_distributed(runs):
         return _of_distributed(runs, baseline, margin=margin, confidence=confidence)
-    sides = [side_of(run, f"run {n}") for n, run in enumerate(_split(runs))]
+    sides = [make_side(run, f"run {n}") for n, run in enumerate(_split(runs))]
     chosen = _baseline([side.run_id for side in sides], baseline)
     rows = (
         _row(compare_sides(sides[chosen], side, margin=margin, confidence=confidence))
@@ -204,7 +205,7 @@ def _of_distributed(
     """Compare where the jobs lie: the baseline goes to the workers, a row per run comes back."""
     ids = by_group(jobs[["run_id"]], "run_id", _only_ids, columns=())["run_id"].tolist()
     chosen = ids[_baseline(ids, baseline)]
-    side = side_of(jobs[jobs["run_id"] == chosen].compute(), "baseline")
+    side = make_side(jobs[jobs["run_id"] == chosen].compute(), "baseline")
     summary = partial(_summaries, baseline=side, margin=margin, confidence=confidence)
     rows = by_group(jobs, "run_id", summary, columns=list(jobs.columns))
     return ManyComparison(
@@ -225,7 +226,7 @@ def _summaries(
     jobs: pd.DataFrame, *, baseline: Side, margin: float, confidence: float
 ) -> pd.DataFrame:
     """Return a row for each of some runs, but for the baseline."""
-    sides = (side_of(part, "a run") for part in _split(jobs))
+    sides = (make_side(part, "a run") for part in _split(jobs))
     rows = (
         _row(compare_sides(baseline, side, margin=margin, confidence=confidence))
         for side in sides

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from retab_frames.compare.sides import sort_by_change
+from retab_frames.compare.documents import sort_by_change
 from retab_frames.text import tables
 from retab_frames.text.messages import printable
 

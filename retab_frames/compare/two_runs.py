@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retab_frames.compare.comparability import comparability, comparable
-from retab_frames.compare.sides import (
-    CHANGES,
+from retab_frames.compare.documents import (
     COMPARABLE_CHANGES,
-    paired_documents,
-    side_of,
-    transitions,
+    count_changes,
+    count_transitions,
+    pair_documents,
 )
+from retab_frames.compare.sides import make_side
 from retab_frames.compare.summary import as_html, as_markdown, sections, sentences
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, frame_of_rows
 from retab_frames.schemas.vocabulary import FAILED
@@ -67,8 +67,7 @@ class RunComparison:
     @property
     def changes(self) -> dict[str, int]:
         """How many documents there are of each change, in the order of CHANGES."""
-        counts = self.documents["change"].value_counts()
-        return {change: int(counts.get(change, 0)) for change in CHANGES}
+        return count_changes(self.documents)
 
     @property
     def verdict(self) -> str:
@@ -85,7 +84,7 @@ class RunComparison:
 
         A null status is a document that a side has not, or a job without status.
         """
-        return transitions(self.documents)
+        return count_transitions(self.documents)
 
     @cached_property
     def failure_rates(self) -> pd.DataFrame:
@@ -255,7 +254,7 @@ def compare_runs(
         >>> rf.compare_runs(first, second).verdict
         'slower'
     """
-    sides = side_of(baseline, "baseline"), side_of(candidate, "candidate")
+    sides = make_side(baseline, "baseline"), make_side(candidate, "candidate")
     return compare_sides(*sides, margin=margin, confidence=confidence)
 
 
@@ -267,7 +266,7 @@ def compare_sides(
         raise ValueError(f"margin is a positive share, as in 0.05 for 5 %, not {margin!r}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence lies between 0 and 1, not {confidence!r}")
-    documents = paired_documents(baseline, candidate)
+    documents = pair_documents(baseline, candidate)
     return RunComparison(
         baseline_run_id=baseline.run_id,
         candidate_run_id=candidate.run_id,

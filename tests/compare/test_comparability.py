@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from runs import COMPLETED, SIDES, Outcome, data, ended, file, jobs_of, never_run, run
 
 from retab_frames.compare.comparability import comparability, comparable
-from retab_frames.compare.sides import paired_documents, side_of
+from retab_frames.compare.documents import pair_documents
+from retab_frames.compare.sides import make_side
 
 if TYPE_CHECKING:
     import retab_frames as rf
@@ -43,8 +44,8 @@ ALL = [
 def checks(
     baseline: rf.RunContent | pd.DataFrame, candidate: rf.RunContent | pd.DataFrame
 ) -> pd.DataFrame:
-    sides = side_of(baseline, "baseline"), side_of(candidate, "candidate")
-    return comparability(*sides, paired_documents(*sides))
+    sides = make_side(baseline, "baseline"), make_side(candidate, "candidate")
+    return comparability(*sides, pair_documents(*sides))
 
 
 def row(found: pd.DataFrame, check: str) -> list[Any]:

@@ -324,7 +324,7 @@ def test_hostile_names_are_text() -> None:
         ([run({})], 0, ValueError, "compare_many needs two runs or more, not 1"),
         (run({}), 0, TypeError, "compare_many takes several runs; this is one"),
         (7, 0, TypeError, "compare_many takes runs, not int"),
-        ("runs", 0, TypeError, "run 0 must be a RunContent or a frame of jobs, not str"),
+        ("runs", 0, TypeError, "run 0 must be a RunContent or a jobs frame, not str"),
         (run({}).jobs, 0, ValueError, "compare_many needs two runs or more, not 1"),
         (pd.DataFrame({"a": [1]}), 0, ValueError, "it has no column run_id"),
         ([run({}), run({})], 0, ValueError, "run r stands twice among the runs"),
