@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +12,9 @@ from retab_frames.compare.inputs import INPUT_COLUMNS, extract_inputs
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import BOOL, INT64, STRING, arrow_column
 from retab_frames.text.messages import printable
+
+if TYPE_CHECKING:
+    from retab_frames.stats.estimates import Flags
 
 __all__ = ["Side", "make_side"]
 
@@ -52,6 +55,11 @@ class Side:
     inputs: pd.DataFrame | None
     record: dict[str, Any]
     complete: bool | None
+
+    @property
+    def placeholders(self) -> Flags:
+        """Which of the final jobs are placeholders; a null counts as one."""
+        return self.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
 
 
 def make_side(run: RunContent | pd.DataFrame, name: str) -> Side:
