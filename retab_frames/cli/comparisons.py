@@ -192,7 +192,7 @@ def _print_many(
 
 def condense_documents(documents: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that fit into 80 characters, broken documents first."""
-    from retab_frames.compare.sides import sort_by_change  # noqa: PLC0415 - as above
+    from retab_frames.compare.documents import sort_by_change  # noqa: PLC0415 - as above
 
     found = sort_by_change(documents)
     label = found["filename"].fillna(found["document_id"])

@@ -32,10 +32,10 @@ def print_table(
         style: Any = {"date_format": "iso", "date_unit": "us", "double_precision": 15}
         click.echo(frame.to_json(orient="records", indent=2, **style))
     elif output_format == "csv":
-        click.echo(tables.csv(frame), nl=False)
+        click.echo(tables.render_csv(frame), nl=False)
     else:
         width = shutil.get_terminal_size().columns
-        click.echo(tables.terminal(frame if condensed is None else condensed, width=width))
+        click.echo(tables.render_terminal(frame if condensed is None else condensed, width=width))
 
 
 def print_text(text: str) -> None:

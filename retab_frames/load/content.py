@@ -25,7 +25,7 @@ from retab_frames.schemas.models import (
 )
 from retab_frames.schemas.validation import to_frame
 from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
-from retab_frames.text.tables import html, html_text
+from retab_frames.text.tables import escape_html, render_html
 from retab_frames.wire.envelopes import CURSOR
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ class RunContent:
     def _repr_html_(self) -> str:
         """Return the same with the first jobs; tables escape what documents brought along."""
         names = ["filename", "status", "duration_ms", "error_message"]
-        jobs = html(self.jobs[names].head(_JOBS_SHOWN))
+        jobs = render_html(self.jobs[names].head(_JOBS_SHOWN))
         more = max(0, self.tables.jobs.num_rows - _JOBS_SHOWN)
         rest = f"<div>and {more} more</div>" if more else ""
-        return f"<div><b>{html_text(repr(self))}</b>{jobs}{rest}</div>"
+        return f"<div><b>{escape_html(repr(self))}</b>{jobs}{rest}</div>"
 
     @property
     def statuses(self) -> dict[str, int]:

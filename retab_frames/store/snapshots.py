@@ -33,7 +33,7 @@ from retab_frames.store.manifest import DIGEST_KEYS, Manifest, content_digest
 from retab_frames.store.revisions import RevisionFiles
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
-from retab_frames.text.tables import html, html_text
+from retab_frames.text.tables import escape_html, render_html
 
 if TYPE_CHECKING:
     import os
@@ -73,7 +73,7 @@ class Snapshot:
     jobs: int
 
     def _repr_html_(self) -> str:
-        return f"<div><b>{html_text(self.action)}</b> {html_text(repr(self))}</div>"
+        return f"<div><b>{escape_html(self.action)}</b> {escape_html(repr(self))}</div>"
 
 
 class SnapshotStore:
@@ -100,13 +100,13 @@ class SnapshotStore:
 
     def _repr_html_(self) -> str:
         """Return the name and, of a store in a folder, its last runs; a bucket is not listed."""
-        head = f"<div><b>{html_text(repr(self))}</b>"
+        head = f"<div><b>{escape_html(repr(self))}</b>"
         if not isinstance(self._files, LocalStorage):
             return f"{head}</div>"
         runs = self.list()
         names = ["experiment_id", "run_id", "revision", "complete", "jobs", "completed", "error"]
         rest = f"<div>{len(runs)} runs, the last {_RUNS_SHOWN} of them above</div>"
-        table = html(runs[names].tail(_RUNS_SHOWN))
+        table = render_html(runs[names].tail(_RUNS_SHOWN))
         return f"{head}{table}{rest if len(runs) > _RUNS_SHOWN else ''}</div>"
 
     @property

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "counted",
-    "csv",
-    "duration",
-    "html",
-    "html_text",
-    "markdown",
-    "markdown_text",
-    "terminal",
+    "escape_html",
+    "escape_markdown",
+    "format_count",
+    "format_duration",
+    "render_csv",
+    "render_html",
+    "render_markdown",
+    "render_terminal",
 ]
 
 _NULL = "-"
@@ -43,11 +43,11 @@ _GAP = "  "
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 
 
-def duration(ms: float | None) -> str:
+def format_duration(ms: float | None) -> str:
     """Return a duration with three digits that matter: 87 ms, 4.12 s, 3 min 05 s, 2 h 10 min.
 
     Example:
-        >>> duration(4120)
+        >>> format_duration(4120)
         '4.12 s'
     """
     if ms is None or math.isnan(ms):
@@ -70,17 +70,17 @@ def _with_unit(ms: float) -> str:
     return f"{hours} h {minutes:02} min"
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Return a count in words.
 
     Example:
-        >>> counted(1, "document"), counted(0, "document")
+        >>> format_count(1, "document"), format_count(0, "document")
         ('1 document', '0 documents')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
+def render_terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     """Return the frame as lines of at most `width` characters.
 
     Numbers and durations (columns that end in `_ms`, shown with their unit) stand to the right,
@@ -95,27 +95,27 @@ def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     return "\n".join(_line(line, widths, right) for line in lines)
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return the frame as a Markdown table, in the words of `terminal`."""
+def render_markdown(frame: pd.DataFrame) -> str:
+    """Return the frame as a Markdown table, in the words of `render_terminal`."""
     headers, cells, right = _shown(frame)
     rules = ["---:" if is_right else "---" for is_right in right]
     lines = [
-        map(markdown_text, headers),
+        map(escape_markdown, headers),
         rules,
-        *(map(markdown_text, row) for row in zip(*cells, strict=True)),
+        *(map(escape_markdown, row) for row in zip(*cells, strict=True)),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return the text so that Markdown shows it as it is."""
     escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", text)
     # a name would notify someone in a pull request
     return escaped.replace("@", "@\u200b")
 
 
-def html(frame: pd.DataFrame) -> str:
-    """Return the frame as an HTML table, in the words of `terminal`."""
+def render_html(frame: pd.DataFrame) -> str:
+    """Return the frame as an HTML table, in the words of `render_terminal`."""
     headers, cells, right = _shown(frame)
     styles = [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
     rows = [_html_row("td", row, styles) for row in zip(*cells, strict=True)]
@@ -123,12 +123,12 @@ def html(frame: pd.DataFrame) -> str:
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def html_text(text: str) -> str:
+def escape_html(text: str) -> str:
     """Return the text so that a page shows it as it is."""
     return escape(text, quote=True)
 
 
-def csv(frame: pd.DataFrame) -> str:
+def render_csv(frame: pd.DataFrame) -> str:
     """Return the frame as CSV: raw values, ISO times, every text quoted, null empty.
 
     A text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets
@@ -150,7 +150,7 @@ def _plain(column: pd.Series[Any]) -> list[object]:
 
 def _html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
     parts = (
-        f'<{tag} style="{style}">{html_text(cell)}</{tag}>'
+        f'<{tag} style="{style}">{escape_html(cell)}</{tag}>'
         for cell, style in zip(cells, styles, strict=True)
     )
     return f"<tr>{''.join(parts)}</tr>"
@@ -209,7 +209,9 @@ def _cells(frame: pd.DataFrame, position: int) -> list[str]:
     else:
         sign = "+" if "delta" in name else ""
         values = [None if pd.isna(value) else float(value) for value in column]
-        texts = [f"{sign if value and value > 0 else ''}{duration(value)}" for value in values]
+        texts = [
+            f"{sign if value and value > 0 else ''}{format_duration(value)}" for value in values
+        ]
     estimate = _END.sub(r"\2", name)
     if estimate == name or estimate not in frame.columns:
         return texts

@@ -298,7 +298,11 @@ def test_repr_and_tables() -> None:
 
     assert repr(found) == "ManyComparison('r' -> 1 run: 1 inconclusive; 6 documents)"
     assert found.to_markdown().splitlines()[0] == "## 1 run against r"
-    assert "| s | 6 | 1 | 0 |" in found.to_markdown()
+    markdown = found.to_markdown()
+    assert "| documents | broken | still\\_failing | added | removed | unchanged |\n" in markdown
+    assert "| s | warnings | 6 | 1 | 1 | 1 | 1 | 2 |\n" in markdown
+    assert "| s | inconclusive | 2 | 1.05 (" in markdown
+    assert "| flaky.pdf | flaky | 2 | 1 | 1 | 0 | 200 ms |" in markdown
 
 
 def test_hostile_names_are_text() -> None:
@@ -308,7 +312,9 @@ def test_hostile_names_are_text() -> None:
     found = compare_many([run(*jobs), run({**jobs[0], "status": "error"}, run_id=HOSTILE)])
 
     page = Tags(found._repr_html_())
-    assert page.tags == {"div", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+    assert page.tags == {
+        *("div", "b", "ul", "li", "p", "table", "thead", "tbody", "tr", "th", "td")
+    }
     assert page.attributes == {"style"}
     for text in (found.summary(), found.to_markdown(), repr(found)):
         assert "\x1b" not in text
@@ -324,10 +330,10 @@ def test_hostile_names_are_text() -> None:
         ([run({})], 0, ValueError, "compare_many needs two runs or more, not 1"),
         (run({}), 0, TypeError, "compare_many takes several runs; this is one"),
         (7, 0, TypeError, "compare_many takes runs, not int"),
-        ("runs", 0, TypeError, "run 0 must be a RunContent or a frame of jobs, not str"),
+        ("runs", 0, TypeError, "run 0 must be a RunContent or a jobs frame, not str"),
         (run({}).jobs, 0, ValueError, "compare_many needs two runs or more, not 1"),
-        (pd.DataFrame({"a": [1]}), 0, ValueError, "it has no column run_id"),
-        ([run({}), run({})], 0, ValueError, "run r stands twice among the runs"),
+        (pd.DataFrame({"a": [1]}), 0, ValueError, "it lacks the column run_id"),
+        ([run({}), run({})], 0, ValueError, "run r is given twice"),
         ([run({}), never_run()], 0, ValueError, "run 1 has no run id, it was never run"),
         ([run({}), run({}, run_id="s")], "t", ValueError, "run t is not among the runs: r, s"),
         ([run({}), run({}, run_id="s")], 2, ValueError, "there is no run 2 among 2"),
