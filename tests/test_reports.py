@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from job_frames import jobs_of, seconds, texts
+from factories import jobs_of, seconds, texts
 
 import retab_frames as rf
 from retab_frames import plots
@@ -237,7 +237,7 @@ def test_markdown_needs_no_matplotlib(tmp_path: Path) -> None:
         "import sys; sys.modules['matplotlib'] = None\n"
         "import retab_frames as rf\n"
         "from retab_frames.reports import report\n"
-        "from job_frames import jobs_of\n"
+        "from factories import jobs_of\n"
         f"report(jobs_of([1, 2]), {str(tmp_path / 'a.md')!r})\n"
         f"try: report(jobs_of([1, 2]), {str(tmp_path / 'a.html')!r})\n"
         "except rf.MissingExtraError as error: print(error)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runs import run
+from factories import run
 
 from retab_frames.compare.documents import pair_documents
 from retab_frames.compare.sides import make_side

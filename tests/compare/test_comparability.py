@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import COMPLETED, SIDES, Outcome, data, ended, file, never_run, outcome_jobs, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import COMPLETED, SIDES, Outcome, data, ended, file, jobs_of, never_run, run
 
 from retab_frames.compare.comparability import check_comparability, combine_results
 from retab_frames.compare.documents import pair_documents
@@ -336,8 +336,8 @@ def test_values_are_printable_and_short() -> None:
 def test_swapping_the_sides_swaps_the_values_and_keeps_the_results(
     before: dict[str, Outcome], after: dict[str, Outcome]
 ) -> None:
-    there = checks(jobs_of(before, "r"), jobs_of(after, "s"))
-    back = checks(jobs_of(after, "s"), jobs_of(before, "r"))
+    there = checks(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
+    back = checks(outcome_jobs(after, "s"), outcome_jobs(before, "r"))
 
     swapped = back.rename(columns={"baseline": "candidate", "candidate": "baseline"})
     columns = ["check", "baseline", "candidate", "result"]
@@ -355,8 +355,8 @@ def test_unmatched_documents_change_only_the_report_of_them(
 ) -> None:
     alone = {**before, "common": Outcome("completed", 1)}
     other = {**after, "common": Outcome("completed", 1)}
-    without = checks(jobs_of(alone, "r"), jobs_of(other, "s"))
-    found = checks(jobs_of(alone | more, "r"), jobs_of(other, "s"))
+    without = checks(outcome_jobs(alone, "r"), outcome_jobs(other, "s"))
+    found = checks(outcome_jobs(alone | more, "r"), outcome_jobs(other, "s"))
 
     assert row(found, "documents")[2] == "warning"
     same = {name: result for name, result in results(found).items() if name != "documents"}

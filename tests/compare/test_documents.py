@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import OUTCOMES, PLACEHOLDER, SIDES, Outcome, ended, file, outcome_jobs, run, timed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import OUTCOMES, PLACEHOLDER, SIDES, Outcome, ended, file, jobs_of, run, timed
 
 from retab_frames.compare.documents import CHANGES, count_transitions
 
@@ -175,7 +175,7 @@ def expected_change(before: Outcome | None, after: Outcome | None) -> str:
 def test_each_document_is_what_its_two_outcomes_say(
     before: dict[str, Outcome], after: dict[str, Outcome]
 ) -> None:
-    found = paired(jobs_of(before, "r"), jobs_of(after, "s"))
+    found = paired(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
 
     documents = [*before, *(name for name in after if name not in before)]
     assert found["document_id"].tolist() == documents
@@ -200,7 +200,7 @@ def test_each_document_is_what_its_two_outcomes_say(
 def test_row_order_and_duplicated_rows_change_nothing(
     before: dict[str, Outcome], after: dict[str, Outcome], chance: Any
 ) -> None:
-    sides = jobs_of(before, "r"), jobs_of(after, "s")
+    sides = outcome_jobs(before, "r"), outcome_jobs(after, "s")
     expected = paired(*sides).sort_values("document_id", ignore_index=True)
     mixed = []
     for side in sides:
@@ -216,7 +216,7 @@ def test_row_order_and_duplicated_rows_change_nothing(
 @settings(deadline=None, max_examples=20)
 @given(SIDES, st.dictionaries(st.sampled_from(["x", "y", "z"]), OUTCOMES))
 def test_counts_of_transitions_add_up(before: dict[str, Outcome], more: dict[str, Outcome]) -> None:
-    documents = paired(jobs_of(before, "r"), jobs_of(more, "s"))
+    documents = paired(outcome_jobs(before, "r"), outcome_jobs(more, "s"))
 
     assert (
         count_transitions(documents)["documents"].sum() == len(documents) == len(before) + len(more)
@@ -225,7 +225,8 @@ def test_counts_of_transitions_add_up(before: dict[str, Outcome], more: dict[str
 
 def test_the_status_of_a_placeholder_says_nothing() -> None:
     found = paired(
-        jobs_of({"d": Outcome(PLACEHOLDER, 5)}, "r"), jobs_of({"d": Outcome("completed", 5)}, "s")
+        outcome_jobs({"d": Outcome(PLACEHOLDER, 5)}, "r"),
+        outcome_jobs({"d": Outcome("completed", 5)}, "s"),
     )
 
     assert found["change"].tolist() == ["pending"]

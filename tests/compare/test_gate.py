@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import SIDES, Outcome, ended, file, never_run, outcome_jobs, run, timed
 from hypothesis import given, settings
-from runs import SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
 
 import retab_frames as rf
 from retab_frames.compare.gate import gate_checks
@@ -212,7 +212,7 @@ def test_gate_and_verdict_come_from_the_same_rows(
     before: dict[str, Outcome], after: dict[str, Outcome]
 ) -> None:
     """Law: at the margin of the comparison, a regression of speed is the verdict `slower`."""
-    comparison = rf.compare_runs(jobs_of(before, "r"), jobs_of(after, "s"))
+    comparison = rf.compare_runs(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
     outcomes = {row[0]: row[3] for row in gate(comparison, 0, comparison.margin)}
 
     if comparison.comparable == "no":

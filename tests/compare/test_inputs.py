@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from runs import data, file, run
+from factories import data, file, run
 
 from .pairs import BARE, inputs_changed, paired
 

@@ -6,11 +6,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import (
+    COMPLETED,
+    FLAG,
+    REAL,
+    SIDES,
+    TEXT,
+    WHOLE,
+    Outcome,
+    ended,
+    file,
+    never_run,
+    outcome_jobs,
+    run,
+    timed,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from runs import COMPLETED, SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
-from samples import FLAG, REAL, TEXT, WHOLE
 from scipy import stats
 
 import retab_frames as rf
@@ -120,7 +133,7 @@ def test_many_runs_need_more_evidence_than_one() -> None:
 def test_of_one_run_the_verdict_is_that_of_two_runs(
     before: dict[str, Outcome], after: dict[str, Outcome], margin: float, confidence: float
 ) -> None:
-    sides = jobs_of(before, "r"), jobs_of(after, "s")
+    sides = outcome_jobs(before, "r"), outcome_jobs(after, "s")
     options: dict[str, Any] = {"margin": margin, "confidence": confidence}
 
     many = compare_many(list(sides), **options)
@@ -136,7 +149,7 @@ def test_of_one_run_the_verdict_is_that_of_two_runs(
     )
 )
 def test_one_frame_of_several_runs_is_a_list_of_them(sides: list[dict[str, Outcome]]) -> None:
-    frames = [jobs_of(side, f"r{n}") for n, side in enumerate(sides)]
+    frames = [outcome_jobs(side, f"r{n}") for n, side in enumerate(sides)]
 
     apart, together = compare_many(frames, 1), compare_many(pd.concat(frames), 1)
 

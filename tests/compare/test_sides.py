@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from runs import data, file, never_run, run, timed
+from factories import data, file, never_run, run, timed
 
 from retab_frames.compare.sides import make_side
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from factories import COMPLETED, SIDES, Outcome, ended, file, never_run, outcome_jobs, run, timed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from runs import COMPLETED, SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
 from scipy import stats
 
 import retab_frames as rf
@@ -431,7 +431,7 @@ def test_runs_of_the_api_compared(client: Client) -> None:
 
 
 def comparison_of(before: dict[str, Outcome], after: dict[str, Outcome]) -> rf.RunComparison:
-    return rf.compare_runs(jobs_of(before, "r"), jobs_of(after, "s"))
+    return rf.compare_runs(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
 
 
 def numbers(frame: pd.DataFrame) -> Any:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 import pyarrow as pa
 import pytest
+from factories import JsonObject, content, encoded, job
 from load.test_content import mutant, odd_value
-from samples import JsonObject, content, encoded, job
 
 import retab_frames as rf
 from retab_frames.flatten import arrow_json

@@ -13,7 +13,7 @@ from retab_frames.schemas.validation import to_frame
 from retab_frames.wire import envelopes as responses
 
 if TYPE_CHECKING:
-    from samples import JsonObject
+    from factories import JsonObject
 
     from retab_frames.flatten.issues import Issue
 

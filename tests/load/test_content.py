@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from samples import (
+from factories import (
     DOCUMENTED,
     DOCUMENTED_JOB,
     FLAG,
@@ -23,6 +21,8 @@ from samples import (
     page,
     rows_of,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import retab_frames as rf
 from retab_frames.flatten import run_rows

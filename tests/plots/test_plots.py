@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-from job_frames import jobs_of, seconds, texts, timed_jobs
+from factories import jobs_of, seconds, texts, timed_jobs
 from matplotlib import rc_context, rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -572,7 +572,7 @@ def test_pyplot_is_neither_loaded_nor_left_with_figures() -> None:
     code = (
         "import sys; import retab_frames.plots; assert 'matplotlib.pyplot' not in sys.modules; "
         "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as plt; "
-        "import pandas as pd; from job_frames import jobs_of; "
+        "import pandas as pd; from factories import jobs_of; "
         "retab_frames.plots.durations(jobs_of([1, 2])); assert plt.get_fignums() == []"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd="tests")

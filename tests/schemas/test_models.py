@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 from pandera.errors import SchemaErrors
-from samples import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 
 import retab_frames as rf
 from retab_frames.schemas.models import arrow_schema, empty_table

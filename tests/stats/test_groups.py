@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from job_frames import jobs_of, texts
+from factories import jobs_of, texts
 
 from retab_frames.stats.groups import group_jobs
 

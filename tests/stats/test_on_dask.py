@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import content, job
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from samples import content, job
 
 import retab_frames as rf
 from retab_frames.schemas.frames import frame_of

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import arrow, jobs_of, seconds, texts, timed_jobs, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_frames import arrow, jobs_of, seconds, texts, timed_jobs, times
 
 import retab_frames as rf
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED, OPEN

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from buckets import point_at, s3_server
 from click.testing import CliRunner
-from runs import run
+from factories import run
 
 import retab_frames as rf
 from retab_frames.cli import main

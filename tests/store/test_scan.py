@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from samples import content, job, page
+from factories import content, job, page
 
 import retab_frames as rf
 from retab_frames.schemas.models import arrow_schema

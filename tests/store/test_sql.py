@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
 from pandas.testing import assert_frame_equal
-from samples import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
 
 import retab_frames as rf
 from retab_frames.store.scan.sql import SQL_TABLES, query

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from samples import REAL
+from factories import REAL
 
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import (

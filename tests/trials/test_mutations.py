@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from factories import content, encoded
 from flatten.test_arrow_json import (
     NEVER,
     SMALL,
@@ -16,7 +17,6 @@ from flatten.test_arrow_json import (
     newer_job,
     plain_job,
 )
-from samples import content, encoded
 
 import retab_frames as rf
 from retab_frames.flatten.runs import expected_jobs, experiments_table, runs_table

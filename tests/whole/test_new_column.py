@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from samples import content, encoded, job
+from factories import content, encoded, job
 
 import retab_frames
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from factories import DOCUMENTED, around, content, encoded, job, page
 from msgspec import Raw
-from samples import DOCUMENTED, around, content, encoded, job, page
 
 import retab_frames as rf
 from retab_frames.wire.envelopes import RecordsResponse, parse_records, parse_rows_response

@@ -4,7 +4,7 @@ import json
 from typing import Any, cast
 
 import pytest
-from samples import JsonObject, around, content, encoded, issues_of, job, page, rows_of
+from factories import JsonObject, around, content, encoded, issues_of, job, page, rows_of
 
 import retab_frames as rf
 from retab_frames.wire.misfits import Misfit
