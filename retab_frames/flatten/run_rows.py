@@ -88,8 +88,8 @@ class RunResponses(NamedTuple):
         experiment_id: From the call or the envelope; None if only the rows tell.
         run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
         responses: In the order they came.
-        fetched_at: When they arrived; None for a source in hand.
-        source: Which route of which server answered; None for a source in hand.
+        fetched_at: When they arrived; None if not read from the API.
+        source: Which route of which server answered; None if not read from the API.
     """
 
     workflow_id: str | None

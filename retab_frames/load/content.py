@@ -79,12 +79,12 @@ class RunContent:
         run_id: The run; None for an experiment never run.
         complete: True when every job is terminal, none is a placeholder, all pages are there, and
             the count agrees with the run record where there is one.
-        fetched_at: When the response arrived (UTC); None for a source in hand.
+        fetched_at: When the response arrived (UTC); None if not read from the API.
         tables: The Arrow tables that the frames are made of.
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
         failed: True where `iter_content(errors="collect")` could not load the run.
-        source: The server and the route that it came from; None for a source in hand.
+        source: The server and the route that it came from; None if not read from the API.
         validated: The tables of which these are parts, where runs were flattened together.
     """
 
@@ -117,7 +117,7 @@ class RunContent:
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many jobs have each status; placeholders and null stand in parentheses."""
+        """How many jobs have each status; placeholders and null are in parentheses."""
         jobs = self.tables.jobs
         status = jobs.column("status").fill_null("(none)")
         label = pc.if_else(jobs.column("is_placeholder"), "(placeholder)", status)
@@ -146,7 +146,7 @@ class RunContent:
 
     @cached_property
     def issues(self) -> pd.DataFrame:
-        """What was odd and what was done about it, fits IssuesSchema."""
+        """What did not fit or is not known, and how it was handled; fits IssuesSchema."""
         return self.validated.frame("issues", self.tables.issues, IssuesSchema)
 
     @cached_property
