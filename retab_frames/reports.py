@@ -88,12 +88,11 @@ def _make_page(subject: object) -> Page:
     if isinstance(subject, RunContent):
         return _make_content_page(subject)
     if isinstance(subject, RunComparison):
-        return two_runs.build_page(subject).with_plot(
+        return _add_plot(
+            two_runs.build_page(subject),
             "Speed",
-            _make_plot(
-                lambda plots: plots.paired(subject),
-                "Each document's duration in the candidate over that in the baseline",
-            ),
+            lambda plots: plots.paired(subject),
+            "Each document's duration in the candidate over that in the baseline",
         )
     if isinstance(subject, ManyComparison):
         return _make_many_page(subject)
@@ -105,36 +104,40 @@ def _make_page(subject: object) -> Page:
     )
 
 
-def _make_plot(draw: Callable[[Any], Any], caption: str) -> Plot:
-    """Return a plot for a page; matplotlib is loaded only if the page shows it.
+def _add_plot(page: Page, section: str, draw: Callable[[Any], Any], caption: str) -> Page:
+    """Return the page with a plot in a section; it is drawn only if the page is shown with plots.
 
     Args:
+        page: The page.
+        section: The title of the section.
         draw: Takes the module `retab_frames.plots` and returns axes.
         caption: What the plot shows.
     """
 
-    def image() -> str:
+    def draw_image() -> str:
         from retab_frames import plots  # noqa: PLC0415  (loads matplotlib)
         from retab_frames.plots.images import svg_data_uri  # noqa: PLC0415
 
         return svg_data_uri(draw(plots))
 
-    return Plot(image, caption)
+    return page.with_plot(section, Plot(draw_image, caption))
 
 
 def _make_many_page(comparison: ManyComparison) -> Page:
     # a cell is the final job of a document, which is what the runs are compared by
     jobs = comparison.cells.assign(is_placeholder=False)
-    trend = _make_plot(
+    page = _add_plot(
+        many_runs.build_page(comparison),
+        "Speed",
         lambda plots: plots.trend(jobs),
         "Quantiles of the durations by run, with 95 % intervals; an arrow is an unbounded end",
     )
-    matrix = _make_plot(
+    return _add_plot(
+        page,
+        "Documents by runs",
         lambda plots: plots.matrix(comparison),
         "The status of each document in each run, the documents that failed most often first",
     )
-    page = many_runs.build_page(comparison)
-    return page.with_plot("Speed", trend).with_plot("Documents by runs", matrix)
 
 
 def _make_content_page(content: RunContent) -> Page:
@@ -156,50 +159,62 @@ def _make_content_page(content: RunContent) -> Page:
 def _make_jobs_page(jobs: pd.DataFrame) -> Page:
     runs = jobs["run_id"].nunique(dropna=False) if "run_id" in jobs.columns else 1
     by = "run_id" if runs > 1 else None
-    groups, of_each_run = ([by], " of each run") if by else ([], "")
+    groups = [by] if by else []
     stats = duration_stats(jobs, by, quantiles=(0.5, 0.9, 0.95))
     counts = ["jobs", *(name for name in _COUNTS if stats[name].any())]
     columns = ["measured", "mean_ms", *_QUANTILES, "max_ms", "outliers"]
     columns += ["note"] if stats["note"].notna().any() else []
     failed = ["template", "status", "jobs", "documents", "share", "example_filename"]
     slow = ["filename", "document_id", "duration_ms", "ratio_to_run_median", "is_outlier"]
-    distribution = _make_plot(
+    at_once = None if by else timeline(jobs)
+    page = Page(
+        title=f"{runs} runs" if by else "Jobs of one run",
+        sentences=_describe_jobs(jobs, at_once),
+        sections=[
+            Section("Jobs", [stats[[*groups, *counts]]]),
+            Section("Durations of completed jobs", [stats[[*groups, *columns]]]),
+            Section("Failures", [failures(jobs)[failed]]),
+            Section("Slowest jobs", [slowest(jobs)[[*groups, *slow]]]),
+        ],
+    )
+    of_each_run = " of each run" if by else ""
+    page = _add_plot(
+        page,
+        "Durations of completed jobs",
         lambda plots: plots.durations(jobs, by=by),
         f"Durations of the completed jobs{of_each_run}, with quantiles and their 95 % intervals; "
         "an arrow is an unbounded end",
     )
-    ecdf = _make_plot(
+    page = _add_plot(
+        page,
+        "Durations of completed jobs",
         lambda plots: plots.ecdf(jobs, by=by),
         f"Share of the completed jobs{of_each_run} that took at most a given time",
     )
-    over_time = []
-    if by:
-        over_time.append(
-            _make_plot(
-                lambda plots: plots.trend(jobs),
-                "Quantiles of the durations by run, with 95 % intervals",
-            )
+    if at_once is None:
+        return _add_plot(
+            page,
+            "Over time",
+            lambda plots: plots.trend(jobs),
+            "Quantiles of the durations by run, with 95 % intervals",
         )
-    elif len(timeline(jobs)):
-        over_time.append(
-            _make_plot(
-                lambda plots: plots.timeline(jobs),
-                "When each job waited and ran, and how many did so at a time",
-            )
-        )
-    sections = [
-        Section("Jobs", [stats[[*groups, *counts]]]),
-        Section("Durations of completed jobs", [stats[[*groups, *columns]], distribution, ecdf]),
-        Section("Failures", [failures(jobs)[failed]]),
-        Section("Slowest jobs", [slowest(jobs)[[*groups, *slow]]]),
-        Section("Over time", over_time),
-    ]
-    title = f"{runs} runs" if by else "Jobs of one run"
-    return Page(title, _describe_jobs(jobs, is_one_run=not by), sections)
+    if at_once.empty:
+        return page
+    return _add_plot(
+        page,
+        "Over time",
+        lambda plots: plots.timeline(jobs),
+        "When each job waited and ran, and how many did so at a time",
+    )
 
 
-def _describe_jobs(jobs: pd.DataFrame, *, is_one_run: bool) -> list[str]:
-    """Return the main findings: counts, failures, durations, and the time that the run took."""
+def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str]:
+    """Return the main findings: counts, failures, durations, and the time that the run took.
+
+    Args:
+        jobs: The jobs.
+        at_once: Their `timeline`; None if there are several runs.
+    """
     stats = duration_stats(jobs, quantiles=(0.5, 0.9)).iloc[0]
     counts = ", ".join(f"{stats[name]} {name}" for name in _COUNTS if stats[name])
     sentences = [f"{stats['jobs']} jobs{f': {counts}' if counts else ''}."]
@@ -219,8 +234,7 @@ def _describe_jobs(jobs: pd.DataFrame, *, is_one_run: bool) -> list[str]:
         sentences.append(
             f"Half of the completed jobs took at most {half}, nine in ten at most {nine}."
         )
-    at_once = timeline(jobs) if is_one_run else pd.DataFrame()
-    if len(at_once):
+    if at_once is not None and len(at_once):
         last = at_once.iloc[-1]
         if not (last["running"] or last["waiting"] or pd.isna(last["parallelism"])):
             sentences.append(

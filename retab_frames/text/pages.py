@@ -54,8 +54,8 @@ Part = str | pd.DataFrame | Plot
 class Section:
     """A heading and what stands below it: sentences, frames and plots.
 
-    Where a frame has an estimate and the ends of its interval (`x`, `x_low`, `x_high`), the page
-    shows them in one column.
+    If a frame has an estimate and the ends of its interval (`x`, `x_low`, `x_high`), the page shows
+    them in one column.
     """
 
     title: str
@@ -69,7 +69,7 @@ class Page:
     Attributes:
         title: The heading of the page.
         sentences: The main findings in words.
-        sections: Frames without rows, and sections without anything to show, are left out.
+        sections: The details; frames without rows and sections with nothing to show are left out.
     """
 
     title: str
@@ -77,7 +77,7 @@ class Page:
     sections: Sequence[Section]
 
     def with_plot(self, title: str, plot: Plot) -> Page:
-        """Return the page with a plot added to the section of this title, if need be a new one."""
+        """Return the page with a plot at the end of the section of this title, or in a new one."""
         sections = [
             replace(one, parts=[*one.parts, plot]) if one.title == title else one
             for one in self.sections
@@ -88,20 +88,20 @@ class Page:
 
 
 def render_html(page: Page) -> str:
-    """Return the page as an HTML file that needs nothing else: no scripts, plots as images in it.
+    """Return the page as an HTML file that needs no other file: no scripts, plots as images in it.
 
-    Tables have at most 200 rows. Equal pages give equal text: the time is not in it.
+    Tables have at most 200 rows. Equal pages give equal text: it does not contain the current time.
 
     Raises:
         MissingExtraError: If it has plots and matplotlib is not installed.
     """
     title = tables.escape_html(page.title)
     sentences = "".join(f"<li>{tables.escape_html(line)}</li>" for line in page.sentences)
-    sections = []
-    for section in _list_sections(page, plots=True):
-        heading = tables.escape_html(section.title)
-        parts = "".join(map(_render_html_part, section.parts))
-        sections.append(f"<section>\n<h2>{heading}</h2>\n{parts}</section>\n")
+    sections = [
+        f"<section>\n<h2>{tables.escape_html(section.title)}</h2>\n"
+        f"{_render_html_parts(section, _MAX_ROWS_FILE)}</section>\n"
+        for section in _select_sections(page, plots=True)
+    ]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_CONTENT_POLICY}\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -111,38 +111,39 @@ def render_html(page: Page) -> str:
     )
 
 
-def _render_html_part(part: Part) -> str:
-    if isinstance(part, str):
-        return f"<p>{tables.escape_html(part)}</p>\n"
-    if isinstance(part, Plot):
-        caption = tables.escape_html(part.caption)
-        image = f'<img src="{tables.escape_html(part.image())}" alt="{caption}">'
-        return f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n"
-    shown, more = _shorten(part, _MAX_ROWS_FILE)
-    table = f'<div class="table">{tables.render_html(shown)}</div>\n'
-    return f"{table}<p>{more}</p>\n" if more else table
-
-
 def render_fragment(page: Page) -> str:
     """Return the page as HTML for a notebook: without plots, tables of at most 20 rows."""
     sentences = "".join(f"<li>{tables.escape_html(line)}</li>" for line in page.sentences)
-    html = [f"<div><b>{tables.escape_html(page.title)}</b><ul>{sentences}</ul>"]
-    for section in _list_sections(page, plots=False):
-        html.append(f"<p><b>{tables.escape_html(section.title)}</b></p>")
-        for part in section.parts:
-            if isinstance(part, str):
-                html.append(f"<p>{tables.escape_html(part)}</p>")
-            elif isinstance(part, pd.DataFrame):
-                shown, more = _shorten(part, _MAX_ROWS_SHORT)
-                html += [tables.render_html(shown), f"<p>{more}</p>" if more else ""]
-    return f"{''.join(html)}</div>"
+    sections = [
+        f"<p><b>{tables.escape_html(section.title)}</b></p>\n"
+        f"{_render_html_parts(section, _MAX_ROWS_SHORT)}"
+        for section in _select_sections(page, plots=False)
+    ]
+    title = tables.escape_html(page.title)
+    return f"<div><b>{title}</b><ul>{sentences}</ul>\n{''.join(sections)}</div>"
+
+
+def _render_html_parts(section: Section, max_rows: int) -> str:
+    parts = []
+    for part in section.parts:
+        if isinstance(part, str):
+            parts.append(f"<p>{tables.escape_html(part)}</p>\n")
+        elif isinstance(part, Plot):
+            caption = tables.escape_html(part.caption)
+            image = f'<img src="{tables.escape_html(part.image())}" alt="{caption}">'
+            parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n")
+        else:
+            shown, more = _shorten(part, max_rows)
+            parts.append(f"<div>{tables.render_html(shown)}</div>\n")
+            parts.append(f"<p>{more}</p>\n" if more else "")
+    return "".join(parts)
 
 
 def render_markdown(page: Page) -> str:
     """Return the page as Markdown for a pull request: without plots, tables of at most 20 rows."""
     sentences = (f"- {tables.escape_markdown(line)}" for line in page.sentences)
     paragraphs = [f"## {tables.escape_markdown(page.title)}", "\n".join(sentences)]
-    for section in _list_sections(page, plots=False):
+    for section in _select_sections(page, plots=False):
         paragraphs.append(f"### {tables.escape_markdown(section.title)}")
         for part in section.parts:
             if isinstance(part, str):
@@ -174,8 +175,8 @@ def write_file(path: Path, text: str) -> None:
             temporary.unlink()
 
 
-def _list_sections(page: Page, *, plots: bool) -> list[Section]:
-    """Return the sections that have something to show, without what is not shown."""
+def _select_sections(page: Page, *, plots: bool) -> list[Section]:
+    """Return the sections that have something to show, without empty frames."""
     sections = []
     for section in page.sections:
         parts = [
@@ -238,7 +239,7 @@ main { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
-.table { overflow-x: auto; margin: .5rem 0; }
+section > div { overflow-x: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { white-space: nowrap; }
@@ -252,7 +253,7 @@ img { max-width: 100%; height: auto; }
   :root { color-scheme: light; }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  .table { overflow: visible; }
+  section > div { overflow: visible; }
   table { font-size: 8pt; }
   th, td { padding: .15rem .35rem; }
   th { white-space: normal; overflow-wrap: anywhere; }

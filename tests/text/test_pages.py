@@ -61,7 +61,7 @@ def test_sections_with_nothing_to_show_are_left_out() -> None:
         assert "rowless" not in text
         assert "full" in text
     assert "<p>b</p>" in render_html(page)
-    assert render_fragment(page) == "<div><b>a</b><ul></ul><p><b>full</b></p><p>b</p></div>"
+    assert render_fragment(page) == ("<div><b>a</b><ul></ul>\n<p><b>full</b></p>\n<p>b</p>\n</div>")
     assert render_markdown(page) == "## a\n\n### full\n\nb\n"
 
 
