@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import retab_frames as rf
-from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.tables import flatten
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import HandlesSchema, JobsSchema
 from retab_frames.schemas.validation import to_frame
-from retab_frames.wire.envelopes import parse_rows_response
+from retab_frames.wire.envelopes import RunResponses, parse_rows_response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,17 +35,15 @@ from retab_frames.errors import (
     MalformedResponseError,
     PaginationError,
 )
-from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes
-from retab_frames.wire.envelopes import record_id
+from retab_frames.wire.envelopes import RunResponses, record_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from retab_frames.api.routes import Route
-    from retab_frames.flatten.runs import Record
-    from retab_frames.wire.envelopes import RowsResponse
+    from retab_frames.wire.envelopes import Record, RowsResponse
 
 __all__ = ["Client", "FetchedRun", "Records"]
 

@@ -16,7 +16,7 @@ from retab_frames.wire.envelopes import parse_record, parse_records, record_owne
 if TYPE_CHECKING:
     from retab_frames.api.routes import Generation
     from retab_frames.api.transport import Transport
-    from retab_frames.flatten.runs import Record
+    from retab_frames.wire.envelopes import Record
 
 __all__ = [
     "NO_ROUTE",

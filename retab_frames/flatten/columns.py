@@ -1,7 +1,7 @@
 """Values of rows -> Arrow columns; a value that does not fit becomes null and a `Misfit`.
 
 Every function takes one value per row, None where there is none, and returns a column of the same
-length. What is an Arrow array of the type already is taken as it is. The whole column is converted
+length. An array that already has the type is returned unchanged. The whole column is converted
 at once if Arrow accepts it; if not, each value is looked at by itself.
 """
 
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, TIME
 from retab_frames.text.messages import printable
-from retab_frames.wire.misfits import LOST, Misfit
+from retab_frames.wire.misfits import NOT_OF_TYPE, NULLED, Misfit
 from retab_frames.wire.records import MISSING
 from retab_frames.wire.values import has_values, to_list
 
@@ -163,32 +163,34 @@ def _fit_each(
 
 
 def _fit_text(value: Any) -> _Fitted:
-    return (value, None, None) if isinstance(value, str) else (None, "not text", LOST)
+    return (value, None, None) if isinstance(value, str) else (None, NOT_OF_TYPE["string"], NULLED)
 
 
 def _fit_boolean(value: Any) -> _Fitted:
-    return (value, None, None) if isinstance(value, bool) else (None, "not true or false", LOST)
+    return (
+        (value, None, None) if isinstance(value, bool) else (None, NOT_OF_TYPE["boolean"], NULLED)
+    )
 
 
 def _fit_float(value: Any) -> _Fitted:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None, "not a number", LOST
+        return None, NOT_OF_TYPE["number"], NULLED
     try:
         return float(value), None, None
     except OverflowError:
-        return None, "too large for a double", LOST
+        return None, "too large for a double", NULLED
 
 
 def _fit_integer(value: Any, least: int | None) -> _Fitted:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None, "not a number", LOST
+        return None, NOT_OF_TYPE["number"], NULLED
     if isinstance(value, float) and not math.isfinite(value):
-        return None, "not finite", LOST
+        return None, "not finite", NULLED
     whole = round(value)
     if whole not in _INT64_RANGE:
-        return None, "beyond 64 bits", LOST
+        return None, "does not fit in 64 bits", NULLED
     if least is not None and value < least:
-        return None, f"less than {least}", LOST
+        return None, f"less than {least}", NULLED
     return (whole, None, None) if whole == value else (whole, "a fraction", f"rounded to {whole}")
 
 
@@ -210,16 +212,16 @@ def _fit_time(value: Any) -> _Fitted:
         pass
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        return None, "not an RFC 3339 time", LOST
+        return None, "not an RFC 3339 time", NULLED
     day, clock, fraction, zulu, hours, minutes = match.groups()
     offset = "+00:00" if zulu or not hours else f"{hours}:{minutes}"
     micros = (fraction or "").ljust(6, "0")
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}.{micros[:6]}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
-        return None, "no such time", LOST
+        return None, "not a valid date or time", NULLED
     if micros[6:].strip("0"):
-        return moment, "finer than a microsecond", "cut to microseconds"
+        return moment, "more than 6 decimals", "cut to microseconds"
     if not zulu and not hours:
-        return moment, "no offset", "taken as UTC"
+        return moment, "no time zone", "taken as UTC"
     return moment, None, None

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from retab_frames.flatten.columns import build_column, coalesce_paths
 from retab_frames.schemas.frames import STRING
+from retab_frames.schemas.handle_columns import wide_fields
 from retab_frames.schemas.models import HandlesSchema, arrow_schema, lower_bounds
 from retab_frames.wire.paths import HANDLES
 
@@ -33,9 +34,6 @@ __all__ = [
 
 MAX_HANDLE_COLUMNS = 200
 """How many handles become columns of the jobs frame; the rest stand in the handles frame only."""
-
-_FILE_FIELDS = ("filename", "file_id", "mime_type")
-_WIDE_FIELDS = ("type", *_FILE_FIELDS, "data")
 
 HandleFields = dict[str, tuple[str, ...]]
 """The fields of each handle that become columns, handles in order of appearance."""
@@ -79,8 +77,8 @@ def handle_table(found: HandleValues, jobs: dict[str, pa.Array]) -> HandleTable:
     for name, source in HANDLES.items():
         least = lower_bounds(HandlesSchema).get(name)
         kind = schema.field(name).type
-        columns[name], odd = coalesce_paths(source, kind, found.values, len(job), least)
-        misfits += odd
+        columns[name], misfits_here = coalesce_paths(source, kind, found.values, len(job), least)
+        misfits += misfits_here
     first = np.repeat(np.cumsum(counts) - counts, counts)
     columns["position"] = pa.array(np.arange(len(job)) - first)
     return HandleTable(columns, job, misfits)
@@ -109,14 +107,15 @@ def choose_fields(handles: HandleTable, run: Indices) -> dict[int, HandleFields]
     # a number for each handle of each run, in order of appearance
     keys = pa.array(run[handles.job] * len(names) + handle.indices.to_numpy()).dictionary_encode()
     place = keys.indices.to_numpy()
-    files = _has(handles.columns, ("file",), _FILE_FIELDS, place)
+    file_fields = tuple(name for name in wide_fields() if name not in ("type", "data"))
+    files = _has(handles.columns, ("file",), file_fields, place)
     values = _has(handles.columns, ("json", "text"), ("data",), place)
     found: dict[int, HandleFields] = {}
     for at, key in enumerate(keys.dictionary.to_pylist()):
         number, code = divmod(key, len(names))
         found.setdefault(number, {})[names[code]] = (
             "type",
-            *(_FILE_FIELDS if at in files else ()),
+            *(file_fields if at in files else ()),
             *(("data",) if at in values else ()),
         )
     return found
@@ -170,6 +169,6 @@ def union_fields(runs: Iterable[HandleFields]) -> HandleFields:
         for handle, names in fields.items():
             handles.setdefault(handle, set()).update(names)
     return {
-        handle: tuple(name for name in _WIDE_FIELDS if name in names)
+        handle: tuple(name for name in wide_fields() if name in names)
         for handle, names in handles.items()
     }

@@ -105,9 +105,9 @@ class IssuesByRun:
     def add_handle_count(self, side: str, count: int) -> None:
         """Report more handles than become columns."""
         if count > MAX_HANDLE_COLUMNS:
-            action = f"the first {MAX_HANDLE_COLUMNS} are columns, all are in {side}"
+            action = f"kept in {side}, the first {MAX_HANDLE_COLUMNS} are columns"
             self.by_run[-1].append(
-                Issue(None, None, side, "very many handles", f"{count} handles", action)
+                Issue(None, None, side, "too many handles for columns", f"{count} handles", action)
             )
 
     def _add_new(

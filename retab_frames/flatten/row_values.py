@@ -10,6 +10,7 @@ import pyarrow as pa
 from retab_frames.wire.paths import JOBS
 from retab_frames.wire.values import (
     HandleValues,
+    list_runs,
     read_handles,
     read_jobs,
     report_null_handles,
@@ -62,7 +63,7 @@ def read_values(rows: Sequence[Row], job_ids: list[str], misfits: list[Misfit]) 
     jobs, errors = read_jobs(rows)
     return RowValues(
         size=len(rows),
-        run_ids={row.run_id for row in rows} | {row.experiment_run_id for row in rows},
+        run_ids=list_runs(rows),
         jobs={**jobs, _JOB_ID: job_ids},
         handles=(
             read_handles([row.handle_inputs for row in rows]),

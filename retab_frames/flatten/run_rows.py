@@ -7,10 +7,9 @@ read once more, all rows at once.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,35 +20,24 @@ from retab_frames.flatten.row_values import RowValues, read_values
 from retab_frames.text.messages import printable
 from retab_frames.wire.json_text import join_array
 from retab_frames.wire.misfits import Misfit
+from retab_frames.wire.records import run_of
 from retab_frames.wire.rows import RowReader, split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterator
 
-    import msgspec
-
-    from retab_frames.wire.envelopes import RowsResponse
+    from retab_frames.wire.envelopes import RowsResponse, RunResponses
     from retab_frames.wire.records import Row
 
 __all__ = [
     "DEFAULT_SIZES",
     "CannotStreamError",
     "DecodedRun",
-    "RunResponses",
     "Sizes",
-    "batch_runs",
     "decode_run",
     "kept_rows",
     "stream_run",
 ]
-
-Item = TypeVar("Item")
-
-_BATCH_BYTES = 4_000_000
-_BATCH_RUNS = 64
-_MAX_WAIT_S = 0.25
-"""How many bytes or runs are flattened together, and how long the first may wait for the last."""
 
 
 class Sizes(NamedTuple):
@@ -80,36 +68,6 @@ class CannotStreamError(Exception):
     """The rows must be looked at together: one came twice, lacks an id, is of another run."""
 
 
-class RunResponses(NamedTuple):
-    """All the responses of one run.
-
-    Attributes:
-        workflow_id: From the call; None where it is not known.
-        experiment_id: From the call or the envelope; None if only the rows tell.
-        run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
-        responses: In the order they came.
-        fetched_at: When they arrived; None if not read from the API.
-        source: Which route of which server answered; None if not read from the API.
-    """
-
-    workflow_id: str | None
-    experiment_id: str | None
-    run_id: str | None
-    responses: tuple[RowsResponse, ...]
-    fetched_at: datetime | None
-    source: str | None = None
-
-    @property
-    def rows(self) -> list[msgspec.Raw]:
-        """The JSON texts of the rows, parts of the responses that are not copied."""
-        return [*chain.from_iterable(response.rows for response in self.responses)]
-
-    @property
-    def size(self) -> int:
-        """The bytes of the rows."""
-        return sum(len(response.array) for response in self.responses)
-
-
 class DecodedRun(NamedTuple):
     """The rows of a run.
 
@@ -129,7 +87,7 @@ def stream_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
 
     Raises:
         CannotStreamError: While the parts are taken, if `decode_run` must read this run; the parts
-            taken so far are void.
+            taken so far must be discarded.
     """
     reader = RowReader()
     return DecodedRun(run.run_id, _stream_rows(run, reader, sizes), reader)
@@ -149,8 +107,8 @@ def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
         index = {n: position for position, n in enumerate(kept)}
         rows = [rows[n] for n in kept]
         misfits = [one._replace(row=index[one.row]) for one in misfits if one.row in index]
-    run_id, strangers = _identify_run(rows, run)
-    misfits += strangers
+    run_id, rows_of_earlier_runs = _identify_run(rows, run)
+    misfits += rows_of_earlier_runs
     ids = _identify_jobs(rows)
     reader.count(rows)
     size = sizes.part_rows
@@ -162,34 +120,6 @@ def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
         for at in range(0, len(rows), size)
     )
     return DecodedRun(run_id, parts, reader)
-
-
-def batch_runs(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Yield the runs in batches that are worth flattening together, none waiting for long.
-
-    The first batch has one run, each after it at most twice as many as the one before: what is not
-    wanted is not loaded.
-
-    Args:
-        runs: What is batched. If it raises, that is raised once what came before is yielded.
-        size: How many bytes one is.
-    """
-    batch: list[Item] = []
-    filled, begun, most = 0, time.monotonic(), 1
-    try:
-        for run in runs:
-            batch.append(run)
-            filled += size(run)
-            is_late = time.monotonic() - begun > _MAX_WAIT_S
-            if filled > _BATCH_BYTES or len(batch) >= most or is_late:
-                yield batch
-                batch, filled, begun, most = [], 0, time.monotonic(), min(2 * most, _BATCH_RUNS)
-    except Exception:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def kept_rows(run: RunResponses) -> list[int]:
@@ -232,16 +162,16 @@ def _read_response(response: RowsResponse, reader: RowReader, sizes: Sizes) -> I
         del text, part  # before the next one is waited for
 
 
-def _decode_parts(several: memoryview, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:
-    for text in split_rows(several, sizes.part):
+def _decode_parts(rows: memoryview, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:
+    for text in split_rows(rows, sizes.part):
         try:
-            rows, misfits = reader.read(b"".join((b"[", text, b"]")))
+            decoded, misfits = reader.read(b"".join((b"[", text, b"]")))
         except MalformedResponseError as error:
             # `decode_run` reports it, or reads what was split at a wrong place
             raise CannotStreamError from error
-        reader.count(rows)
-        part = read_values(rows, [row.id for row in rows], misfits)
-        del rows, misfits  # what the columns need is taken
+        reader.count(decoded)
+        part = read_values(decoded, [row.id for row in decoded], misfits)
+        del decoded, misfits  # what the columns need is taken
         yield part
         del part
 
@@ -271,8 +201,8 @@ def _drop_repeated(rows: list[Row], run: RunResponses) -> list[int]:
             kept.append(n)
         elif texts[known] != texts[n]:
             raise MalformedResponseError(
-                f"rows {known} and {n} of run {printable(run.run_id)} both have the id "
-                f"{printable(row.id)}, with different content",
+                f"rows {known} and {n} of run {printable(run.run_id or run_of(row))} both have the "
+                f"id {printable(row.id)}, with different content",
                 where=f"$[{n}].id",
             )
     return kept
@@ -284,7 +214,7 @@ def _identify_run(rows: list[Row], run: RunResponses) -> tuple[str | None, list[
     The envelope of `/content` says it; its incremental runs may hold rows of an earlier run. Of
     other responses all rows are of the run that was asked for.
     """
-    named = [row.run_id or row.experiment_run_id or None for row in rows]
+    named = [run_of(row) for row in rows]
     run_id = run.run_id or next((one for one in named if one), None)
     misfits = []
     for n, one in enumerate(named):

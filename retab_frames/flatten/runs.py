@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from retab_frames.flatten.columns import build_column
 from retab_frames.flatten.issues import Issue
 from retab_frames.schemas.models import ExperimentsSchema, RunsSchema, arrow_schema, lower_bounds
-from retab_frames.schemas.vocabulary import TERMINAL_RUN
 from retab_frames.wire.paths import EXPERIMENTS, RUNS
 from retab_frames.wire.values import find_value
 
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retab_frames.schemas.models import Model
+    from retab_frames.wire.envelopes import Record
     from retab_frames.wire.paths import Paths
 
-__all__ = ["Record", "expected_jobs", "experiments_table", "runs_table"]
-
-Record = dict[str, Any]
-"""A record as the API sent it."""
+__all__ = ["experiments_table", "runs_table"]
 
 _FETCHED_AT = "fetched_at"
 
@@ -46,15 +43,6 @@ def experiments_table(
     """Return the experiments in the order they came, and the cells that did not fit."""
     known = {"workflow_id": workflow_id, "fetched_at": fetched_at}
     return _table(records, ExperimentsSchema, EXPERIMENTS, known)
-
-
-def expected_jobs(record: Record) -> int | None:
-    """Return how many jobs a run that has ended should have; None where that is not known."""
-    counts = (
-        find_value(record, RUNS[name])[1] for name in ("total_document_count", "document_count")
-    )
-    count = next((n for n in counts if isinstance(n, int) and n > 0), None)
-    return count if find_value(record, RUNS["status"])[1] in TERMINAL_RUN else None
 
 
 def _table(

@@ -1,4 +1,6 @@
-"""Responses -> Arrow tables: the jobs, their handles, and the issues. The story of the decode.
+"""Responses -> Arrow tables: the jobs, their handles, and the issues.
+
+The steps, in order, and what each gives to the next:
 
     RowsResponse     one response, recognised                  wire/envelopes
     RunResponses     all responses of a run                    run_rows
@@ -19,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 
 from retab_frames.flatten import run_rows
-from retab_frames.flatten.batches import FlattenedRuns, Tables, jobs_schema, join_chunks
 from retab_frames.flatten.handles import (
     MAX_HANDLE_COLUMNS,
     HandleFields,
@@ -35,6 +36,7 @@ from retab_frames.flatten.issues import IssuesByRun, issues_table
 from retab_frames.flatten.jobs import RunContext, job_columns
 from retab_frames.flatten.row_values import concat_rows, read_values
 from retab_frames.flatten.run_rows import CannotStreamError, decode_run, kept_rows, stream_run
+from retab_frames.flatten.run_tables import FlattenedRuns, Tables, jobs_schema, join_chunks
 from retab_frames.schemas.frames import INT64, STRING
 from retab_frames.schemas.models import HandlesSchema, RawSchema, arrow_schema
 from retab_frames.schemas.vocabulary import KNOWN_VALUES
@@ -43,9 +45,10 @@ from retab_frames.wire.records import SIDES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from retab_frames.flatten.batches import Chunks
     from retab_frames.flatten.row_values import RowValues
-    from retab_frames.flatten.run_rows import DecodedRun, RunResponses, Sizes
+    from retab_frames.flatten.run_rows import DecodedRun, Sizes
+    from retab_frames.flatten.run_tables import Chunks
+    from retab_frames.wire.envelopes import RunResponses
     from retab_frames.wire.misfits import Misfit
 
 __all__ = ["Flattener", "JobsChunk", "flatten", "flatten_runs", "raw_table"]
@@ -98,6 +101,7 @@ class Flattener:
         if run.size > self._sizes.large:
             self._make_chunk()
         chunks, waiting = len(self._chunks), len(self._waiting)
+        # most runs can be streamed; one that cannot is discarded, and read again as a whole
         try:
             self._take(run, stream_run(run, self._sizes), is_alone=not waiting)
         except CannotStreamError:
@@ -107,7 +111,7 @@ class Flattener:
         self._take(run, decode_run(run, self._sizes), is_alone=not waiting)
 
     def finish(self) -> FlattenedRuns:
-        """Return the tables of all the runs, in their order; the flattener is spent.
+        """Return the tables of all the runs, in their order; the flattener cannot be used again.
 
         Raises:
             MalformedResponseError: If neither a row nor its response names the experiment.
@@ -132,7 +136,7 @@ class Flattener:
             columns = [chunk.handles[side].columns for chunk in chunks]
             parts.append({name: [each[name] for each in columns] for name in names})
         chunks.clear()
-        del columns  # join_chunks lets the chunks go as it joins them
+        del columns  # join_chunks frees the chunks as it joins them
         schemas = [jobs_schema(parts[0]), *[arrow_schema(HandlesSchema)] * 2]
         jobs, inputs, outputs = join_chunks(parts, schemas, chunked_from=self._sizes.chunked_from)
         tables = Tables(jobs, inputs, outputs, issues_table([*chain(*issues)]))
@@ -221,7 +225,7 @@ def flatten(runs: Iterable[RunResponses]) -> Tables:
 
 
 def flatten_runs(runs: Iterable[RunResponses], sizes: Sizes | None = None) -> FlattenedRuns:
-    """Return the tables of the runs, and what divides them; raises as `flatten`."""
+    """Return the tables of the runs, and how many rows each run has; raises as `flatten`."""
     flattener = Flattener(sizes)
     for run in runs:
         flattener.add(run)

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from retab_frames.errors import RetabFramesError, SchemaError
 from retab_frames.flatten.issues import Issue, issues_table
-from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
 from retab_frames.load.notices import describe_count_mismatch
 from retab_frames.schemas.frames import frame_of
@@ -26,7 +25,7 @@ from retab_frames.schemas.models import (
 from retab_frames.schemas.validation import to_frame
 from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.tables import escape_html, render_html
-from retab_frames.wire.envelopes import CURSOR
+from retab_frames.wire.envelopes import CURSOR, RunResponses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from retab_frames.flatten.batches import Tables
+    from retab_frames.flatten.run_tables import Tables
     from retab_frames.schemas.models import Model
 
 __all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
@@ -108,7 +107,7 @@ class RunContent:
         )
 
     def _repr_html_(self) -> str:
-        """Return the same with the first jobs; tables escape what documents brought along."""
+        """Return the same with the first jobs; the content of documents is escaped."""
         names = ["filename", "status", "duration_ms", "error_message"]
         jobs = render_html(self.jobs[names].head(_JOBS_SHOWN))
         more = max(0, self.tables.jobs.num_rows - _JOBS_SHOWN)
@@ -189,14 +188,14 @@ def contents_of(
         run_issues: The issues of each record.
     """
     records = run_tables or [empty_table(RunsSchema)] * len(sources)
-    odd = run_issues or [[]] * len(sources)
+    issues_of_records = run_issues or [[]] * len(sources)
     try:
         batch = flatten_runs(sources) if len(sources) > 1 else None
     except RetabFramesError:
         batch = None
     if batch is None or not batch.is_divisible:
         contents: list[RunContent | RetabFramesError] = []
-        for source, record, issues in zip(sources, records, odd, strict=True):
+        for source, record, issues in zip(sources, records, issues_of_records, strict=True):
             try:
                 contents.append(content_of(source, run_table=record, run_issues=issues))
             except RetabFramesError as error:
@@ -206,7 +205,9 @@ def contents_of(
     validated = Validated(shared)
     return [
         _build_content(source, tables, record, issues, validated)
-        for source, tables, record, issues in zip(sources, batch.split(), records, odd, strict=True)
+        for source, tables, record, issues in zip(
+            sources, batch.split(), records, issues_of_records, strict=True
+        )
     ]
 
 
@@ -251,20 +252,21 @@ def failed_content(
 
 def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
     """Return why the content is not complete: pages that are missing, a record that disagrees."""
-    found: list[tuple[str, str, str | None]] = []
+    gaps: list[Issue] = []
+
+    def add(field: str, problem: str, value: str | None = None) -> None:
+        gaps.append(Issue(source.run_id, None, field, problem, value, "marked incomplete"))
+
     if source.responses and source.responses[-1].after:
-        found.append((CURSOR, "there are more pages", None))
+        add(CURSOR, "there are more pages")
     if record.num_rows:
         if mismatch := describe_count_mismatch(record, jobs.num_rows):
-            found.append(("total_document_count", mismatch, None))
+            add("total_document_count", mismatch)
         status = record.column("status")[0].as_py()
         if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _have_all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"
-            found.append(("status", problem, status))
-    return [
-        Issue(source.run_id, None, field, problem, value, "marked incomplete")
-        for field, problem, value in found
-    ]
+            add("status", problem, status)
+    return gaps
 
 
 def _have_all_ended(jobs: pa.Table) -> bool:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retab_frames.api.client import Client, FetchedRun
-    from retab_frames.flatten.run_rows import RunResponses
-    from retab_frames.flatten.runs import Record
+    from retab_frames.wire.envelopes import Record, RunResponses
 
 __all__ = ["RequestedRun", "fetch_runs"]
 

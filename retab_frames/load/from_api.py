@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from retab_frames.api.client import Client
 from retab_frames.errors import RetabFramesError
-from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.flatten.runs import experiments_table, runs_table
 from retab_frames.flatten.tables import Flattener
 from retab_frames.load.content import RunContent, contents_of, failed_content
@@ -20,16 +19,17 @@ from retab_frames.load.notices import (
     warn_of_changed_values,
     warn_of_count_mismatches,
 )
+from retab_frames.load.parallel import batch_runs
 from retab_frames.schemas.models import ExperimentsSchema, HandlesSchema, JobsSchema, RunsSchema
 from retab_frames.schemas.validation import to_frame
-from retab_frames.wire.envelopes import record_id
+from retab_frames.wire.envelopes import RunResponses, record_id
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.flatten.batches import Tables
-    from retab_frames.flatten.runs import Record
+    from retab_frames.flatten.run_tables import Tables
     from retab_frames.load.fetching import RequestedRun
+    from retab_frames.wire.envelopes import Record
 
 __all__ = [
     "iter_content",

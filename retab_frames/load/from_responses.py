@@ -9,10 +9,11 @@ from os import PathLike
 from pathlib import Path
 
 from retab_frames.errors import MalformedResponseError
-from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.load.content import RunContent, content_of, contents_of
+from retab_frames.load.parallel import batch_runs
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes
+from retab_frames.wire.envelopes import RunResponses
 
 __all__ = ["read_content", "read_contents"]
 

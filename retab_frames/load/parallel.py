@@ -1,10 +1,11 @@
-"""Work over many runs: threads that do it ahead of the caller, and a progress bar."""
+"""Work over many runs: threads ahead of the caller, batches of runs, and a progress bar."""
 
 from __future__ import annotations
 
 import queue
 import sys
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from itertools import islice
@@ -13,10 +14,15 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["map_in_order", "show_progress"]
+__all__ = ["batch_runs", "map_in_order", "show_progress"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_BATCH_BYTES = 4_000_000
+_BATCH_RUNS = 64
+_MAX_WAIT_S = 0.25
+"""How many bytes or runs are flattened together, and how long the first may wait for the last."""
+
 Task = tuple[Item, "Future[Result]"]
 
 
@@ -112,3 +118,31 @@ def _run_tasks(
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
                 future.set_exception(error)
         del task, item, future  # a result is not kept until the next task comes
+
+
+def batch_runs(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield the runs in batches that are worth flattening together, none waiting for long.
+
+    The first batch has one run, each after it at most twice as many as the one before: what is not
+    wanted is not loaded.
+
+    Args:
+        runs: What is batched. If it raises, that is raised once what came before is yielded.
+        size: How many bytes one is.
+    """
+    batch: list[Item] = []
+    filled, begun, most = 0, time.monotonic(), 1
+    try:
+        for run in runs:
+            batch.append(run)
+            filled += size(run)
+            is_late = time.monotonic() - begun > _MAX_WAIT_S
+            if filled > _BATCH_BYTES or len(batch) >= most or is_late:
+                yield batch
+                batch, filled, begun, most = [], 0, time.monotonic(), min(2 * most, _BATCH_RUNS)
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pandas as pd
-import pyarrow as pa
 
-from retab_frames.schemas.models import HandlesSchema, arrow_schema
+from retab_frames.schemas.frames import STRING
+from retab_frames.schemas.models import HandlesSchema, JobsSchema, arrow_schema
 
-__all__ = ["HANDLE_INPUTS", "handles_of_jobs"]
+__all__ = ["HANDLE_INPUTS", "handles_of_jobs", "wide_fields"]
 
 HANDLE_INPUTS = "handle_inputs."
 """What the columns of handle inputs begin with."""
-_FIELDS = ("type", "filename", "file_id", "mime_type", "data")
 _KEY = ("experiment_id", "run_id", "job_id", "document_id")
+
+
+@cache
+def wide_fields() -> tuple[str, ...]:
+    """Return the fields of a handle that are columns of the jobs, in the order of JobsSchema."""
+    names = JobsSchema.to_schema().columns
+    inputs = (name for name in names if name.startswith(f"^{HANDLE_INPUTS[:-1]}"))
+    return tuple(name.rpartition(".")[2].rstrip("$") for name in inputs)
 
 
 def handles_of_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -39,13 +48,13 @@ def _handles(jobs: pd.DataFrame) -> list[str]:
 
 
 def _is_handle(name: str) -> bool:
-    return name.startswith(HANDLE_INPUTS) and name.rpartition(".")[2] in _FIELDS
+    return name.startswith(HANDLE_INPUTS) and name.rpartition(".")[2] in wide_fields()
 
 
 def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     """Return the rows of one handle, by the position of their job."""
-    names = {field: f"{HANDLE_INPUTS}{handle}.{field}" for field in _FIELDS}
-    text = pd.ArrowDtype(pa.string())
+    names = {field: f"{HANDLE_INPUTS}{handle}.{field}" for field in wide_fields()}
+    text = pd.ArrowDtype(STRING)
     columns = {
         field: jobs[name].astype(text) if name in jobs.columns else pd.NA
         for field, name in names.items()
@@ -53,5 +62,5 @@ def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     keys = {name: jobs[name] if name in jobs.columns else pd.NA for name in _KEY}
     part = pd.DataFrame(keys | {"handle": handle, "position": position} | columns, index=jobs.index)
     part.index = pd.RangeIndex(len(jobs))
-    typed = part.astype(dict.fromkeys((*_KEY, "handle", *_FIELDS), text))
-    return typed[typed[list(_FIELDS)].notna().any(axis=1)]
+    typed = part.astype(dict.fromkeys((*_KEY, "handle", *wide_fields()), text))
+    return typed[typed[list(wide_fields())].notna().any(axis=1)]

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import MalformedResponseError, SnapshotCorruptError, SnapshotError
-from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.tables import flatten
 from retab_frames.store.catalog import manifest_name
 from retab_frames.store.compaction import read_rows
@@ -24,12 +23,12 @@ from retab_frames.store.parquet import decode
 from retab_frames.store.revisions import ARCHIVE
 from retab_frames.store.table_versions import TABLES, upgrade
 from retab_frames.text.messages import printable
-from retab_frames.wire.envelopes import parse_rows_response
+from retab_frames.wire.envelopes import RunResponses, parse_rows_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retab_frames.flatten.batches import Tables
+    from retab_frames.flatten.run_tables import Tables
     from retab_frames.store.manifest import FileEntry, Manifest
     from retab_frames.store.packs import Pack, Part
     from retab_frames.store.revisions import RevisionFiles

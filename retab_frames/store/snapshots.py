@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from retab_frames.errors import RetabFramesWarning, SnapshotConflictError, SnapshotNotFoundError
-from retab_frames.flatten.batches import Tables
+from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
 from retab_frames.schemas.models import SnapshotsSchema

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -13,16 +14,30 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from retab_frames.errors import MalformedResponseError
 from retab_frames.text.messages import printable
 from retab_frames.wire.json_text import decode_json, join_array, show_beginning
+from retab_frames.wire.paths import RUN_OF_ROW
 from retab_frames.wire.records import MISSING
 
 __all__ = [
     "CURSOR",
+    "Record",
     "RecordsResponse",
     "RowsResponse",
+    "RunResponses",
+    "error_detail",
+    "is_row",
     "parse_record",
     "parse_records",
     "parse_rows_response",
+    "record_id",
+    "record_owner",
+    "run_of_rows",
 ]
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Record = dict[str, Any]
+"""A record of a run or an experiment, as the API sent it."""
 
 CURSOR = "list_metadata.after"
 """Where a page has the cursor of the next one."""
@@ -96,6 +111,36 @@ class RowsResponse:
     def is_empty(self) -> bool:
         """True if there are no rows."""
         return _NO_ROWS.fullmatch(self.array) is not None
+
+
+class RunResponses(NamedTuple):
+    """All the responses of one run.
+
+    Attributes:
+        workflow_id: From the call; None where it is not known.
+        experiment_id: From the call or the envelope; None if only the rows tell.
+        run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
+        responses: In the order they came.
+        fetched_at: When they arrived; None if not read from the API.
+        source: Which route of which server answered; None if not read from the API.
+    """
+
+    workflow_id: str | None
+    experiment_id: str | None
+    run_id: str | None
+    responses: tuple[RowsResponse, ...]
+    fetched_at: datetime | None
+    source: str | None = None
+
+    @property
+    def rows(self) -> list[Raw]:
+        """The JSON texts of the rows, parts of the responses that are not copied."""
+        return [*chain.from_iterable(response.rows for response in self.responses)]
+
+    @property
+    def size(self) -> int:
+        """The bytes of the rows."""
+        return sum(len(response.array) for response in self.responses)
 
 
 class RecordsResponse(NamedTuple):
@@ -197,7 +242,7 @@ def _check_ids(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def record_id(record: dict[str, Any]) -> str:
-    """Return the id of a run or experiment record; `record` and `listing` accept none without."""
+    """Return the id of a run or experiment record; the parsers reject a record without one."""
     found: str = record["id"]
     return found
 
@@ -235,9 +280,7 @@ def _field_error(item: dict[str, Any]) -> str:
     return f"{path}: {item.get('msg')}"
 
 
-class _RunOfRow(Struct):
-    run_id: Any = None
-    experiment_run_id: Any = None
+_RunOfRow = msgspec.defstruct("_RunOfRow", [(key, Any, None) for key in RUN_OF_ROW.paths])
 
 
 def is_row(value: Any) -> bool:
@@ -251,6 +294,6 @@ def run_of_rows(response: RowsResponse) -> str | None:
     Raises:
         MalformedResponseError: If the rows are not JSON objects.
     """
-    rows = decode_json(response.array, list[_RunOfRow], "the rows")
-    names = (row.run_id or row.experiment_run_id for row in rows)
-    return next((name for name in names if isinstance(name, str)), None)
+    rows: list[Any] = decode_json(response.array, list[_RunOfRow], "the rows")  # type: ignore[valid-type]
+    names = (getattr(row, key) for row in rows for key in RUN_OF_ROW.paths)
+    return next((name for name in names if name and isinstance(name, str)), None)

@@ -44,7 +44,9 @@ def decode_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
         message, where = _split_location(str(error))
         problem = f"{what} does not fit at {where}: {message}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        half = " (a lone surrogate escape is half a character)" if "escape" in str(error) else ""
+        half = (
+            " (a lone surrogate escape is not a valid character)" if "escape" in str(error) else ""
+        )
         where = None
         problem = f"{what} is not JSON: {error}{half}; it begins {show_beginning(body)}"
     except RecursionError:

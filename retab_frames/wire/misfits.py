@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["LOST", "Misfit"]
+__all__ = ["NOT_OF_TYPE", "NULLED", "Misfit"]
 
-LOST = "null, kept in raw"
-"""The action where a value does not fit: its cell is null, its row is kept as it came."""
+NULLED = "null, kept in raw"
+"""The action where a value does not fit: its cell is null, its row is stored as it came."""
+
+NOT_OF_TYPE = {
+    "string": "not text",
+    "integer": "not a whole number",
+    "number": "not a number",
+    "boolean": "not true or false",
+    "object": "not an object",
+}
+"""The problem of a value that is not of the JSON type that was expected."""
 
 
 class Misfit(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where each column stands in what the API sends, and the JSON type that is sent there.
+"""The JSON path and the JSON type of each column in what the API sends.
 
 This is the only declaration of these facts: the structs that decode rows, the schema of Arrow's
 JSON reader and the columns all follow from it. The API has had three generations, and a server may

@@ -1,7 +1,7 @@
 """One row of the API as a msgspec struct, under the names of every generation.
 
-The structs are built from the declarations in `paths`. They refuse unknown fields, so that none is
-dropped unseen: `rows` collects those, and asks for structs that have them too.
+The structs are built from the declarations in `paths`. They refuse unknown fields, so that none
+is lost: `rows` collects those, and then uses structs that have them too.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ __all__ = [
     "Unknown",
     "fields_of",
     "has_unknown_fields",
+    "json_type_of",
     "known_keys",
     "row_struct",
+    "run_of",
     "unknown_fields",
 ]
 
@@ -63,8 +65,6 @@ class Row(Protocol):
 
     id: str
     document_id: str
-    run_id: str | None
-    experiment_run_id: str | None
     is_placeholder: bool | None
     error: Raw
     handle_inputs: dict[str, Handle] | UnsetType | None
@@ -130,13 +130,24 @@ def row_struct(unknown: Unknown = ()) -> type[Row]:
     return row
 
 
+def run_of(row: Row) -> str | None:
+    """Return the run that a row names; None if it names none."""
+    named = (getattr(row, key) for key in RUN_OF_ROW.paths)
+    return next(filter(None, named), None)
+
+
 fields_of = lru_cache(maxsize=512)(msgspec.structs.fields)
 """The fields of a struct; msgspec works out the annotations anew at every call."""
 
 
+def json_type_of(kind: Any) -> str:
+    """Return the JSON type of a field of a struct: one of `paths`, or "object"."""
+    return next((name for name, one in _PYTHON_TYPES.items() if one == kind), "object")
+
+
 @cache
 def known_keys(level: str) -> frozenset[str]:
-    """Return the keys that are no unknown fields at a level."""
+    """Return the known keys of a level."""
     nested = {ROW: (*NESTED_IN_ROW, *SIDES), HANDLE: (DOCUMENT,)}.get(level, ())
     return frozenset((*_FIELDS[level], *nested))
 

@@ -2,9 +2,9 @@
 
 Most rows are decoded at full speed into structs that refuse what they do not know. If that fails,
 the keys of all the rows are looked at, and the structs get the unknown fields among them; so a new
-field on every row slows nothing down, and none is dropped unseen. Only a row with a value that does
-not fit its field is decoded cell by cell: that cell becomes null, the rest of the row stays, and a
-`Misfit` reports it.
+field on every row slows nothing down, and no unknown field is lost. Only a row with a value that
+does not fit its field is decoded cell by cell: that cell becomes null, the rest of the row stays,
+and a `Misfit` reports it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Raw, Struct
 from retab_frames.errors import MalformedResponseError
 from retab_frames.text.messages import printable
 from retab_frames.wire.json_text import decode_json, join_array
-from retab_frames.wire.misfits import LOST, Misfit
+from retab_frames.wire.misfits import NOT_OF_TYPE, NULLED, Misfit
 from retab_frames.wire.records import (
     DOCUMENT,
     HANDLE,
@@ -32,6 +32,7 @@ from retab_frames.wire.records import (
     Row,
     Unknown,
     fields_of,
+    json_type_of,
     known_keys,
     row_struct,
 )
@@ -143,7 +144,7 @@ class RowReader:
             except msgspec.ValidationError as error:
                 nested = _nested_struct(one.type)
                 if nested is None or cell[:1] != b"{":
-                    misfits.append(_misfit(n, path, str(error), cell, LOST))
+                    misfits.append(_misfit(n, path, _name_problem(one.type, error), cell, NULLED))
                 elif one.name in SIDES:
                     values[one.name] = self._decode_handles(cell, nested, n, path, misfits)
                 else:
@@ -228,7 +229,13 @@ def _nested_struct(kind: Any) -> type[Struct] | None:
     return None
 
 
+def _name_problem(kind: Any, error: msgspec.ValidationError) -> str:
+    """Return in our words what is wrong with a value; those of msgspec may change."""
+    if "out of range" in str(error):  # a number of the right type, but too large
+        return "out of range"
+    return NOT_OF_TYPE[json_type_of(kind)]
+
+
 def _misfit(row: int, field: str, problem: str, value: bytes, action: str) -> Misfit:
-    problem = problem.partition(" - at `")[0]
     came = printable(value.decode(errors="backslashreplace"), 200)
     return Misfit(row, field, problem, came, action)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 
 from retab_frames.text.messages import printable
 from retab_frames.wire.misfits import Misfit
-from retab_frames.wire.paths import HANDLES, JOBS, OPAQUE
+from retab_frames.wire.paths import HANDLES, JOBS, OPAQUE, RUN_OF_ROW
 from retab_frames.wire.records import (
     DOCUMENT,
     MISSING,
@@ -33,6 +33,7 @@ __all__ = [
     "ValuesByPath",
     "find_value",
     "has_values",
+    "list_runs",
     "read_handles",
     "read_jobs",
     "report_null_handles",
@@ -94,6 +95,11 @@ def read_jobs(rows: Sequence[Row]) -> tuple[ValuesByPath, list[Misfit]]:
             came = printable(bytes(error).decode(), 200)
             misfits.append(Misfit(n, "error", "an error that is not text", came, action))
     return {**values, _ERROR_MESSAGE: messages, _ERROR_DETAILS: objects}, misfits
+
+
+def list_runs(rows: Sequence[Row]) -> set[str | None]:
+    """Return the runs that the rows name, under any key; None is among them if one names none."""
+    return {getattr(row, key) for key in RUN_OF_ROW.paths for row in rows}
 
 
 def read_handles(sides: Sequence[dict[str, Handle] | UnsetType | None]) -> HandleValues:

@@ -15,9 +15,9 @@ from load.test_content import mutant, odd_value
 import retab_frames as rf
 from retab_frames.flatten import arrow_json
 from retab_frames.flatten.arrow_json import ArrowJsonReader
-from retab_frames.flatten.run_rows import RunResponses, Sizes
+from retab_frames.flatten.run_rows import Sizes
 from retab_frames.flatten.tables import flatten_runs
-from retab_frames.wire.envelopes import parse_rows_response
+from retab_frames.wire.envelopes import RunResponses, parse_rows_response
 from retab_frames.wire.records import row_struct
 
 if TYPE_CHECKING:

@@ -325,7 +325,7 @@ def test_only_so_many_handles_become_columns() -> None:
             None,
             "handle_inputs",
             "201 handles",
-            "the first 200 are columns, all are in handle_inputs",
+            "kept in handle_inputs, the first 200 are columns",
         )
     ]
 

@@ -17,10 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 import retab_frames as rf
-from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.runs import runs_table
 from retab_frames.load.content import content_of
-from retab_frames.wire.envelopes import parse_rows_response
+from retab_frames.wire.envelopes import RunResponses, parse_rows_response
 
 FRAMES = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)

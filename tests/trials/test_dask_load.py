@@ -20,7 +20,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
-from retab_frames.flatten.batches import Tables
+from retab_frames.flatten.run_tables import Tables
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
     HandlesSchema,

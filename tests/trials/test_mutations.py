@@ -19,7 +19,7 @@ from flatten.test_arrow_json import (
 )
 
 import retab_frames as rf
-from retab_frames.flatten.runs import expected_jobs, experiments_table, runs_table
+from retab_frames.flatten.runs import experiments_table, runs_table
 from retab_frames.wire.envelopes import parse_records
 
 from .mutants import mutant, payloads
@@ -44,10 +44,7 @@ def outcome(name: str, body: bytes, *, frames: bool) -> str:
         else:
             table = runs_table if "runs" in name else experiments_table
             known = {"experiment_id": None} if "runs" in name else {}
-            records = parse_records(body).records
-            table(records, workflow_id=None, fetched_at=None, **known)
-            for record in records:
-                expected_jobs(record)
+            table(parse_records(body).records, workflow_id=None, fetched_at=None, **known)
     except rf.RetabFramesError:
         return "refused"
     except Exception as error:  # noqa: BLE001 - these are what the trial looks for

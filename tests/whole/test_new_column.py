@@ -28,7 +28,8 @@ EDITS = {
 SCRIPT = """
 import json, sys
 import retab_frames as rf
-from retab_frames.flatten.run_rows import RunResponses, Sizes
+from retab_frames.flatten.run_rows import Sizes
+from retab_frames.wire.envelopes import RunResponses
 from retab_frames.flatten.tables import flatten_runs
 from retab_frames.wire.envelopes import parse_rows_response
 

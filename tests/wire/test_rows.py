@@ -31,21 +31,21 @@ def test_rows_that_fit_need_no_mending() -> None:
 # A value that does not fit costs its cell
 
 ODD_CELLS = [
-    ("status", 5, "5", "Expected `str | null`, got `int`"),
-    ("block_kind", [], "[]", "Expected `str | null`, got `array`"),
-    ("attempt", "2", '"2"', "Expected `int | null`, got `str`"),
-    ("attempt", 1.5, "1.5", "Expected `int | null`, got `float`"),
-    ("attempt", True, "true", "Expected `int | null`, got `bool`"),
-    ("duration_ms", "4120", '"4120"', "Expected `int | float | null`, got `str`"),
-    ("duration_ms", {}, "{}", "Expected `int | float | null`, got `object`"),
-    ("is_placeholder", "yes", '"yes"', "Expected `bool | null`, got `str`"),
-    ("created_at", 1777723200, "1777723200", "Expected `str | null`, got `int`"),
-    ("timing", [1], "[1]", "Expected `object | null`, got `array`"),
-    ("lifecycle", "completed", '"completed"', "Expected `object | null`, got `str`"),
-    ("artifact", "ext_1", '"ext_1"', "Expected `object | null`, got `str`"),
-    ("handle_inputs", [1], "[1]", "Expected `object | null`, got `array`"),
-    ("handle_outputs", "x", '"x"', "Expected `object | null`, got `str`"),
-    ("experiment_id", 5, "5", "Expected `str | null`, got `int`"),
+    ("status", 5, "5", "not text"),
+    ("block_kind", [], "[]", "not text"),
+    ("attempt", "2", '"2"', "not a whole number"),
+    ("attempt", 1.5, "1.5", "not a whole number"),
+    ("attempt", True, "true", "not a whole number"),
+    ("duration_ms", "4120", '"4120"', "not a number"),
+    ("duration_ms", {}, "{}", "not a number"),
+    ("is_placeholder", "yes", '"yes"', "not true or false"),
+    ("created_at", 1777723200, "1777723200", "not text"),
+    ("timing", [1], "[1]", "not an object"),
+    ("lifecycle", "completed", '"completed"', "not an object"),
+    ("artifact", "ext_1", '"ext_1"', "not an object"),
+    ("handle_inputs", [1], "[1]", "not an object"),
+    ("handle_outputs", "x", '"x"', "not an object"),
+    ("experiment_id", 5, "5", "not text"),
 ]
 
 

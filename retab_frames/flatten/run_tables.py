@@ -1,4 +1,4 @@
-"""The tables of some runs together, and what divides them into the tables of each."""
+"""The tables of some runs together, and how they are split by run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Tables(NamedTuple):
 
 
 class FlattenedRuns(NamedTuple):
-    """The tables of some runs together, and what divides them.
+    """The tables of some runs together, and how many rows each run has in them.
 
     Attributes:
         tables: Of all the runs.
@@ -80,7 +80,7 @@ class FlattenedRuns(NamedTuple):
 def join_chunks(
     tables: list[Chunks], schemas: list[pa.Schema], *, chunked_from: int
 ) -> list[pa.Table]:
-    """Return a table of each set of columns; chunks are let go as they are joined.
+    """Return a table of each set of columns; chunks are freed as they are joined.
 
     Columns of the same chunks share their memory: if each job has one file, the handles frame and
     the wide columns of the jobs are equal.
