@@ -19,8 +19,8 @@ EDITS = {
         '    "priority": _at("integer", "priority", "timing.priority"),\n',
     ),
     "schemas/models.py": (
-        '    is_placeholder: Flag = _key("true where no job was ever run for the document")\n',
-        '    priority: Whole = _measure("how urgent the job was, from 0", "levels")\n',
+        '    is_placeholder: Bool = _key("true where no job was ever run for the document")\n',
+        '    priority: Int64 = _measure("how urgent the job was, from 0", "levels")\n',
     ),
 }
 """In which file, before which line, which line is added."""
