@@ -15,12 +15,12 @@ import retab_frames as rf
 from benchmarks import ours, peers
 from benchmarks.contest import ROOT, Row, sdk_python
 from benchmarks.payloads import encoded, response, run_id
-from retab_frames.sandbox.exchange import Reply
+from retab_frames.sandbox.messages import make_verbatim_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from retab_frames.sandbox.exchange import Request
+    from retab_frames.sandbox.messages import Request, Response
 
 JOBS = 50
 EXPERIMENT = "exp_bench"
@@ -37,14 +37,14 @@ class ManyRuns(rf.Sandbox):
     def __init__(self, runs: int, *, latency: float) -> None:
         super().__init__(latency=latency)
         self.bodies = {run_id(n): response(JOBS, run=n) for n in range(runs)}
-        self._routes = self  # type: ignore[assignment] # it has the one method that is called
+        self._router = self  # type: ignore[assignment] # it has the one method that is called
 
-    def answer(self, request: Request) -> Reply:  # type: ignore[override]
+    def respond(self, request: Request) -> Response:
         """Answer the listing of runs, and the content of each."""
         if request.path.endswith("/content"):
-            return Reply.of(self.bodies[request.query["run_id"][0]], 200, None)
+            return make_verbatim_response(self.bodies[request.query["run_id"][0]], 200, None)
         records = [{"id": name, "status": "completed"} for name in self.bodies]
-        return Reply.of(encoded({"runs": records}), 200, None)
+        return make_verbatim_response(encoded({"runs": records}), 200, None)
 
 
 @contextmanager

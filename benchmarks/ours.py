@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import retab_frames as rf
-from retab_frames.flatten.run_rows import RunPayloads
+from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.tables import flatten
 from retab_frames.schemas.frames import frame_of
-from retab_frames.schemas.models import HandlesSchema, JobsSchema, to_frame
+from retab_frames.schemas.models import HandlesSchema, JobsSchema
+from retab_frames.schemas.validation import to_frame
 from retab_frames.wire.envelopes import parse_rows_response
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def batched(bodies: Sequence[bytes]) -> Frames:
     return to_frame(tables.jobs, JobsSchema), to_frame(tables.handle_inputs, HandlesSchema)
 
 
-def _run(body: bytes) -> RunPayloads:
+def _run(body: bytes) -> RunResponses:
     found = parse_rows_response(body)
-    return RunPayloads(None, found.experiment_id, found.run_id, (found,), None)
+    return RunResponses(None, found.experiment_id, found.run_id, (found,), None)
 
 
 def fetch(url: str, key: str, workflow: str, experiment: str, runs: list[str], most: int) -> int:

@@ -81,9 +81,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from retab_frames.schemas.models import (
         SnapshotsSchema as SnapshotsSchema,
     )
-    from retab_frames.schemas.models import (
-        validate as validate,
-    )
+    from retab_frames.schemas.validation import validate as validate
     from retab_frames.stats.durations import duration_stats as duration_stats
     from retab_frames.stats.durations import slowest as slowest
     from retab_frames.stats.failures import failures as failures
@@ -132,8 +130,8 @@ _PUBLIC = {
         "RawSchema",
         "RunsSchema",
         "SnapshotsSchema",
-        "validate",
     ),
+    "schemas.validation": ("validate",),
     "stats.durations": (
         "duration_stats",
         "slowest",

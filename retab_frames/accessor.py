@@ -1,10 +1,16 @@
-"""`df.retab`: the verbs of this library as methods of any frame of jobs; delegation only."""
+"""`df.retab`: the functions of this library as methods of any jobs frame.
+
+This module is imported as soon as pandas is, which may be in the middle of the import of another
+module of this library. So it imports only the root at its top.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+import retab_frames as rf
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,9 +22,9 @@ _NEEDED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "durat
 
 @pd.api.extensions.register_dataframe_accessor("retab")
 class RetabAccessor:
-    """The verbs of `retab_frames` for a frame of jobs, wherever it came from.
+    """The functions of `retab_frames` that take a jobs frame, as its methods.
 
-    Each takes the options of the function of its name.
+    Each method has the options of the function of its name.
 
     Example:
         >>> import pandas as pd
@@ -31,70 +37,60 @@ class RetabAccessor:
     """
 
     def __init__(self, jobs: pd.DataFrame) -> None:
-        missing = [name for name in _NEEDED if name not in jobs.columns]
-        if missing:
-            # pandas shows any other error as if the frame had no `retab` at all
-            raise AttributeError(
-                f"this is no frame of jobs: it has no column {', '.join(missing)}; "
-                "rf.load_jobs, RunContent.jobs and the files in <store>/jobs are"
-            )
+        from retab_frames.stats.samples import check_jobs  # noqa: PLC0415 - see above
+
+        try:
+            check_jobs(jobs, _NEEDED, "df.retab")
+        except ValueError as error:
+            # hasattr(df, "retab") must be False, not an error, as pandas asks of accessors
+            raise AttributeError(str(error)) from None
         self._jobs = jobs
 
     def duration_stats(self, by: Any = None, **options: Any) -> pd.DataFrame:
         """Return `duration_stats` of the jobs."""
-        from retab_frames.stats.durations import duration_stats  # noqa: PLC0415 - on first use
+        return rf.duration_stats(self._jobs, by, **options)
 
-        return duration_stats(self._jobs, by, **options)
-
-    def cumulative_incidence(self, **options: Any) -> pd.DataFrame:
+    def cumulative_incidence(self, by: Any = None, **options: Any) -> pd.DataFrame:
         """Return `cumulative_incidence` of the jobs."""
-        from retab_frames.stats.incidence import cumulative_incidence  # noqa: PLC0415
-
-        return cumulative_incidence(self._jobs, **options)
+        return rf.cumulative_incidence(self._jobs, by, **options)
 
     def timeline(self, **options: Any) -> pd.DataFrame:
         """Return the `timeline` of the jobs."""
-        from retab_frames.stats.timeline import timeline  # noqa: PLC0415
-
-        return timeline(self._jobs, **options)
+        return rf.timeline(self._jobs, **options)
 
     def slowest(self, n: int = 10, **options: Any) -> pd.DataFrame:
         """Return the `slowest` jobs."""
-        from retab_frames.stats.durations import slowest  # noqa: PLC0415
-
-        return slowest(self._jobs, n, **options)
+        return rf.slowest(self._jobs, n, **options)
 
     def failures(self, by: Any = None) -> pd.DataFrame:
-        """Return why jobs failed, as `failures` does."""
-        from retab_frames.stats.failures import failures  # noqa: PLC0415
-
-        return failures(self._jobs, by)
+        """Return the `failures` of the jobs: their error messages by template."""
+        return rf.failures(self._jobs, by)
 
     def handle_inputs(self) -> pd.DataFrame:
         """Return one row per job and handle input; fits HandlesSchema.
 
-        What the wide columns do not hold (`size_bytes`, `content_fingerprint`, `extra`) is null;
+        What a jobs frame lacks (`size_bytes`, `content_fingerprint`, `extra`) is null;
         `load_handle_inputs` has it.
         """
-        from retab_frames.schemas.handle_columns import long_handles  # noqa: PLC0415
-        from retab_frames.schemas.models import HandlesSchema, validate  # noqa: PLC0415
+        from retab_frames.schemas.handle_columns import handles_of_jobs  # noqa: PLC0415 - see above
 
-        return validate(long_handles(self._jobs), HandlesSchema)
+        return rf.validate(handles_of_jobs(self._jobs), rf.HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
         """Return the frame if it fits JobsSchema, else raise SchemaError."""
-        from retab_frames.schemas.models import JobsSchema, validate  # noqa: PLC0415
-
-        return validate(self._jobs, JobsSchema)
+        return rf.validate(self._jobs, rf.JobsSchema)
 
     @property
     def plot(self) -> JobPlots:
-        """The plots of the jobs: `df.retab.plot.timeline()` and its like."""
+        """The plots of the jobs, such as `df.retab.plot.timeline()`."""
         return JobPlots(self._jobs)
 
 
 class JobPlots:
-    """The plots of `retab_frames.plots` for a frame of jobs; each takes `ax=` and returns Axes."""
+    """The functions of `retab_frames.plots` that take a jobs frame; each returns Axes.
+
+    Each method has the options of the function of its name, `ax=` among them.
+    """
 
     def __init__(self, jobs: pd.DataFrame) -> None:
         self._jobs = jobs
@@ -105,24 +101,22 @@ class JobPlots:
 
     def durations(self, by: Any = None, **options: Any) -> Axes:
         """Draw the durations of completed jobs, a row per group."""
-        from retab_frames.plots import durations  # noqa: PLC0415 - matplotlib is optional
-
-        return durations(self._jobs, by, **options)
+        return self._draw("durations", by, **options)
 
     def ecdf(self, by: Any = None, **options: Any) -> Axes:
-        """Draw which share of the completed jobs took at most how long, a line per group."""
-        from retab_frames.plots import ecdf  # noqa: PLC0415
-
-        return ecdf(self._jobs, by, **options)
+        """Draw the share of completed jobs that took at most each duration, a line per group."""
+        return self._draw("ecdf", by, **options)
 
     def timeline(self, **options: Any) -> Axes:
-        """Draw when the jobs of one run waited and worked, and how many at a time."""
-        from retab_frames.plots import timeline  # noqa: PLC0415
-
-        return timeline(self._jobs, **options)
+        """Draw when each job of one run waited and ran, and how many at a time."""
+        return self._draw("timeline", **options)
 
     def trend(self, **options: Any) -> Axes:
         """Draw quantiles of the durations over the runs."""
-        from retab_frames.plots import trend  # noqa: PLC0415
+        return self._draw("trend", **options)
 
-        return trend(self._jobs, **options)
+    def _draw(self, name: str, *arguments: Any, **options: Any) -> Axes:
+        from retab_frames import plots  # noqa: PLC0415 - matplotlib is optional
+
+        axes: Axes = getattr(plots, name)(self._jobs, *arguments, **options)
+        return axes

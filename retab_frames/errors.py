@@ -1,30 +1,30 @@
-"""Every error that this library raises on purpose; wrong arguments are TypeError or ValueError.
+"""The errors that this library raises; wrong arguments raise TypeError or ValueError.
 
 RetabFramesError
-├── ConfigError                  no key, or a key or base URL that cannot be used
-├── RequestError                 an HTTP exchange that gave no usable answer
-│   ├── TransportError           no response, or not the whole of one
-│   │   └── DeadlineError        it took longer than the time allowed
-│   ├── ApiStatusError           the API answered with an error status
+├── ConfigError                  no API key, or an invalid key or base URL
+├── RequestError                 a request without a usable response
+│   ├── TransportError           no response, or an incomplete one
+│   │   └── DeadlineError        the request took longer than its deadline
+│   ├── ApiStatusError           a response with an error status
 │   │   ├── AuthError            401, 403
 │   │   ├── NotFoundError        404: no such workflow, experiment or run
-│   │   └── RateLimitError       429, and the wait asked for is too long
-│   ├── ResponseTooLargeError    the body is larger than the cap
-│   └── PaginationError          the pages do not end, or contradict one another
-├── MalformedResponseError       the payload contradicts the contract of the API
+│   │   └── RateLimitError       429, and Retry-After is too long to wait
+│   ├── ResponseTooLargeError    the body exceeds the size limit
+│   └── PaginationError          the pages of a listing contradict each other
+├── MalformedResponseError       a response is not JSON, or violates the contract of the API
 ├── SchemaError                  a frame does not fit its schema
 ├── MissingExtraError            an optional dependency is not installed; also an ImportError
-├── QueryError                   DuckDB refused the SQL
-├── GateError                    a comparison did not pass its gate; also an AssertionError
-│   ├── RegressionError          the candidate is worse
-│   └── InconclusiveError        the comparison cannot tell
+├── QueryError                   DuckDB rejected the SQL
+├── GateError                    a comparison did not pass a gate; also an AssertionError
+│   ├── RegressionError          the candidate is worse than allowed
+│   └── InconclusiveError        the comparison is inconclusive
 └── SnapshotError
     ├── SnapshotNotFoundError    no such run or revision in the store
-    ├── SnapshotConflictError    someone else wrote the same revision first
-    ├── SnapshotWriteError       the file system or the bucket refused
-    └── SnapshotCorruptError     a file is missing, cut or altered
+    ├── SnapshotConflictError    another process wrote the same revision first
+    ├── SnapshotWriteError       the file system or the bucket rejected the write
+    └── SnapshotCorruptError     a file is missing, truncated or changed
 
-RetabFramesWarning               something to know that stopped nothing
+RetabFramesWarning               a warning; the result is returned all the same
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ __all__ = [
 
 
 class RetabFramesError(Exception):
-    """The base of every error that this library raises on purpose."""
+    """The base class of all errors of this library."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by state, because the subclasses take keyword arguments."""
-        return _restored, (type(self), self.args, self.__dict__)
+        """Pickle by state, because the subclasses have keyword-only arguments."""
+        return _restore, (type(self), self.args, self.__dict__)
 
 
-def _restored(
+def _restore(
     kind: type[RetabFramesError], args: tuple[object, ...], state: dict[str, object]
 ) -> RetabFramesError:
     error = kind.__new__(kind, *args)
@@ -79,20 +79,20 @@ def _restored(
 
 
 class RetabFramesWarning(UserWarning):
-    """Something that the caller should know, and that stopped nothing."""
+    """A warning of this library; the result is returned all the same."""
 
 
 class ConfigError(RetabFramesError):
-    """The client cannot be set up: no key, or a key or base URL that cannot be used."""
+    """The client has no API key, or an invalid key or base URL."""
 
 
 class RequestError(RetabFramesError):
-    """An HTTP exchange that gave no usable answer.
+    """A request without a usable response.
 
     Attributes:
-        path: The path asked for, without host and query.
-        attempts: How many times it was tried.
-        request_id: The server's `x-request-id`, where it sent one.
+        path: The path of the URL, without host and query.
+        attempts: How many times the request was sent.
+        request_id: The `x-request-id` of the response; None if there was none.
     """
 
     def __init__(
@@ -105,15 +105,15 @@ class RequestError(RetabFramesError):
 
 
 class TransportError(RequestError):
-    """No response came, or not the whole of one."""
+    """No response arrived, or an incomplete one."""
 
 
 class DeadlineError(TransportError):
-    """The exchange took longer than the time allowed."""
+    """The request, with its retries, took longer than its deadline."""
 
 
 class ApiStatusError(RequestError):
-    """The API answered with an error status.
+    """The response has an error status.
 
     Attributes:
         status_code: The HTTP status.
@@ -133,7 +133,7 @@ class ApiStatusError(RequestError):
 
 
 class AuthError(ApiStatusError):
-    """The key was refused (401) or may not read this (403)."""
+    """The API rejects the key (401), or the key has no access (403)."""
 
 
 class NotFoundError(ApiStatusError):
@@ -141,22 +141,25 @@ class NotFoundError(ApiStatusError):
 
 
 class RateLimitError(ApiStatusError):
-    """The API asks to slow down (429), and its wait is longer than this library waits."""
+    """Too many requests (429), and the Retry-After is longer than this library waits."""
 
 
 class ResponseTooLargeError(RequestError):
-    """The body is larger than the cap."""
+    """The body of the response exceeds the size limit."""
 
 
 class PaginationError(RequestError):
-    """The pages of a listing do not end, or contradict one another: a cursor comes twice."""
+    """The pages of a listing contradict each other.
+
+    A cursor repeats, a page without rows has a cursor, or there are too many pages.
+    """
 
 
 class MalformedResponseError(RetabFramesError):
-    """A payload contradicts the contract of the API, or is not JSON at all.
+    """A response or another source is not JSON, or violates the contract of the API.
 
     Attributes:
-        where: The JSON path or the row that is wrong, where one is known.
+        where: The JSON path or the row that is wrong; None if unknown.
     """
 
     def __init__(self, message: str, *, where: str | None = None) -> None:
@@ -168,9 +171,9 @@ class SchemaError(RetabFramesError):
     """A frame does not fit its schema.
 
     Attributes:
-        schema_name: The schema, e.g. "JobsSchema".
-        failures: One row per failing cell: `column, check, value, key`, key being the job id
-            (or the run, experiment or handle) of the row, so that it can be found again.
+        schema_name: The name of the schema, e.g. "JobsSchema".
+        failures: One row per invalid cell, with the columns `column, check, value, key`; the key is
+            the job id of the row, or its run, experiment or handle.
     """
 
     def __init__(self, message: str, *, schema_name: str, failures: pd.DataFrame) -> None:
@@ -180,18 +183,18 @@ class SchemaError(RetabFramesError):
 
 
 class MissingExtraError(RetabFramesError, ImportError):
-    """An optional dependency is not installed; the message has the command that installs it."""
+    """An optional dependency is not installed; the message says how to install it."""
 
 
 class QueryError(RetabFramesError):
-    """DuckDB refused the SQL; the message has its reason."""
+    """DuckDB rejected the SQL; the message has its reason."""
 
 
 class GateError(RetabFramesError, AssertionError):
-    """A comparison did not pass its gate; the message has the table that it was judged by.
+    """A comparison did not pass a gate; the message has a table of the checks.
 
     Attributes:
-        checks: One row per check of the gate: `check, found, allowed, outcome, reason`.
+        checks: One row per check, with the columns `check, found, allowed, outcome, reason`.
     """
 
     def __init__(self, message: str, *, checks: pd.DataFrame) -> None:
@@ -204,7 +207,7 @@ class RegressionError(GateError):
 
 
 class InconclusiveError(GateError):
-    """Nothing shows that the candidate is worse, and the comparison cannot show that it is not."""
+    """The candidate is neither shown to be worse than allowed, nor shown not to be."""
 
 
 class SnapshotError(RetabFramesError):
@@ -216,18 +219,18 @@ class SnapshotNotFoundError(SnapshotError):
 
 
 class SnapshotConflictError(SnapshotError):
-    """Someone else wrote the same revision of the run first."""
+    """Another process wrote the same revision of the run first."""
 
 
 class SnapshotWriteError(SnapshotError):
-    """The file system or the bucket refused; the message says what is known of the file."""
+    """A write, move or delete failed; the message names the file and what is known of it."""
 
 
 class SnapshotCorruptError(SnapshotError):
-    """A file of the store is missing, cut or altered.
+    """A file of the store is missing, truncated or changed.
 
     Attributes:
-        file: Its name below the root of the store.
+        file: The name of the file, relative to the root of the store.
     """
 
     def __init__(self, message: str, *, file: str) -> None:

@@ -40,8 +40,8 @@ def test_options_are_passed_on(content: rf.RunContent) -> None:
     assert_frame_equal(found, rf.duration_stats(jobs, "status", quantiles=(0.25,), confidence=0.9))
     assert len(jobs.retab.slowest(3)) == 3
     assert_frame_equal(
-        jobs.retab.cumulative_incidence(measure="turnaround"),
-        rf.cumulative_incidence(jobs, measure="turnaround"),
+        jobs.retab.cumulative_incidence("status", measure="turnaround"),
+        rf.cumulative_incidence(jobs, "status", measure="turnaround"),
     )
 
 
@@ -81,21 +81,29 @@ def test_it_works_on_what_pandas_reads(content: rf.RunContent, tmp_path: Path) -
     assert jobs[jobs.status == "error"].retab.failures()["jobs"].sum() == 3
 
 
-def test_validate_tells_what_does_not_fit(content: rf.RunContent) -> None:
+def test_validate_reports_what_does_not_fit(content: rf.RunContent) -> None:
     assert content.jobs.retab.validate() is content.jobs
     with pytest.raises(rf.SchemaError, match="duration_ms"):
         content.jobs.assign(duration_ms=content.jobs["duration_ms"] - 10**9).retab.validate()
 
 
-def test_a_frame_that_is_no_frame_of_jobs() -> None:
-    with pytest.raises(AttributeError, match="it has no column run_id, job_id"):
-        pd.DataFrame({"a": [1]}).retab  # noqa: B018
+def test_a_frame_that_is_not_a_jobs_frame() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    message = "this is not a jobs frame: it lacks the columns run_id, job_id, .*; df.retab takes"
+    with pytest.raises(AttributeError, match=message):
+        frame.retab  # noqa: B018
+    assert not hasattr(frame, "retab")
 
 
 @pytest.mark.parametrize(
     "imports",
-    ["import pandas, retab_frames", "import retab_frames; retab_frames.JobsSchema; import pandas"],
-    ids=["pandas before", "the first use that loads pandas"],
+    [
+        "import pandas, retab_frames",
+        "import retab_frames; retab_frames.JobsSchema; import pandas",
+        "import retab_frames.schemas.frames; import pandas",
+        "import retab_frames.stats.samples; import pandas",
+    ],
+    ids=["pandas before", "the first use that loads pandas", "frames first", "samples first"],
 )
 def test_it_is_there_without_being_asked_for(imports: str) -> None:
     program = f"{imports}; print(hasattr(pandas.DataFrame, 'retab'))"
@@ -113,7 +121,7 @@ def test_plots_are_those_of_the_jobs(content: rf.RunContent) -> None:
         assert draw().figure is not None
 
 
-def test_versions_name_what_is_at_work(sandbox: Sandbox) -> None:
+def test_versions_list_the_installed_packages(sandbox: Sandbox) -> None:
     versions = rf.show_versions().set_index("package")
 
     assert versions.loc["pandas", "version"] == pd.__version__

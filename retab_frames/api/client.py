@@ -35,7 +35,7 @@ from retab_frames.errors import (
     MalformedResponseError,
     PaginationError,
 )
-from retab_frames.flatten.tables import RunPayloads
+from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes
 from retab_frames.wire.envelopes import record_id
@@ -64,7 +64,7 @@ class Records(NamedTuple):
 class FetchedRun(NamedTuple):
     """The responses that hold the rows of a run, and its record if one was read to get them."""
 
-    responses: RunPayloads
+    responses: RunResponses
     record: Record | None
 
 
@@ -258,7 +258,7 @@ class Client:
                     f"is for {kind} {printable(received)}",
                     where=f"$.{kind}_id",
                 )
-        responses = RunPayloads(
+        responses = RunResponses(
             workflow_id,
             rows.experiment_id or experiment_id,
             rows.run_id or run_id,
@@ -277,7 +277,7 @@ class Client:
         )
         if record is None:
             no_rows = envelopes.parse_rows_response(b"[]")
-            responses = RunPayloads(workflow_id, experiment_id, None, (no_rows,), None)
+            responses = RunResponses(workflow_id, experiment_id, None, (no_rows,), None)
             return FetchedRun(responses, None)
         run = record_id(record)
         if generation == "nested":
@@ -293,7 +293,7 @@ class Client:
         else:
             pages, arrived = self.pages(run)
         source = self._describe_source(generation)
-        responses = RunPayloads(workflow_id, experiment_id, run, tuple(pages), arrived, source)
+        responses = RunResponses(workflow_id, experiment_id, run, tuple(pages), arrived, source)
         return FetchedRun(responses, record)
 
     def _describe_source(self, generation: Generation) -> str:
@@ -301,5 +301,5 @@ class Client:
         return f"{self._http.url} ({generation})"
 
     def _fetch_records(self, route: Route) -> Records:
-        pages, arrived = fetch_pages(self._http.get, route, envelopes.listing)
+        pages, arrived = fetch_pages(self._http.get, route, envelopes.parse_records)
         return Records([record for page in pages for record in page.records], arrived)

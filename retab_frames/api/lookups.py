@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from retab_frames.api.routes import Route, locate_experiment, locate_run, locate_runs
 from retab_frames.errors import ApiStatusError, NotFoundError
 from retab_frames.text.messages import printable
-from retab_frames.wire.envelopes import listing, record, record_owner
+from retab_frames.wire.envelopes import parse_record, parse_records, record_owner
 
 if TYPE_CHECKING:
     from retab_frames.api.routes import Generation
@@ -76,12 +76,14 @@ def fetch_run_record(
         NotFoundError: If there is no such run of the experiment.
     """
     if run_id is None:
-        latest, _ = http.get(locate_runs(generation, workflow_id, experiment_id, limit=1), listing)
+        latest, _ = http.get(
+            locate_runs(generation, workflow_id, experiment_id, limit=1), parse_records
+        )
         if latest.is_empty:
             check_experiment(http, generation, workflow_id, experiment_id)
         return None if latest.is_empty else latest.records[0]
     route = locate_run(run_id)
-    found, _ = http.get(route, record)
+    found, _ = http.get(route, parse_record)
     _check_owner(f"run {printable(run_id)}", found, "experiment", experiment_id, route)
     _check_owner(f"run {printable(run_id)}", found, "workflow", workflow_id, route)
     return found
@@ -96,7 +98,7 @@ def check_experiment(
         NotFoundError: If there is no such experiment of the workflow.
     """
     route = locate_experiment(generation, workflow_id, experiment_id)
-    found, _ = http.get(route, record)
+    found, _ = http.get(route, parse_record)
     _check_owner(f"experiment {printable(experiment_id)}", found, "workflow", workflow_id, route)
 
 
@@ -112,7 +114,7 @@ def build_not_found_error(what: str, next_step: str, missing: ApiStatusError) ->
 
 def _exists(http: Transport, route: Route) -> bool:
     try:
-        http.get(route, record)
+        http.get(route, parse_record)
     except ApiStatusError as error:
         if error.status_code not in NO_ROUTE:
             raise

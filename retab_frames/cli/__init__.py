@@ -1,6 +1,12 @@
-"""The shell commands; the only room that prints or exits."""
+"""The shell commands; the only wing that prints or exits."""
 
-from retab_frames.cli import analysis, loading, storing  # noqa: F401 - they add their commands
-from retab_frames.cli.commands import main
+from retab_frames.cli import (  # noqa: F401 - each adds its commands to `main`
+    comparisons,
+    demo,
+    measurements,
+    sandbox,
+    snapshots,
+)
+from retab_frames.cli.application import main
 
 __all__ = ["main"]

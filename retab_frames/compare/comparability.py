@@ -1,118 +1,120 @@
-"""Whether two runs can be compared, check by check, each with its reason."""
+"""Whether two runs can be compared: one check per condition, each with its result and reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from retab_frames.compare.sides import COMPARABLE_CHANGES
-from retab_frames.flatten.runs import TERMINAL_RUN
+from retab_frames.compare.documents import COMPARABLE_CHANGES
 from retab_frames.schemas.frames import STRING, frame_of_rows
-from retab_frames.schemas.vocabulary import TERMINAL
+from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.messages import printable
-from retab_frames.text.tables import counted
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
     from retab_frames.compare.sides import Side
 
-__all__ = ["Comparable", "comparability", "comparable"]
+__all__ = ["Comparable", "check_comparability", "combine_results"]
 
 Result = Literal["yes", "warning", "no", "unknown"]
 Comparable = Literal["yes", "warnings", "no"]
 
-
-_LONGEST = 20
-"""Of a value: a fingerprint is told apart by less."""
+_MAX_TEXT_LENGTH = 20
+"""Enough to see that two fingerprints differ."""
 _COLUMNS = ("check", "baseline", "candidate", "result", "reason")
 
 
 @dataclass(frozen=True)
 class _Check:
-    """One row of the table."""
+    """One row of the table; `facts` are those of the baseline and of the candidate."""
 
     check: str
-    values: Sequence[object]
+    facts: Sequence[object]
     result: Result
     reason: str | None = None
 
-    @property
-    def row(self) -> tuple[str | None, ...]:
-        before, after = (None if v is None else printable(str(v), _LONGEST) for v in self.values)
-        return self.check, before, after, self.result, self.reason
 
-
-_SAME: dict[str, tuple[str, str]] = {
+_EQUAL_FACTS: dict[str, tuple[str, str]] = {
     "experiment": ("experiment_id", "the runs are of two experiments"),
     "definition": ("definition_fingerprint", "the block was changed between the runs"),
     "block version": ("block_version_id", "the runs are of two versions of the block"),
     "workflow version": ("workflow_version_id", "the runs are of two versions of the workflow"),
     "votes": ("n_consensus", "the runs take different numbers of votes for each document"),
 }
-"""What should be the same in both run records: a difference is no obstacle, but worth knowing."""
+"""Facts of the run records that should be equal: the field, and the warning if it differs."""
 
 
-def comparability(baseline: Side, candidate: Side, documents: pd.DataFrame) -> pd.DataFrame:
+def check_comparability(baseline: Side, candidate: Side, documents: pd.DataFrame) -> pd.DataFrame:
     """Return one row per check: `check, baseline, candidate, result, reason` (text).
 
     The result is "yes", "warning" (the numbers can be read, with the reason in mind), "no" (they
-    cannot), or "unknown" where a side does not record the fact. `reason` is null for a yes.
+    cannot), or "unknown" if a side does not record the fact. `reason` is null for a yes.
 
     Args:
         baseline: The run to compare with.
         candidate: The run to compare.
-        documents: Their documents, as `paired_documents` gives them.
+        documents: Their documents, as `pair_documents` returns them.
     """
     sides = (baseline, candidate)
-    checks = [_documents(sides, documents), _kind(sides)]
-    checks += [_same(sides, name, *facts) for name, facts in _SAME.items()]
-    checks += [_ended(sides), _placeholders(sides), _jobs(sides), _inputs(documents)]
-    return frame_of_rows((check.row for check in checks), dict.fromkeys(_COLUMNS, STRING))
+    checks = [
+        _check_documents(sides, documents),
+        _check_block_kind(sides),
+        *(_check_fact(sides, check, *fact) for check, fact in _EQUAL_FACTS.items()),
+        _check_ended(sides),
+        _check_placeholders(sides),
+        _check_jobs(sides),
+        _check_inputs(documents),
+    ]
+    rows = []
+    for one in checks:
+        texts = (None if v is None else printable(str(v), _MAX_TEXT_LENGTH) for v in one.facts)
+        rows.append((one.check, *texts, one.result, one.reason))
+    return frame_of_rows(rows, dict.fromkeys(_COLUMNS, STRING))
 
 
-def comparable(checks: pd.DataFrame) -> Comparable:
-    """Return what the checks come to; what is unknown is no warning."""
+def combine_results(checks: pd.DataFrame) -> Comparable:
+    """Return the result of all checks together; an unknown one does not count as a warning."""
     results = set(checks["result"])
     return "no" if "no" in results else "warnings" if "warning" in results else "yes"
 
 
-def _documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> _Check:
+def _check_documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> _Check:
     counts = [len(side.final) for side in sides]
-    alone = {name: int((documents["change"] == name).sum()) for name in ("added", "removed")}
-    if len(documents) == sum(alone.values()):
+    on_one_side = {name: int((documents["change"] == name).sum()) for name in ("added", "removed")}
+    if len(documents) == sum(on_one_side.values()):
         return _Check("documents", counts, "no", "the runs have no document in common")
     if not documents["change"].isin(COMPARABLE_CHANGES).any():
         return _Check("documents", counts, "no", "no document has ended in both runs")
-    if any(alone.values()):
-        told = " and ".join(f"{n} {name}" for name, n in alone.items() if n)
-        return _Check("documents", counts, "warning", f"{told}: only the common ones are compared")
-    prints = [side.record.get("documents_fingerprint") for side in sides]
-    if None not in prints and prints[0] != prints[1]:
+    if any(on_one_side.values()):
+        numbers = " and ".join(f"{n} {name}" for name, n in on_one_side.items() if n)
+        reason = f"{numbers}: only the common ones are compared"
+        return _Check("documents", counts, "warning", reason)
+    fingerprints = [side.record.get("documents_fingerprint") for side in sides]
+    if None not in fingerprints and fingerprints[0] != fingerprints[1]:
         reason = "the ids are the same, the fingerprints of the document sets differ"
-        return _Check("documents", prints, "warning", reason)
+        return _Check("documents", fingerprints, "warning", reason)
     return _Check("documents", counts, "yes")
 
 
-def _kind(sides: tuple[Side, Side]) -> _Check:
-    kinds = [_kinds(side) for side in sides]
-    told = [", ".join(sorted(kind)) or None for kind in kinds]
-    if not all(kinds):
-        return _Check("block kind", told, "unknown", "a side does not say what block was run")
+def _check_block_kind(sides: tuple[Side, Side]) -> _Check:
+    kinds = []
+    for side in sides:
+        of_record = {side.record["block_kind"]} if "block_kind" in side.record else set()
+        kinds.append(set(side.jobs["block_kind"].dropna()) or of_record)
+    values = [", ".join(sorted(kind)) or None for kind in kinds]
+    if None in values:
+        return _Check("block kind", values, "unknown", "a side does not say what block was run")
     if kinds[0] == kinds[1]:
-        return _Check("block kind", told, "yes")
-    return _Check("block kind", told, "no", "the runs are of two kinds of block")
+        return _Check("block kind", values, "yes")
+    return _Check("block kind", values, "no", "the runs are of two kinds of block")
 
 
-def _kinds(side: Side) -> set[str]:
-    recorded = [side.record["block_kind"]] if "block_kind" in side.record else []
-    return set(side.jobs["block_kind"].dropna()) or set(recorded)
-
-
-def _same(sides: tuple[Side, Side], check: str, field: str, reason: str) -> _Check:
-    values = [_fact(side, field) for side in sides]
+def _check_fact(sides: tuple[Side, Side], check: str, field: str, reason: str) -> _Check:
+    values = [_read_fact(side, field) for side in sides]
     if None in values:
         return _Check(check, values, "unknown", f"a side has no {field}")
     if values[0] == values[1]:
@@ -120,67 +122,58 @@ def _same(sides: tuple[Side, Side], check: str, field: str, reason: str) -> _Che
     return _Check(check, values, "warning", reason)
 
 
-def _fact(side: Side, field: str) -> Any:
-    """Return a fact of the run record, or one that all its jobs agree on."""
+def _read_fact(side: Side, field: str) -> Any:
+    """Return a field of the run record, or else the value that all its jobs have."""
     if field in side.record or field not in side.jobs.columns:
         return side.record.get(field)
     values = side.jobs[field].dropna().unique().tolist()
     return values[0] if len(values) == 1 else None
 
 
-def _ended(sides: tuple[Side, Side]) -> _Check:
-    """Tell of runs, and of jobs, that have not ended."""
-    is_open = [
-        ~side.final["status"].isin(TERMINAL).to_numpy(dtype=bool)
-        & ~side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-        for side in sides
-    ]
-    counts = [int(mask.sum()) for mask in is_open]
-    told = [_state(side, n) for side, n in zip(sides, counts, strict=True)]
-    if None in told:
-        return _Check("ended", told, "unknown", "a side has no job that was run")
-    reasons = list(_not_ended(sides, counts))
-    if any(len(side.final) and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
-        return _Check("ended", told, "no", "; ".join(reasons))
-    return _Check("ended", told, "warning" if reasons else "yes", "; ".join(reasons) or None)
+def _check_ended(sides: tuple[Side, Side]) -> _Check:
+    """Check that both runs, and all their jobs, have ended."""
+    values: list[str | None] = []
+    reasons: list[str] = []
+    none_ended = False
+    for name, side in zip(("baseline", "candidate"), sides, strict=True):
+        has_ended = side.final["status"].isin(TERMINAL).to_numpy(dtype=bool)
+        jobs, not_ended = len(side.final), int((~has_ended & ~side.placeholders).sum())
+        status = side.record.get("status")
+        if side.placeholders.all():
+            values.append(None)
+        else:
+            values.append(status or ("running" if not_ended else "ended"))
+        if not_ended:
+            documents = format_count(jobs, "document")
+            reasons.append(f"{not_ended} of {documents} of the {name} not ended yet")
+        elif status not in (None, *TERMINAL_RUN):
+            reasons.append(f"the {name} had not ended when its record was read")
+        none_ended = none_ended or 0 < jobs == not_ended
+    if None in values:
+        return _Check("ended", values, "unknown", "a side has no job that was run")
+    if none_ended:
+        return _Check("ended", values, "no", "; ".join(reasons))
+    return _Check("ended", values, "warning" if reasons else "yes", "; ".join(reasons) or None)
 
 
-def _state(side: Side, not_ended: int) -> str | None:
-    """Return the status of the run, or what its jobs come to; None where nothing was run."""
-    placeholders = side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-    if placeholders.all():
-        return None
-    return side.record.get("status") or ("running" if not_ended else "ended")
-
-
-def _not_ended(sides: tuple[Side, Side], counts: list[int]) -> Iterator[str]:
-    for name, side, count in zip(("baseline", "candidate"), sides, counts, strict=True):
-        if count:
-            told = f"{count} of {counted(len(side.final), 'document')}"
-            yield f"{told} of the {name} not ended yet"
-        elif side.record.get("status") not in (None, *TERMINAL_RUN):
-            yield f"the {name} had not ended when its record was read"
-
-
-def _placeholders(sides: tuple[Side, Side]) -> _Check:
-    names = [
-        set(side.final.index[side.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)])
-        for side in sides
-    ]
-    counts = [len(documents) for documents in names]
+def _check_placeholders(sides: tuple[Side, Side]) -> _Check:
+    documents = [set(side.final.index[side.placeholders]) for side in sides]
+    counts = [len(names) for names in documents]
     if any(n and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
         return _Check("placeholders", counts, "no", "a side was never run")
     if any(counts):
-        reason = f"{counted(len(set().union(*names)), 'document')} never run on a side: pending"
+        never_run = format_count(len(set().union(*documents)), "document")
+        reason = f"{never_run} never run on a side: pending"
         return _Check("placeholders", counts, "warning", reason)
     return _Check("placeholders", counts, "yes")
 
 
-def _jobs(sides: tuple[Side, Side]) -> _Check:
-    """Tell of jobs that are not there, though all that are have ended."""
+def _check_jobs(sides: tuple[Side, Side]) -> _Check:
+    """Check that there are jobs, that none is missing, and that the runs are two."""
     counts = [len(side.jobs) for side in sides]
     if not all(counts):
         return _Check("jobs", counts, "no", "a side has no jobs")
+    # a side with jobs that have not ended is incomplete too, but `ended` says so already
     if any(side.complete is False and side.final["status"].isin(TERMINAL).all() for side in sides):
         return _Check("jobs", counts, "warning", "a side is incomplete: its `issues` say why")
     if sides[0].run_id is not None and sides[0].run_id == sides[1].run_id:
@@ -188,14 +181,16 @@ def _jobs(sides: tuple[Side, Side]) -> _Check:
     return _Check("jobs", counts, "yes")
 
 
-def _inputs(documents: pd.DataFrame) -> _Check:
+def _check_inputs(documents: pd.DataFrame) -> _Check:
     known = documents["inputs_changed"].dropna()
     changed = int(known.sum())
     if known.empty:
         reason = "the inputs of no document are known on both sides"
         return _Check("inputs", (None, None), "unknown", reason)
     if changed:
-        told = counted(changed, "document")
-        reason = f"the inputs of {told} changed: so may what was made of them"
+        reason = (
+            f"the inputs of {format_count(changed, 'document')} changed: "
+            "differences may come from the inputs"
+        )
         return _Check("inputs", (None, f"{changed} changed"), "warning", reason)
     return _Check("inputs", (None, "0 changed"), "yes")

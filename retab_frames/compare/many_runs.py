@@ -1,4 +1,4 @@
-"""Many runs against one baseline, corrected for their number; and documents by runs."""
+"""Many runs compared with one baseline, and what became of each document in all of them."""
 
 from __future__ import annotations
 
@@ -7,48 +7,139 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from retab_frames.compare.documents_by_run import cells_of, documents_of
-from retab_frames.compare.sides import CHANGES, side_of
-from retab_frames.compare.summary import as_html, as_markdown
-from retab_frames.compare.two_runs import compare_sides
+from retab_frames.compare.documents import CHANGES
+from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
+from retab_frames.compare.sides import make_side
+from retab_frames.compare.summary import list_names, name_run
+from retab_frames.compare.verdicts import compare_with_baseline, correct_p_values
 from retab_frames.load.content import RunContent
-from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column, frame_of_rows
-from retab_frames.stats.on_dask import by_group, is_distributed
-from retab_frames.stats.paired_ratio import adjusted
-from retab_frames.text import tables
+from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.text.messages import printable
+from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
     from retab_frames.compare.sides import Side
-    from retab_frames.compare.two_runs import RunComparison
 
     Run = RunContent | pd.DataFrame
 
-__all__ = ["ManyComparison", "compare_many"]
+__all__ = ["ManyComparison", "build_page", "compare_many"]
 
-_RUNS = {
-    "run_id": STRING,
-    "comparable": STRING,
-    "documents": INT64,
-    **dict.fromkeys(CHANGES, INT64),
-    "failure_rate": FLOAT64,
-    "failure_rate_low": FLOAT64,
-    "failure_rate_high": FLOAT64,
-    "failure_p": FLOAT64,
-    "pairs": INT64,
-    "ratio": FLOAT64,
-    "ratio_low": FLOAT64,
-    "ratio_high": FLOAT64,
-    "slower_p": FLOAT64,
-    "faster_p": FLOAT64,
-    "equivalent_p": FLOAT64,
-}
-_MOST_LABELS = 5
+
+def compare_many(
+    runs: Iterable[Run] | pd.DataFrame | dd.DataFrame,
+    baseline: int | str = 0,
+    *,
+    margin: float = 0.05,
+    confidence: float = 0.95,
+) -> ManyComparison:
+    """Return what several runs changed against one of them.
+
+    Each run is paired with the baseline as in `compare_runs`. With many runs, some differ by
+    chance. Therefore p-values are corrected by the method of Benjamini and Hochberg (1995): of the
+    runs with the verdict faster or slower, and of those with the verdict equivalent, at most a
+    share of 1 - confidence is expected to have it wrongly. The verdicts come from the same t-tests
+    against the margin as those of `compare_runs`, and are equal to them for one other run.
+
+    Args:
+        runs: Contents or jobs frames, one run each; or one jobs frame of several runs; or a Dask
+            frame of them, which is compared on the workers: then `cells` and `documents`, which
+            would have as many rows as there are jobs, are empty.
+        baseline: The run that the others are compared with: its position or its run id.
+        margin: As in `compare_runs`.
+        confidence: As in `compare_runs`.
+
+    Raises:
+        TypeError: If these are not runs, or only one content.
+        ValueError: If there are fewer than two runs, a run is given twice or was never run, or the
+            baseline is not among them.
+    """
+    if is_distributed(runs):
+        return _compare_on_dask(runs, baseline, margin=margin, confidence=confidence)
+    sides = [make_side(run, f"run {n}") for n, run in enumerate(_split_runs(runs))]
+    position = _find_baseline([side.run_id for side in sides], baseline)
+    chosen = sides[position]
+    others = sides[:position] + sides[position + 1 :]
+    rows = compare_with_baseline(chosen, others, margin=margin, confidence=confidence)
+    return ManyComparison(
+        baseline_run_id=chosen.run_id,
+        runs=correct_p_values(rows, confidence),
+        cells=tabulate_cells(sides),
+        margin=margin,
+        confidence=confidence,
+        run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
+    )
+
+
+def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
+    if isinstance(runs, RunContent):
+        raise TypeError("compare_many takes several runs; this is one")
+    if isinstance(runs, pd.DataFrame):
+        if "run_id" not in runs.columns:
+            raise ValueError("this is not a jobs frame: it lacks the column run_id")
+        groups = runs.reset_index(drop=True).groupby(
+            "run_id", sort=False, dropna=False, observed=True
+        )
+        return [part for _, part in groups]
+    if not isinstance(runs, Iterable):
+        raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
+    return list(runs)
+
+
+def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
+    """Return the position of the baseline among the runs."""
+    if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
+        raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
+    if None in ids:
+        raise ValueError(f"run {ids.index(None)} has no run id, it was never run: leave it out")
+    twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
+    if twice is not None:
+        raise ValueError(f"run {printable(twice)} is given twice")
+    if isinstance(baseline, str):
+        if baseline not in ids:
+            known = ", ".join(printable(run) for run in ids[:5])
+            raise ValueError(f"run {printable(baseline)} is not among the runs: {known}")
+        return ids.index(baseline)
+    if not -len(ids) <= baseline < len(ids):
+        raise ValueError(f"there is no run {baseline} among {len(ids)}")
+    return baseline % len(ids)
+
+
+def _compare_on_dask(
+    jobs: Any, baseline: int | str, *, margin: float, confidence: float
+) -> ManyComparison:
+    """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
+    ids = apply_by_group(jobs[["run_id"]], "run_id", _list_run_ids, columns=())["run_id"].tolist()
+    run_id = ids[_find_baseline(ids, baseline)]
+    chosen = make_side(jobs[jobs["run_id"] == run_id].compute(), "baseline")
+    # functions of a module, because they are pickled
+    compare = partial(_compare_part, chosen, margin=margin, confidence=confidence)
+    rows = apply_by_group(jobs, "run_id", compare, columns=list(jobs.columns))
+    return ManyComparison(
+        baseline_run_id=run_id,
+        runs=correct_p_values(rows, confidence),
+        cells=tabulate_cells(()),
+        margin=margin,
+        confidence=confidence,
+        run_ids=tuple(ids),
+    )
+
+
+def _list_run_ids(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs[["run_id"]].drop_duplicates()
+
+
+def _compare_part(
+    baseline: Side, jobs: pd.DataFrame, *, margin: float, confidence: float
+) -> pd.DataFrame:
+    """Return one row for each run of these jobs but the baseline."""
+    sides = (make_side(run, "a run") for run in _split_runs(jobs))
+    others = (side for side in sides if side.run_id != baseline.run_id)
+    return compare_with_baseline(baseline, others, margin=margin, confidence=confidence)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,17 +150,18 @@ class ManyComparison:
         baseline_run_id: The run that all others are compared with.
         runs: One row per other run, in the order given: `run_id`, `comparable`, `documents`, the
             count of each change, `failure_rate` with its Wilson interval, `failure_p` (McNemar),
-            `pairs`, `ratio` with its interval, `slower_p`, `faster_p`, `equivalent_p` (one-sided, a
-            run's own), then what the number of runs makes of them: `failure_p_adjusted`,
-            `speed_p_adjusted` (of the verdict) and `verdict` ("faster", "slower", "equivalent" or
-            "inconclusive"). The intervals are a run's own, not corrected.
-        cells: One row per document and run, the baseline among them: `document_id`, `filename`,
+            `pairs`, `ratio` with its interval, the one-sided p-values `slower_p`, `faster_p` and
+            `equivalent_p`; then, corrected for the number of runs, `failure_p_adjusted`,
+            `speed_p_adjusted` (that of the verdict) and `verdict` ("faster", "slower", "equivalent"
+            or "inconclusive"). The intervals are not corrected.
+        cells: One row per document and run, including the baseline: `document_id`, `filename`,
             `run_id`, `status` (of the final job; null for a placeholder), `duration_ms` and
-            `ratio_to_run_median` (its ratio to the median of the run) where completed, `slow` (in
-            the slowest tenth of the run, and above its median).
-        margin: The slowdown that does not matter, 0.05 for 5 %.
-        confidence: Of the intervals; 1 - confidence is the false discovery rate of the verdicts.
-        run_ids: Every run in the order given, the baseline among them.
+            `ratio_to_run_median` (its ratio to the median of the run) if completed, `slow` (in the
+            slowest tenth of the run, and above its median).
+        margin: The largest slowdown that does not matter, 0.05 for 5 %.
+        confidence: The confidence level of the intervals; 1 - confidence is the false discovery
+            rate of the verdicts.
+        run_ids: Every run in the order given, including the baseline.
     """
 
     baseline_run_id: str | None
@@ -81,15 +173,15 @@ class ManyComparison:
 
     @cached_property
     def documents(self) -> pd.DataFrame:
-        """One row per document, those that need a look first.
+        """One row per document, those that need attention first.
 
-        `document_id`, `filename`, `runs` (it occurs in), `completed`, `failed` (counts), `flaky`
-        (it both completed and failed), `always_failing` (it failed and never completed),
-        `slow_runs` (runs in whose slowest tenth it was), `always_slow` (in two or more runs, and in
-        all in which it was completed), `median_ms`, `median_ratio` (the median of its ratios
-        to the median of each run).
+        `document_id`, `filename`, `runs` (number of runs that have it), `completed`, `failed`
+        (numbers of runs), `flaky` (it was both completed and failed), `always_failing` (it failed
+        and was never completed), `slow_runs` (number of runs in which it was slow), `always_slow`
+        (slow in at least two runs, and in all in which it was completed), `median_ms`,
+        `median_ratio` (the median of its ratios to the median of each run).
         """
-        return documents_of(self.cells)
+        return summarize_documents(self.cells)
 
     def matrix(self, value: str = "status") -> pd.DataFrame:
         """Return one row per document and one column per run.
@@ -98,8 +190,11 @@ class ManyComparison:
             value: A column of `cells`: "status", "duration_ms", "ratio_to_run_median" or "slow".
 
         Returns:
-            `document_id`, `filename`, then a column per run id, in the order given; null where a
-            run has not the document, or no such value for it.
+            `document_id`, `filename`, then a column per run id, in the order given; null if the run
+            lacks the document or its value is null.
+
+        Raises:
+            ValueError: If the value is not one of these columns.
         """
         names = ["status", "duration_ms", "ratio_to_run_median", "slow"]
         if value not in names:
@@ -115,212 +210,53 @@ class ManyComparison:
         )
 
     def summary(self) -> str:
-        """Return the comparison in plain words."""
-        return "\n".join(self._sentences())
-
-    def _sentences(self) -> list[str]:
-        told = {"Not comparable": self.runs.loc[self.runs["comparable"] == "no", "run_id"].tolist()}
+        """Return the comparison in words: a title, then the runs of each verdict, and documents."""
+        runs, documents = self.runs, self.documents
+        names = {"Not comparable": runs.loc[runs["comparable"] == "no", "run_id"].tolist()}
         for verdict in ("slower", "faster", "equivalent", "inconclusive"):
-            found = self.runs[self.runs["verdict"] == verdict]
-            told[verdict.capitalize()] = [
+            found = runs[runs["verdict"] == verdict]
+            names[verdict.capitalize()] = [
                 f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
                 for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
             ]
-        broken = self.runs[self.runs["broken"] > 0]
-        told["Documents broken in"] = [f"{r.run_id} ({r.broken})" for r in broken.itertuples()]
-        for name in ("flaky", "always_slow"):
-            found = self.documents[self.documents[name]]
-            label = name.replace("_", " ").capitalize()
-            told[label] = found["filename"].fillna(found["document_id"]).tolist()
-        head = f"{tables.counted(len(self.runs), 'run')} against {printable(self.baseline_run_id)}"
-        return [head, *(f"{name}: {_few(what)}." for name, what in told.items() if len(what))]
+        broken = runs[runs["broken"] > 0].itertuples()
+        names["Documents broken in"] = [f"{run.run_id} ({run.broken})" for run in broken]
+        labels = documents["filename"].fillna(documents["document_id"])
+        names["Flaky"] = labels[documents["flaky"]].tolist()
+        names["Always slow"] = labels[documents["always_slow"]].tolist()
+        title = f"{format_count(len(runs), 'run')} against {name_run(self.baseline_run_id)}"
+        lines = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
+        return "\n".join([title, *lines])
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
-        return as_markdown(self._sentences(), [(None, _brief(self.runs))])
+        return render_markdown(build_page(self))
 
     def _repr_html_(self) -> str:
-        return as_html(self._sentences(), [(None, _brief(self.runs))])
+        return render_fragment(build_page(self))
 
     def __repr__(self) -> str:
         counts = self.runs["verdict"].value_counts()
-        told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         return (
-            f"ManyComparison({self.baseline_run_id!r} -> {tables.counted(len(self.runs), 'run')}"
-            f"{f': {told}' if told else ''}; {len(self.documents)} documents)"
+            f"ManyComparison({self.baseline_run_id!r} -> {format_count(len(self.runs), 'run')}"
+            f"{f': {verdicts}' if verdicts else ''}; {len(self.documents)} documents)"
         )
 
 
-def compare_many(
-    runs: Iterable[Run] | pd.DataFrame | dd.DataFrame,
-    baseline: int | str = 0,
-    *,
-    margin: float = 0.05,
-    confidence: float = 0.95,
-) -> ManyComparison:
-    """Return what several runs changed against one of them.
-
-    Each run is paired with the baseline as in `compare_runs`. With many runs some differ by chance:
-    p-values are corrected by Benjamini and Hochberg (1995), so that of the runs called faster or
-    slower, and of those called equivalent, at most a share of 1 - confidence is expected to be so
-    called wrongly. A verdict comes from the same t tests against the margin as that of two runs,
-    and equals it for one run.
-
-    Args:
-        runs: Contents or frames of jobs, one run each; or one frame of the jobs of several runs; or
-            a Dask frame of them, which is compared where it lies: only `runs` is filled then, and
-            `cells`, as many as there are jobs, has no rows.
-        baseline: Which of the runs the others are compared with: its position or its run id.
-        margin: As in `compare_runs`.
-        confidence: As in `compare_runs`.
-
-    Raises:
-        TypeError: If these are no runs, or only one.
-        ValueError: If there are fewer than two runs, one stands twice or was never run, or none is
-            the baseline.
-    """
-    if is_distributed(runs):
-        return _of_distributed(runs, baseline, margin=margin, confidence=confidence)
-    sides = [side_of(run, f"run {n}") for n, run in enumerate(_split(runs))]
-    chosen = _baseline([side.run_id for side in sides], baseline)
-    rows = (
-        _row(compare_sides(sides[chosen], side, margin=margin, confidence=confidence))
-        for n, side in enumerate(sides)
-        if n != chosen
-    )
-    return ManyComparison(
-        baseline_run_id=sides[chosen].run_id,
-        runs=_corrected(frame_of_rows(rows, _RUNS), confidence),
-        cells=cells_of(sides),
-        margin=margin,
-        confidence=confidence,
-        run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
-    )
-
-
-def _of_distributed(
-    jobs: Any, baseline: int | str, *, margin: float, confidence: float
-) -> ManyComparison:
-    """Compare where the jobs lie: the baseline goes to the workers, a row per run comes back."""
-    ids = by_group(jobs[["run_id"]], "run_id", _only_ids, columns=())["run_id"].tolist()
-    chosen = ids[_baseline(ids, baseline)]
-    side = side_of(jobs[jobs["run_id"] == chosen].compute(), "baseline")
-    summary = partial(_summaries, baseline=side, margin=margin, confidence=confidence)
-    rows = by_group(jobs, "run_id", summary, columns=list(jobs.columns))
-    return ManyComparison(
-        baseline_run_id=chosen,
-        runs=_corrected(rows, confidence),
-        cells=cells_of(()),
-        margin=margin,
-        confidence=confidence,
-        run_ids=tuple(ids),
-    )
-
-
-def _only_ids(jobs: pd.DataFrame) -> pd.DataFrame:
-    return jobs[["run_id"]].drop_duplicates()
-
-
-def _summaries(
-    jobs: pd.DataFrame, *, baseline: Side, margin: float, confidence: float
-) -> pd.DataFrame:
-    """Return a row for each of some runs, but for the baseline."""
-    sides = (side_of(part, "a run") for part in _split(jobs))
-    rows = (
-        _row(compare_sides(baseline, side, margin=margin, confidence=confidence))
-        for side in sides
-        if side.run_id != baseline.run_id
-    )
-    return frame_of_rows(rows, _RUNS)
-
-
-def _split(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
-    if isinstance(runs, RunContent):
-        raise TypeError("compare_many takes several runs; this is one")
-    if isinstance(runs, pd.DataFrame):
-        if "run_id" not in runs.columns:
-            raise ValueError("this is no frame of jobs: it has no column run_id")
-        groups = runs.reset_index(drop=True).groupby(
-            "run_id", sort=False, dropna=False, observed=True
-        )
-        return [part for _, part in groups]
-    if not isinstance(runs, Iterable):
-        raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
-    return list(runs)
-
-
-def _baseline(ids: list[str | None], baseline: int | str) -> int:
-    if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
-        raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
-    if None in ids:
-        raise ValueError(f"run {ids.index(None)} has no run id, it was never run: leave it out")
-    twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
-    if twice is not None:
-        raise ValueError(f"run {printable(twice)} stands twice among the runs")
-    if isinstance(baseline, str):
-        if baseline not in ids:
-            known = ", ".join(printable(run) for run in ids[:5])
-            raise ValueError(f"run {printable(baseline)} is not among the runs: {known}")
-        return ids.index(baseline)
-    if not -len(ids) <= baseline < len(ids):
-        raise ValueError(f"there is no run {baseline} among {len(ids)}")
-    return baseline % len(ids)
-
-
-def _row(comparison: RunComparison) -> tuple[object, ...]:
-    rate = comparison.failure_rates.iloc[1]
-    ratio = comparison.ratio
-    return (
-        comparison.candidate_run_id,
-        comparison.comparable,
-        len(comparison.documents),
-        *comparison.changes.values(),
-        *(rate[name] for name in ("rate", "rate_low", "rate_high", "p_value")),
-        *(getattr(ratio, name) for name in ("pairs", "ratio", "ratio_low", "ratio_high")),
-        *(getattr(ratio, name) for name in ("slower_p", "faster_p", "equivalent_p")),
-    )
-
-
-def _corrected(runs: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Add the adjusted p-values and the verdicts that they allow.
-
-    Doubled, a one-sided p is below 1 - confidence just where the two-sided interval of that
-    confidence lies beyond the bound, so one run alone gets the verdict of its interval.
-    """
-    one_sided = runs[["slower_p", "faster_p", "equivalent_p"]].to_numpy(np.float64, na_value=np.nan)
-    slower, faster, equivalent = one_sided.T
-    changed = adjusted(np.minimum(1, 2 * np.minimum(slower, faster)))
-    same = adjusted(np.minimum(1, 2 * equivalent))
-    level = 1 - confidence
-    verdict = np.select(
-        [(changed < level) & (slower < faster), changed < level, same < level],
-        ["slower", "faster", "equivalent"],
-        default="inconclusive",
-    )
-    return runs.assign(
-        failure_p_adjusted=arrow_column(adjusted(runs["failure_p"].to_numpy(np.float64)), FLOAT64),
-        speed_p_adjusted=arrow_column(np.where(verdict == "equivalent", same, changed), FLOAT64),
-        verdict=arrow_column(verdict.tolist(), STRING),
-    )
-
-
-def _few(labels: list[str]) -> str:
-    """Return the first labels in a row, and how many more there are."""
-    more = len(labels) - _MOST_LABELS
-    return ", ".join(map(printable, labels[:_MOST_LABELS])) + (
-        f" and {more} more" if more > 0 else ""
-    )
-
-
-def _brief(runs: pd.DataFrame) -> pd.DataFrame:
-    names = [
-        "run_id",
-        "documents",
-        "broken",
-        "fixed",
-        "ratio",
-        "ratio_low",
-        "ratio_high",
-        "verdict",
+def build_page(comparison: ManyComparison) -> Page:
+    """Return the comparison as a page of sentences and tables; `rf.report` adds the plots."""
+    title, *sentences = comparison.summary().splitlines()
+    runs, documents = comparison.runs, comparison.documents
+    changes = [change for change in CHANGES if runs[change].any()]
+    rates = ["failure_rate", "failure_rate_low", "failure_rate_high", "failure_p_adjusted"]
+    ratios = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "speed_p_adjusted"]
+    needs_attention = documents[["flaky", "always_failing", "always_slow"]].any(axis="columns")
+    names = ["filename", "document_id", "runs", "completed", "failed", "slow_runs", "median_ms"]
+    sections = [
+        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
+        Section("Failures", [runs[["run_id", *rates]]]),
+        Section("Speed", [runs[["run_id", *ratios]]]),
+        Section("Documents that need attention", [documents.loc[needs_attention, names]]),
     ]
-    return runs[names]
+    return Page(title, sentences, sections)

@@ -1,136 +1,120 @@
-"""A comparison in brief: its sentences and tables, and both as Markdown or for a notebook."""
+"""Comparisons in words, and the tables that show them best: what a page about them is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from retab_frames.compare.sides import sort_by_change
-from retab_frames.text import tables
+from retab_frames.compare.documents import sort_by_change
 from retab_frames.text.messages import printable
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
-    from retab_frames.compare.two_runs import RunComparison
+    import pandas as pd
+
     from retab_frames.stats.paired_ratio import PairedRatio
 
-__all__ = ["as_html", "as_markdown", "sections", "sentences"]
+__all__ = [
+    "describe_changes",
+    "describe_comparability",
+    "describe_failures",
+    "describe_speed",
+    "list_names",
+    "name_run",
+    "select_changed",
+    "select_slowest",
+]
 
-Sections = Iterable[tuple[str | None, pd.DataFrame]]
-"""Frames with their titles, where they have one."""
-
-
-def as_markdown(sentences: Iterable[str], sections: Sections) -> str:
-    """Return a heading, what is told below it, and tables, as Markdown."""
-    first, *told = map(tables.markdown_text, sentences)
-    lines = "\n".join(f"- {line}" for line in told)
-    parts = (
-        f"### {title}\n\n{tables.markdown(frame)}" if title else tables.markdown(frame)
-        for title, frame in sections
-    )
-    return "\n\n".join([f"## {first}", lines, *parts]) + "\n"
-
-
-def as_html(sentences: Iterable[str], sections: Sections) -> str:
-    """Return the same as a part of a page, for a notebook."""
-    first, *told = map(tables.html_text, sentences)
-    lines = "".join(f"<li>{line}</li>" for line in told)
-    parts = (
-        f"{f'<p>{title}</p>' if title else ''}{tables.html(frame)}" for title, frame in sections
-    )
-    return f"<div><b>{first}</b><ul>{lines}</ul>{''.join(parts)}</div>"
+_MAX_NAMES = 5
+_MAX_SLOWEST = 10
+_DURATIONS = ["baseline_duration_ms", "candidate_duration_ms", "delta_ms", "ratio"]
 
 
-def sentences(comparison: RunComparison) -> Iterator[str]:
-    """Yield the comparison in words: its heading, then what limits it, broke, and took longer."""
-    ids = (comparison.candidate_run_id, comparison.baseline_run_id)
-    yield " against ".join("a run without id" if one is None else printable(one) for one in ids)
-    yield _comparable_sentence(comparison)
-    changes = comparison.changes
-    counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
-    told = tables.counted(len(comparison.documents), "document")
-    yield f"{told}: {counts}." if counts else f"{told}."
-    before, after = comparison.failure_rates.to_dict("records")
-    if before["documents"]:
-        level = f"{100 * comparison.confidence:.10g} % interval"
-        ends = f"{_percent(after['rate_low'])} to {_percent(after['rate_high'])}"
-        share = f"{_percent(after['rate'])}, {level} {ends}"
-        counts = f"{after['failed']} of {after['documents']} ({share}), {before['failed']} before"
-        yield f"Failed: {counts} (p = {after['p_value']:.2g})."
-    yield _speed_sentence(comparison.ratio)
+def name_run(run_id: str | None) -> str:
+    """Return what a sentence calls a run."""
+    return "a run without id" if run_id is None else printable(run_id)
 
 
-def _comparable_sentence(comparison: RunComparison) -> str:
-    checks = comparison.comparability
-    told = {
-        result: checks.loc[checks["result"] == result, name].tolist()
-        for result, name in (("no", "reason"), ("warning", "reason"), ("unknown", "check"))
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names in a row, and how many more there are."""
+    more = len(names) - _MAX_NAMES
+    first = ", ".join(map(printable, names[:_MAX_NAMES]))
+    return f"{first} and {more} more" if more > 0 else first
+
+
+def describe_comparability(checks: pd.DataFrame) -> str:
+    """Return whether the runs can be compared, and what limits it."""
+    reasons = {
+        result: checks.loc[checks["result"] == result, "reason"].tolist()
+        for result in ("no", "warning")
     }
-    unknown = f" Not recorded: {', '.join(told['unknown'])}." if told["unknown"] else ""
-    if told["no"]:
-        return f"Not comparable: {'; '.join(told['no'])}.{unknown}"
-    if told["warning"]:
-        return f"Comparable, but {'; '.join(told['warning'])}.{unknown}"
-    return f"Comparable.{unknown}"
+    unknown = checks.loc[checks["result"] == "unknown", "check"].tolist()
+    not_recorded = f" Not recorded: {', '.join(unknown)}." if unknown else ""
+    if reasons["no"]:
+        return f"Not comparable: {'; '.join(reasons['no'])}.{not_recorded}"
+    if reasons["warning"]:
+        return f"Comparable, but {'; '.join(reasons['warning'])}.{not_recorded}"
+    return f"Comparable.{not_recorded}"
 
 
-def _speed_sentence(ratio: PairedRatio) -> str:
+def describe_changes(changes: Mapping[str, int]) -> str:
+    """Return the number of documents, and how many there are of each change."""
+    documents = format_count(sum(changes.values()), "document")
+    counts = ", ".join(f"{n} {change.replace('_', ' ')}" for change, n in changes.items() if n)
+    return f"{documents}: {counts}." if counts else f"{documents}."
+
+
+def describe_failures(failure_rates: pd.DataFrame, confidence: float) -> str:
+    """Return how many documents failed on each side; "" if none ended on both."""
+    before, after = failure_rates.to_dict("records")
+    if not before["documents"]:
+        return ""
+    share, low, high = (_percent(after[name]) for name in ("rate", "rate_low", "rate_high"))
+    return (
+        f"Failed: {after['failed']} of {after['documents']} ({share}, {_format_level(confidence)} "
+        f"{low} to {high}), {before['failed']} before (p = {after['p_value']:.2g})."
+    )
+
+
+def describe_speed(ratio: PairedRatio) -> str:
+    """Return how the durations changed, and what the interval allows to say."""
     if not ratio.pairs:
-        told = " with a duration above 0" if ratio.left_out else ""
-        return f"Speed: not known, no document was completed in both{told}."
-    told = f"Speed: {ratio.verdict}; jobs take {_longer(ratio.ratio)}"
+        condition = " with a duration above 0" if ratio.left_out else ""
+        return f"Speed: not known, no document was completed in both{condition}."
+    change = round(100 * (ratio.ratio - 1))
+    amount = f"{abs(change)} % {'longer' if change > 0 else 'less time'}" if change else "as long"
+    text = f"Speed: {ratio.verdict}; jobs take {amount}"
     if ratio.pairs > 1:
         ends = f"{ratio.ratio_low - 1:+.0%} to {ratio.ratio_high - 1:+.0%}".replace("%", " %")
-        told += f" ({100 * ratio.confidence:.10g} % interval {ends})"
-    documents = f"{ratio.pairs} document{'s' if ratio.pairs > 1 else ''}"
-    told += f" on the {documents} completed in both"
+        text += f" ({_format_level(ratio.confidence)} {ends})"
+    text += f" on the {format_count(ratio.pairs, 'document')} completed in both"
     if ratio.verdict == "inconclusive" and ratio.pairs > 1:
-        told += f"; {_percent(ratio.detectable_ratio - 1)} or more would have shown"
+        detectable = _percent(ratio.detectable_ratio - 1)
+        text += f"; a slowdown of {detectable} or more would probably have been detected"
         if ratio.wilcoxon_p < 1 - ratio.confidence:
-            told += f"; yet most moved the same way (Wilcoxon p = {ratio.wilcoxon_p:.2g})"
+            p_value = f"Wilcoxon p = {ratio.wilcoxon_p:.2g}"
+            text += f"; yet most changed in the same direction ({p_value})"
     if ratio.skewed:
-        told += "; the ratios are skewed, so the interval may be too narrow"
-    return f"{told}."
-
-
-def _longer(ratio: float) -> str:
-    change = round(100 * (ratio - 1))
-    if not change:
-        return "as long"
-    return f"{abs(change)} % {'longer' if change > 0 else 'less time'}"
+        text += "; the ratios are skewed, so the interval may be too narrow"
+    return f"{text}."
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-_MOST_DOCUMENTS = 20
-_SPEED = [
-    *("verdict", "pairs", "ratio", "ratio_low", "ratio_high", "wilcoxon_p", "median_delta_ms"),
-    "detectable_ratio",
-]
-"""The answer first: a page may be too narrow for the rest."""
+def _format_level(confidence: float) -> str:
+    return f"{100 * confidence:.10g} % interval"
 
 
-def sections(comparison: RunComparison) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield what a page shows, with titles: reasons, documents that need a look, rates, speed."""
-    checks = comparison.comparability
-    doubtful = checks[checks["result"].isin(["no", "warning"])]
-    if len(doubtful):
-        yield "Comparability", doubtful
-    documents = comparison.documents
+def select_changed(documents: pd.DataFrame) -> pd.DataFrame:
+    """Return the documents that are not unchanged, those that need attention first."""
     changed = sort_by_change(documents[documents["change"] != "unchanged"])
-    names = ["filename", "document_id", "change", "baseline_status", "candidate_status"]
-    if len(changed):
-        more = len(changed) - _MOST_DOCUMENTS
-        title = f"Documents that changed{f' (and {more} more)' if more > 0 else ''}"
-        yield title, changed[names].head(_MOST_DOCUMENTS)
-    slower = documents[documents["ratio"].fillna(0) > 1].nlargest(5, "ratio")
-    if len(slower):
-        columns = ["filename", "baseline_duration_ms", "candidate_duration_ms", "ratio"]
-        yield "Documents that slowed down most", slower[columns]
-    yield "Failures", comparison.failure_rates.drop(columns="run_id")
-    yield "Speed", comparison.speed[_SPEED]
+    return changed[["filename", "document_id", "change", "baseline_status", "candidate_status"]]
+
+
+def select_slowest(documents: pd.DataFrame) -> pd.DataFrame:
+    """Return the documents that slowed down most."""
+    slower = documents[documents["ratio"].fillna(0) > 1].nlargest(_MAX_SLOWEST, "ratio")
+    return slower[["filename", "document_id", *_DURATIONS]]

@@ -1,97 +1,98 @@
-"""Large responses whose rows hold nothing unusual, decoded by Arrow's own JSON reader.
+"""Large responses of ordinary rows, decoded by Arrow's JSON reader.
 
-It makes columns without a Python object for each value, in threads beside the interpreter, and it
+It makes columns without a Python object for each value, in threads beside the interpreter. It
 refuses what does not fit the schema that it is given: an unknown or repeated field, a value of
-another type, a number that is not whole. It is given the fields that the first row of a response
-has; what it refuses is read by `rows`, which knows what to do about it.
+another type, a number that is not an integer. The schema has the fields of the first row; what the
+reader refuses is read by `RowReader`, which knows what to do about it.
 
-To this reader null and missing are the same. That matters for handles alone, so only rows with one
-file each, all of the same name, are read here.
+To Arrow's reader null and missing are the same. That matters for handles alone, so only rows with
+one file each, all of the same name, are read here.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
-from retab_frames.flatten.handles import HandleCells
-from retab_frames.flatten.row_values import Piece
+from retab_frames.flatten.row_values import RowValues
+from retab_frames.schemas.frames import BOOL, INT64, STRING
+from retab_frames.wire.paths import HANDLES, JOBS, OPAQUE, RUN_OF_ROW
+from retab_frames.wire.records import SIDES
+from retab_frames.wire.rows import split_rows
+from retab_frames.wire.values import HandleValues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from retab_frames.wire.records import Cells
+    from retab_frames.wire.paths import Source
 
-__all__ = ["PlainReader"]
+__all__ = ["ArrowJsonReader", "read_ordinary_rows"]
 
-_TEXT, _WHOLE, _FLAG = pa.string(), pa.int64(), pa.bool_()
-_TIMES = dict.fromkeys(("created_at", "started_at", "completed_at"), _TEXT)
-_IDS = ("id", "document_id", "experiment_id", "run_id", "experiment_run_id")
-
-ROW: dict[str, pa.DataType] = {
-    **dict.fromkeys((*_IDS, "status", "block_kind", "block_type", "error"), _TEXT),
-    **dict.fromkeys(("attempt", "duration_ms"), _WHOLE),
-    **_TIMES,
-    "is_placeholder": _FLAG,
-    "timing": pa.struct({**_TIMES, "duration_ms": _WHOLE}),
-    "lifecycle": pa.struct(dict.fromkeys(("status", "message", "reason"), _TEXT)),
-    "artifact": pa.struct(dict.fromkeys(("operation", "id"), _TEXT)),
-}
-"""The fields of `wire.Row` but for the handles, and for what is kept as JSON."""
-
-FILE: dict[str, pa.DataType] = {
-    "type": _TEXT,
-    "filename": _TEXT,
-    "document": pa.struct(
-        {
-            **dict.fromkeys(("id", "filename", "mime_type", "content_fingerprint"), _TEXT),
-            "size_bytes": _WHOLE,
-        }
-    ),
-}
-"""The fields of `wire.Handle` where it is a file; none of them is named twice."""
-
-_LONGEST_ROW = 65_536
+_ARROW_TYPES = {"string": STRING, "integer": INT64, "number": INT64, "boolean": BOOL}
+_WORKERS = 2
+_MAX_FIRST_ROW_BYTES = 65_536
 
 
-class PlainReader:
+def _declare_types(sources: Iterable[Source]) -> dict[str, Any]:
+    """Return the Arrow type of each field, those of an object as a dict; JSON has none."""
+    types: dict[str, Any] = {}
+    for source in sources:
+        for path in source.paths:
+            parent, _, key = path.rpartition(".")
+            if parent in OPAQUE:
+                types[parent] = STRING  # an object there is not ordinary
+            elif source.json_type in _ARROW_TYPES:
+                level = types.setdefault(parent, {}) if parent else types
+                level[key] = _ARROW_TYPES[source.json_type]
+    return types
+
+
+_ROW_TYPES = _declare_types([*JOBS.values(), RUN_OF_ROW])
+_HANDLE_TYPES = _declare_types(HANDLES.values())
+_KEYS = [JOBS[name].paths[0] for name in ("job_id", "document_id")]
+_INPUTS = SIDES[0]
+
+
+class ArrowJsonReader:
     """Reads rows that have the fields of a known one.
 
     Args:
         row: The known row.
 
     Raises:
-        LookupError, TypeError, ValueError, AttributeError: If it is not plain.
+        LookupError, TypeError, ValueError, AttributeError: If it is not ordinary.
     """
 
     def __init__(self, row: dict[str, Any]) -> None:
-        [(self._handle, handle)] = row["handle_inputs"].items()
-        if "filename" in handle and "document" in handle:
-            raise ValueError("a file with two names")
-        columns = {name: ROW[name] for name in row if name != "handle_inputs"}
-        file = pa.struct({name: FILE[name] for name in handle})
-        columns["handle_inputs"] = pa.struct({self._handle: file})
+        [(self._handle, handle)] = row[_INPUTS].items()
+        for source in HANDLES.values():
+            if sum(_has_path(handle, path) for path in source.paths) > 1:
+                raise ValueError("a column has two values, one of which belongs into `extra`")
+        columns = {key: _arrow_type(_ROW_TYPES[key]) for key in row if key != _INPUTS}
+        file = {key: _arrow_type(_HANDLE_TYPES[key]) for key in handle}
+        columns[_INPUTS] = pa.struct({self._handle: pa.struct(file)})
         self._schema = pa.schema({"rows": pa.list_(pa.struct(columns))})
 
     @classmethod
-    def of_first(cls, rows: memoryview) -> PlainReader | None:
-        """Return what reads rows like the first one; None if that is not plain.
+    def for_rows(cls, rows: memoryview) -> ArrowJsonReader | None:
+        """Return a reader of rows like the first one; None if that is not ordinary.
 
         Args:
-            rows: What stands in an array, as JSON text, between its brackets.
+            rows: What stands between the brackets of an array, as JSON text.
         """
-        begin = bytes(rows[:_LONGEST_ROW]).decode(errors="replace").lstrip()
+        begin = bytes(rows[:_MAX_FIRST_ROW_BYTES]).decode(errors="replace").lstrip()
         try:
             return cls(json.JSONDecoder().raw_decode(begin)[0])
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
             return None
 
-    def read(self, rows: memoryview) -> Piece | None:
-        """Return the rows, given as to `of_first`; None if one of them is not plain."""
+    def read(self, rows: memoryview) -> RowValues | None:
+        """Return the values of the rows, given as to `for_rows`; None if one is not ordinary."""
         text = b"".join((b'{"rows":[', rows, b"]}"))
         try:
             table = arrow_json.read_json(
@@ -103,53 +104,77 @@ class PlainReader:
             )
         except (pa.ArrowException, OverflowError):  # the latter beyond 2 GiB
             return None
-        # what closes the array early begins another one
+        # text that closes the array early would begin another one
         found = table.column(0).combine_chunks()
-        return self._plain(found.flatten()) if len(table) == 1 else None
+        return self._take_values(found.flatten()) if len(table) == 1 else None
 
-    def _plain(self, rows: pa.StructArray) -> Piece | None:
-        inputs = rows.field("handle_inputs")
+    def _take_values(self, rows: pa.StructArray) -> RowValues | None:
+        inputs = rows.field(_INPUTS)
         file = inputs.field(0)
-        cells = dict(_leaves(rows))
-        keys = [cells.pop(name, None) for name in ("id", "document_id")]
-        if any(column is None or column.null_count for column in (rows, inputs, file, *keys)):
+        jobs = dict(_leaves(rows))
+        needed = (rows, inputs, file, *(jobs.get(key) for key in _KEYS))
+        if any(column is None or column.null_count for column in needed):
             return None
-        named = [
-            cells.pop(name, pa.array([None], _TEXT)) for name in ("run_id", "experiment_run_id")
-        ]
-        error, message, reason = (
-            cells.pop(name, None) for name in ("error", "lifecycle.message", "lifecycle.reason")
-        )
-        jobs: Cells = {
-            **cells,
-            "job_id": keys[0],
-            "document_id": keys[1],
-            "error_message": _either(error, _either(message, reason, len(rows)), len(rows)),
-        }
+        runs = [jobs.pop(path, pa.nulls(1, STRING)) for path in RUN_OF_ROW.paths]
+        for name in OPAQUE:
+            if name in jobs:
+                jobs[f"{name}.message"] = jobs.pop(name)
         handles = {**dict(_leaves(file)), "handle": pa.repeat(pa.scalar(self._handle), len(rows))}
-        if "document.id" in handles:  # an empty one is none
-            handles["document.id"] = _either(handles["document.id"], None, len(rows))
-        return Piece(
+        return RowValues(
             size=len(rows),
-            runs={run for column in named for run in column.unique().to_pylist()},
+            run_ids={run for column in runs for run in column.unique().to_pylist()},
             jobs=jobs,
-            handles=(HandleCells([1] * len(rows), handles), HandleCells([0] * len(rows), {})),
+            handles=(HandleValues([1] * len(rows), handles), HandleValues([0] * len(rows), {})),
             misfits=[],
         )
 
 
-def _either(first: pa.Array | None, second: pa.Array | None, rows: int) -> pa.Array:
-    """Return the first text where there is one that is not empty, else the second."""
-    second = pa.nulls(rows, _TEXT) if second is None else second
-    if first is None:
-        return second
-    return pc.if_else(pc.fill_null(pc.not_equal(first, ""), fill_value=False), first, second)
+def read_ordinary_rows(
+    rows: memoryview, *, part_bytes: int
+) -> Iterator[tuple[memoryview, RowValues | None]]:
+    """Yield the parts of large rows in their order, read in two threads.
+
+    Args:
+        rows: What stands between the brackets of an array, as JSON text.
+        part_bytes: The least size of a part.
+
+    Yields:
+        The text of a part, and its values; None if it has a row that is not ordinary.
+    """
+    reader = ArrowJsonReader.for_rows(rows)
+    if reader is None:
+        yield rows, None
+        return
+    ahead: deque[tuple[memoryview, Future[RowValues | None]]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for part in split_rows(rows, part_bytes):
+            ahead.append((part, pool.submit(reader.read, part)))
+            if len(ahead) > 2 * _WORKERS:
+                yield _wait_for_first(ahead)
+        while ahead:
+            yield _wait_for_first(ahead)
+
+
+def _wait_for_first(
+    ahead: deque[tuple[memoryview, Future[RowValues | None]]],
+) -> tuple[memoryview, RowValues | None]:
+    text, future = ahead.popleft()  # no name of the generator holds on to what it yielded
+    return text, future.result()
+
+
+def _arrow_type(kind: Any) -> pa.DataType:
+    return pa.struct(kind) if isinstance(kind, dict) else kind
+
+
+def _has_path(handle: dict[str, Any], path: str) -> bool:
+    parent, _, key = path.rpartition(".")
+    return key in (handle.get(parent, {}) if parent else handle)
 
 
 def _leaves(struct: pa.StructArray, above: str = "") -> Iterator[tuple[str, pa.Array]]:
-    """Yield the columns of a struct by path, those of the structs in it too."""
+    """Yield the columns of a struct by path, those of the structs in it too, handles aside."""
     for field, column in zip(struct.type, struct.flatten(), strict=True):
-        if field.name == "handle_inputs":
+        if field.name == _INPUTS:
             continue
         if pa.types.is_struct(field.type):
             yield from _leaves(column, f"{above}{field.name}.")

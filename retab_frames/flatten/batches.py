@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from retab_frames.flatten.handles import MAX_HANDLE_COLUMNS, Fields, union_fields
-from retab_frames.flatten.row_values import SIDES
-from retab_frames.schemas.models import IssuesSchema, JobsSchema, arrow_schema, empty_table
+from retab_frames.flatten.handles import MAX_HANDLE_COLUMNS, HandleFields, union_fields
+from retab_frames.schemas.frames import STRING
+from retab_frames.schemas.models import JobsSchema, arrow_schema
+from retab_frames.wire.records import SIDES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from retab_frames.flatten.issues import Issue
+__all__ = ["Chunks", "FlattenedRuns", "Tables", "jobs_schema", "join_chunks"]
 
-__all__ = ["Batch", "Parts", "Tables", "issues_table", "jobs_schema", "joined_tables"]
-
-_MANY = 50_000
-"""How many rows a column has at least that stays in parts; joined, it would be there twice."""
-
-Parts = dict[str, list[pa.Array]]
+Chunks = dict[str, list[pa.Array]]
 """The columns of a table, chunk by chunk."""
 
 
@@ -34,7 +30,7 @@ class Tables(NamedTuple):
     issues: pa.Table
 
 
-class Batch(NamedTuple):
+class FlattenedRuns(NamedTuple):
     """The tables of some runs together, and what divides them.
 
     Attributes:
@@ -44,7 +40,7 @@ class Batch(NamedTuple):
     """
 
     tables: Tables
-    fields: tuple[dict[int, Fields], ...]
+    fields: tuple[dict[int, HandleFields], ...]
     lengths: tuple[list[int], ...]
 
     @property
@@ -52,7 +48,7 @@ class Batch(NamedTuple):
         """True if every handle of every run is a column."""
         return all(len(union_fields(runs.values())) <= MAX_HANDLE_COLUMNS for runs in self.fields)
 
-    def divided(self) -> list[Tables]:
+    def split(self) -> list[Tables]:
         """Return the tables of each run, as slices: what `flatten` makes of that run alone."""
         ends = [np.cumsum(lengths).tolist() for lengths in self.lengths]
         return [
@@ -81,43 +77,33 @@ class Batch(NamedTuple):
         return [*arrow_schema(JobsSchema).names, *exploded]
 
 
-def issues_table(issues: Sequence[Issue]) -> pa.Table:
-    """Return the issues as a table that fits IssuesSchema."""
-    if not issues:
-        return empty_table(IssuesSchema)
-    return pa.Table.from_pylist(issues, schema=arrow_schema(IssuesSchema))
+def join_chunks(
+    tables: list[Chunks], schemas: list[pa.Schema], *, chunked_from: int
+) -> list[pa.Table]:
+    """Return a table of each set of columns; chunks are let go as they are joined.
 
-
-def joined_tables(tables: list[Parts], schemas: list[pa.Schema]) -> list[pa.Table]:
-    """Return the tables of the parts of their columns, which are let go as they are joined.
-
-    Columns of the same parts share their memory: of jobs with one file each, the frame of handles
-    and the columns of the jobs say the same.
+    Columns of the same chunks share their memory: if each job has one file, the handles frame and
+    the wide columns of the jobs are equal.
     """
-    sharing: dict[tuple[int, ...], list[tuple[int, str]]] = {}
+    same: dict[tuple[int, ...], list[tuple[int, str]]] = {}
     for number, table in enumerate(tables):
-        for name, parts in table.items():
-            sharing.setdefault(tuple(map(id, parts)), []).append((number, name))
-    whole: dict[tuple[int, str], pa.Array | pa.ChunkedArray] = {}
-    for places in sharing.values():
-        column = _whole([tables[number].pop(name) for number, name in places].pop())
-        whole |= dict.fromkeys(places, column)
+        for name, chunks in table.items():
+            same.setdefault(tuple(map(id, chunks)), []).append((number, name))
+    columns: dict[tuple[int, str], pa.Array | pa.ChunkedArray] = {}
+    for places in same.values():
+        chunks = [tables[number].pop(name) for number, name in places].pop()
+        if sum(map(len, chunks)) >= chunked_from:
+            column = pa.chunked_array(chunks)
+        else:
+            column = pa.concat_arrays(chunks)
+        columns |= dict.fromkeys(places, column)
     return [
-        pa.table([whole[number, name] for name in schema.names], schema=schema)
+        pa.table([columns[number, name] for name in schema.names], schema=schema)
         for number, schema in enumerate(schemas)
     ]
 
 
-def _whole(parts: list[pa.Array]) -> pa.Array | pa.ChunkedArray:
-    """Return the parts as one column, unless they are many."""
-    if len(parts) == 1:
-        return parts[0]
-    if sum(map(len, parts)) >= _MANY:
-        return pa.chunked_array(parts)
-    return pa.concat_arrays(parts)
-
-
-def jobs_schema(names: Iterable[str]) -> pa.Schema:
+def jobs_schema(names: Iterable[str] = ()) -> pa.Schema:
     """Return the schema of jobs that have these columns; those of the handles come last."""
     known = arrow_schema(JobsSchema)
-    return pa.schema([*known, *((name, pa.string()) for name in names if name not in known.names)])
+    return pa.schema([*known, *((name, STRING) for name in names if name not in known.names)])

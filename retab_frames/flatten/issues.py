@@ -1,151 +1,135 @@
-"""What was odd about a load, as the rows of the issues table."""
+"""What did not fit or is not known, as the rows of the issues table."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.flatten.columns import Misfit
 from retab_frames.flatten.handles import MAX_HANDLE_COLUMNS
-from retab_frames.schemas.vocabulary import OPEN, TERMINAL
+from retab_frames.schemas.models import IssuesSchema, arrow_schema, empty_table
+from retab_frames.schemas.vocabulary import KNOWN_HANDLE_TYPES, KNOWN_VALUES
 from retab_frames.text.messages import printable
-from retab_frames.wire.rows import Oddity
+from retab_frames.wire.misfits import Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections import Counter
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from retab_frames.flatten.handles import Indices, LongHandles
+    from retab_frames.flatten.handles import HandleTable, Indices
 
-    RunIds = Sequence[str | None]
-
-__all__ = [
-    "KNOWN_VALUES",
-    "Issue",
-    "Told",
-    "of_cells",
-    "of_handles",
-    "of_many",
-    "of_run",
-    "of_types",
-    "of_values",
-]
-
-Issue = dict[str, str | None]
-"""A row of the issues table, by column."""
-
-Told = tuple[int, Issue]
-"""An issue, and the number of the run that it is of."""
-
-KNOWN_VALUES: dict[str, frozenset[str]] = {
-    "status": frozenset((*OPEN, *TERMINAL)),
-    "block_kind": frozenset(("extract", "classifier", "split", "for_each")),
-    "artifact_operation": frozenset(
-        (
-            "extraction",
-            "split",
-            "classification",
-            "parse",
-            "edit",
-            "partition",
-            "conditional_evaluation",
-            "while_loop_termination",
-            "api_call_invocation",
-            "function_invocation",
-            "hil_evaluation",
-            "review_trigger_evaluation",
-        )
-    ),
-}
-"""The values that the API is known to send; any other is kept, and told of once."""
-
-KNOWN_HANDLE_TYPES = frozenset(("file", "json", "text"))
+__all__ = ["Issue", "IssuesByRun", "issues_table"]
 
 
-def of_run(run_id: str | None, oddities: list[Oddity]) -> list[Issue]:
-    """Tell of the oddities of a run."""
-    return [{"run_id": run_id, **oddity._asdict()} for oddity in oddities]
+class Issue(NamedTuple):
+    """A row of the issues table; its fields are the columns of IssuesSchema."""
+
+    run_id: str | None
+    job_id: str | None
+    field: str | None
+    problem: str
+    value: str | None
+    action: str
 
 
-def of_cells(
-    columns: Mapping[str, pa.Array], run: Indices, misfits: list[tuple[str, Misfit]]
-) -> list[Told]:
-    """Tell of cells that did not fit.
+class IssuesByRun:
+    """Collects the issues of runs that are flattened together.
 
-    Args:
-        columns: What holds the `run_id` and `job_id` of each row.
-        run: The number of the run of each row.
-        misfits: Each with its field.
+    Attributes:
+        by_run: The issues of each run.
     """
-    return [
-        (
-            int(run[misfit.row]),
-            {
-                "run_id": columns["run_id"][misfit.row].as_py(),
-                "job_id": columns["job_id"][misfit.row].as_py(),
-                "field": field,
-                "problem": misfit.problem,
-                "value": misfit.value,
-                "action": misfit.action,
-            },
-        )
-        for field, misfit in misfits
-    ]
+
+    def __init__(self) -> None:
+        self.by_run: list[list[Issue]] = []
+        self._run_ids: list[str | None] = []
+        self._unknown: list[Counter[tuple[str, str]]] = []
+
+    def add_run(self, run_id: str | None, unknown: Counter[tuple[str, str]]) -> None:
+        """Begin a run; `unknown` has its unknown fields, and how often each of them came."""
+        self.by_run.append([])
+        self._run_ids.append(run_id)
+        self._unknown.append(unknown)
+
+    def add_misfits(
+        self, columns: Mapping[str, pa.Array], run: Indices, misfits: Iterable[Misfit]
+    ) -> None:
+        """Report cells that did not fit.
+
+        Args:
+            columns: What holds the `run_id` and `job_id` of each row.
+            run: The number of the run of each row.
+            misfits: The cells.
+        """
+        for row, field, problem, value, action in sorted(misfits, key=lambda one: one.row):
+            run_id, job_id = (columns[name][row].as_py() for name in ("run_id", "job_id"))
+            self.by_run[run[row]].append(Issue(run_id, job_id, field, problem, value, action))
+
+    def add_unknown_fields(self) -> None:
+        """Report the unknown fields of each run."""
+        for issues, run_id, unknown in zip(self.by_run, self._run_ids, self._unknown, strict=True):
+            for (level, key), count in sorted(unknown.items()):  # however the rows were split
+                field = f"{level}.{key}".lstrip(".")
+                times = f"{count} times"
+                issues.append(Issue(run_id, None, field, "unknown field", times, "kept in raw"))
+
+    def add_handles(self, side: str, handles: HandleTable, run: Indices) -> None:
+        """Report the misfits of handles, and handles without a type.
+
+        Args:
+            side: "handle_inputs" or "handle_outputs".
+            handles: The handles.
+            run: The number of the run of each job.
+        """
+        names, types = (handles.columns[name] for name in ("handle", "type"))
+        misfits = [
+            one._replace(field=f"{side}.{names[one.row]}.{one.field}") for one in handles.misfits
+        ]
+        if types.null_count:
+            rows = types.is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
+            misfits += [
+                Misfit(row, f"{side}.{names[row]}.type", "a handle without a type", "", "kept")
+                for row in rows
+            ]
+        self.add_misfits(handles.columns, run[handles.job], misfits)
+
+    def add_new_values(self, jobs: Mapping[str, pa.ChunkedArray], run: Indices) -> None:
+        """Report statuses, block kinds and operations that this library does not know."""
+        for name, known in KNOWN_VALUES.items():
+            self._add_new(jobs[name], known, name, run)
+
+    def add_new_handle_types(self, side: str, types: pa.ChunkedArray, run: Indices) -> None:
+        """Report types of handles that this library does not know."""
+        self._add_new(types, KNOWN_HANDLE_TYPES, f"{side}.type", run)
+
+    def add_handle_count(self, side: str, count: int) -> None:
+        """Report more handles than become columns."""
+        if count > MAX_HANDLE_COLUMNS:
+            action = f"the first {MAX_HANDLE_COLUMNS} are columns, all are in {side}"
+            self.by_run[-1].append(
+                Issue(None, None, side, "very many handles", f"{count} handles", action)
+            )
+
+    def _add_new(
+        self, column: pa.ChunkedArray, known: frozenset[str], field: str, run: Indices
+    ) -> None:
+        """Report each value that is not known: once per run, with how often it came."""
+        values = column.unique().to_pylist()
+        new = [value for value in values if value is not None and value not in known]
+        if not new:
+            return
+        rows = pa.table({"run": run, "value": column}).filter(pc.is_in(column, pa.array(new)))
+        counts = rows.group_by(["run", "value"], use_threads=False).aggregate([([], "count_all")])
+        for row in counts.to_pylist():
+            problem = f"unknown value {printable(row['value'])!r}"
+            times = f"{row['count_all']} times"
+            run_id = self._run_ids[row["run"]]
+            self.by_run[row["run"]].append(Issue(run_id, None, field, problem, times, "kept"))
 
 
-def of_handles(side: str, long: LongHandles, run: Indices) -> list[Told]:
-    """Tell of misfits, and of handles without a type; `run` is the number of each job's run."""
-    handle, types = (long.columns[name] for name in ("handle", "type"))
-    misfits = [(f"{side}.{handle[m.row]}.{name}", m) for name, m in long.misfits]
-    if types.null_count:
-        nameless = Misfit(0, "a handle without a type", "", "kept")
-        rows = types.is_null().to_numpy(zero_copy_only=False).nonzero()[0].tolist()
-        misfits += [(f"{side}.{handle[n]}.type", nameless._replace(row=n)) for n in rows]
-    misfits.sort(key=lambda one: one[1].row)
-    return of_cells(long.columns, run[long.job], misfits) if misfits else []
-
-
-def of_types(side: str, types: pa.ChunkedArray, run: Indices, run_ids: RunIds) -> list[Told]:
-    """Tell of types of handles that this library does not know."""
-    return _beyond(types, KNOWN_HANDLE_TYPES, f"{side}.type", run, run_ids)
-
-
-def of_values(name: str, column: pa.ChunkedArray, run: Indices, run_ids: RunIds) -> list[Told]:
-    """Tell of statuses, block kinds and operations that this library does not know."""
-    return _beyond(column, KNOWN_VALUES[name], name, run, run_ids)
-
-
-def of_many(side: str, handles: int) -> list[Issue]:
-    """Tell of more handles than become columns."""
-    if handles <= MAX_HANDLE_COLUMNS:
-        return []
-    action = f"the first {MAX_HANDLE_COLUMNS} are columns, all are in {side}"
-    return of_run(None, [Oddity(None, side, "very many handles", f"{handles} handles", action)])
-
-
-def _beyond(
-    column: pa.ChunkedArray, known: frozenset[str], field: str, run: Indices, run_ids: RunIds
-) -> list[Told]:
-    """Tell of each value that is not among the known ones: once per run, with how many."""
-    new = [
-        value for value in column.unique().to_pylist() if value is not None and value not in known
-    ]
-    if not new:
-        return []
-    rows = pa.table({"run": run, "value": column}).filter(pc.is_in(column, pa.array(new)))
-    counts = rows.group_by(["run", "value"], use_threads=False).aggregate([([], "count_all")])
-    return [
-        (
-            row["run"],
-            {
-                "run_id": run_ids[row["run"]],
-                "job_id": None,
-                "field": field,
-                "problem": f"unknown value {printable(row['value'])!r}",
-                "value": f"{row['count_all']} times",
-                "action": "kept",
-            },
-        )
-        for row in counts.to_pylist()
-    ]
+def issues_table(issues: Sequence[Issue]) -> pa.Table:
+    """Return the issues as a table that fits IssuesSchema."""
+    if not issues:
+        return empty_table(IssuesSchema)
+    rows = [issue._asdict() for issue in issues]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(IssuesSchema))

@@ -1,8 +1,14 @@
-"""The responses of one run -> pieces of its rows, each row once, under the id of its job."""
+"""The responses of one run -> the values of its rows: each row once, under the id of its job.
+
+Rows are read some at a time, so that memory holds columns and not rows. That is not possible where
+rows must be looked at together: one came twice, lacks an id, or names another run. Such a run is
+read once more, all rows at once.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -10,14 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import MalformedResponseError
-from retab_frames.flatten.arrow_json import PlainReader
-from retab_frames.flatten.columns import texts
-from retab_frames.flatten.row_values import Piece, piece_of
-from retab_frames.load.parallel import map_in_order as in_order
+from retab_frames.flatten.arrow_json import read_ordinary_rows
+from retab_frames.flatten.row_values import RowValues, read_values
 from retab_frames.text.messages import printable
-from retab_frames.wire.envelopes import cuts
-from retab_frames.wire.records import Row, array
-from retab_frames.wire.rows import Oddity, RowReader
+from retab_frames.wire.json_text import join_array
+from retab_frames.wire.misfits import Misfit
+from retab_frames.wire.rows import RowReader, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,76 +30,84 @@ if TYPE_CHECKING:
     import msgspec
 
     from retab_frames.wire.envelopes import RowsResponse
+    from retab_frames.wire.records import Row
 
 __all__ = [
-    "LARGE",
+    "DEFAULT_SIZES",
+    "CannotStreamError",
     "DecodedRun",
-    "NotInTurnError",
-    "RunPayloads",
-    "bodies",
-    "decode",
-    "decode_in_turn",
-    "in_batches",
+    "RunResponses",
+    "Sizes",
+    "batch_runs",
+    "decode_run",
     "kept_rows",
+    "stream_run",
 ]
 
 Item = TypeVar("Item")
 
-LARGE = 256 * 1024
-"""The bytes of rows from which on Arrow's reader is tried."""
-
-_PIECE_BYTES = 512 * 1024
-_PLAIN_BYTES = 2048 * 1024
-"""How long a piece is at least: what it is decoded to stays in the caches of the processor."""
-
-_PART_ROWS = 1_024
-"""How many rows that were decoded together are handed on together."""
-
-_WORKERS = 2
-"""How many threads decode ahead."""
-
 _BATCH_BYTES = 4_000_000
 _BATCH_RUNS = 64
-_WAIT_S = 0.25
+_MAX_WAIT_S = 0.25
 """How many bytes or runs are flattened together, and how long the first may wait for the last."""
 
 
-class NotInTurnError(Exception):
-    """The rows must be seen together: one came twice, has no id, is of another run, is no JSON."""
+class Sizes(NamedTuple):
+    """How much is read and converted together.
+
+    Attributes:
+        large: The bytes of rows above which Arrow's JSON reader is tried.
+        large_part: The bytes that a part has at least which that reader is given.
+        part: The bytes that a part has at least which `RowReader` is given. What larger parts are
+            decoded to would leave the processor's caches.
+        part_rows: How many rows that were decoded together are handed on together.
+        chunk_rows: How many jobs become columns together.
+        chunked_from: How many rows a column has at least that stays in chunks; joining copies it.
+    """
+
+    large: int = 256 * 1024
+    large_part: int = 2048 * 1024
+    part: int = 512 * 1024
+    part_rows: int = 1_024
+    chunk_rows: int = 2_048
+    chunked_from: int = 50_000
 
 
-class RunPayloads(NamedTuple):
+DEFAULT_SIZES = Sizes()
+
+
+class CannotStreamError(Exception):
+    """The rows must be looked at together: one came twice, lacks an id, is of another run."""
+
+
+class RunResponses(NamedTuple):
     """All the responses of one run.
 
     Attributes:
         workflow_id: From the call; None where it is not known.
         experiment_id: From the call or the envelope; None if only the rows tell.
         run_id: From the call or the envelope; None if only the rows tell, or if it was never run.
-        payloads: In the order they came.
-        fetched_at: When they arrived; None for a source in hand.
-        source: Which route of which server answered; None for a source in hand.
+        responses: In the order they came.
+        fetched_at: When they arrived; None if not read from the API.
+        source: Which route of which server answered; None if not read from the API.
     """
 
     workflow_id: str | None
     experiment_id: str | None
     run_id: str | None
-    payloads: tuple[RowsResponse, ...]
+    responses: tuple[RowsResponse, ...]
     fetched_at: datetime | None
     source: str | None = None
 
     @property
-    def texts(self) -> list[msgspec.Raw]:
-        """The JSON texts of the rows, as they came.
-
-        Raises:
-            MalformedResponseError: If a response is not JSON.
-        """
-        return [*chain.from_iterable(payload.rows for payload in self.payloads)]
+    def rows(self) -> list[msgspec.Raw]:
+        """The JSON texts of the rows, parts of the responses that are not copied."""
+        return [*chain.from_iterable(response.rows for response in self.responses)]
 
     @property
     def size(self) -> int:
         """The bytes of the rows."""
-        return sum(len(payload.array) for payload in self.payloads)
+        return sum(len(response.array) for response in self.responses)
 
 
 class DecodedRun(NamedTuple):
@@ -103,16 +115,27 @@ class DecodedRun(NamedTuple):
 
     Attributes:
         run_id: The run of all the rows; None for placeholders of an experiment never run.
-        pieces: The rows.
-        reader: What decodes them; once all pieces are taken it knows what was odd.
+        parts: The values of the rows, decoded as they are asked for.
+        reader: What decodes them; it knows the unknown fields once all parts are taken.
     """
 
     run_id: str | None
-    pieces: Iterator[Piece]
+    parts: Iterator[RowValues]
     reader: RowReader
 
 
-def decode(source: RunPayloads) -> DecodedRun:
+def stream_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
+    """Return the rows of a run in the order they came, few of them decoded at a time.
+
+    Raises:
+        CannotStreamError: While the parts are taken, if `decode_run` must read this run; the parts
+            taken so far are void.
+    """
+    reader = RowReader()
+    return DecodedRun(run.run_id, _stream_rows(run, reader, sizes), reader)
+
+
+def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
     """Return the rows of a run in the order they came, all decoded at once.
 
     Raises:
@@ -120,36 +143,31 @@ def decode(source: RunPayloads) -> DecodedRun:
             an id twice with different content, a row of another run.
     """
     reader = RowReader()
-    rows = reader.read(array(source.texts))
-    ids = [row.id for row in rows]
-    are_distinct = _are_distinct(ids)
-    if not are_distinct:
-        rows = [rows[n] for n in _once(rows, source)]
-    run_id = _run_id(rows, source, reader)
-    if not are_distinct:
-        ids = _job_ids(rows)
+    rows, misfits = reader.read(join_array(run.rows))
+    kept = _drop_repeated(rows, run)
+    if len(kept) < len(rows):
+        index = {n: position for position, n in enumerate(kept)}
+        rows = [rows[n] for n in kept]
+        misfits = [one._replace(row=index[one.row]) for one in misfits if one.row in index]
+    run_id, strangers = _identify_run(rows, run)
+    misfits += strangers
+    ids = _identify_jobs(rows)
     reader.count(rows)
-    starts = range(0, len(rows), _PART_ROWS)
-    parts = (piece_of(rows[at : at + _PART_ROWS], ids[at : at + _PART_ROWS]) for at in starts)
+    size = sizes.part_rows
+    of_part: defaultdict[int, list[Misfit]] = defaultdict(list)
+    for one in misfits:
+        of_part[one.row // size].append(one._replace(row=one.row % size))
+    parts = (
+        read_values(rows[at : at + size], ids[at : at + size], of_part[at // size])
+        for at in range(0, len(rows), size)
+    )
     return DecodedRun(run_id, parts, reader)
 
 
-def decode_in_turn(source: RunPayloads) -> DecodedRun:
-    """Return the rows of a run in the order they came, decoded as they are asked for.
-
-    Few are held at once, and most runs can be read so; the pieces raise where one cannot.
-
-    Raises:
-        NotInTurnError: If `decode` must see all the rows; what was taken so far is void.
-    """
-    reader = RowReader()
-    return DecodedRun(source.run_id, _pieces(source, reader), reader)
-
-
-def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
+def batch_runs(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator[list[Item]]:
     """Yield the runs in batches that are worth flattening together, none waiting for long.
 
-    The first has one run, each after it at most twice as many as the one before: what is not
+    The first batch has one run, each after it at most twice as many as the one before: what is not
     wanted is not loaded.
 
     Args:
@@ -162,8 +180,8 @@ def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator
         for run in runs:
             batch.append(run)
             filled += size(run)
-            late = time.monotonic() - begun > _WAIT_S
-            if filled > _BATCH_BYTES or len(batch) >= most or late:
+            is_late = time.monotonic() - begun > _MAX_WAIT_S
+            if filled > _BATCH_BYTES or len(batch) >= most or is_late:
                 yield batch
                 batch, filled, begun, most = [], 0, time.monotonic(), min(2 * most, _BATCH_RUNS)
     except Exception:
@@ -174,67 +192,58 @@ def in_batches(runs: Iterable[Item], *, size: Callable[[Item], int]) -> Iterator
         yield batch
 
 
-def kept_rows(source: RunPayloads) -> list[int]:
+def kept_rows(run: RunResponses) -> list[int]:
     """Return which of all the rows that came are jobs, where some came twice."""
-    return _once(RowReader().read(array(source.texts)), source)
+    return _drop_repeated(RowReader().read(join_array(run.rows))[0], run)
 
 
-def bodies(source: RunPayloads) -> list[bytes]:
-    """Return every row as it came."""
-    # bytes() copies: a slice would keep the whole response alive
-    return [bytes(text) for text in source.texts]
-
-
-def _pieces(source: RunPayloads, reader: RowReader) -> Iterator[Piece]:
-    if not source.run_id:
-        raise NotInTurnError
+def _stream_rows(run: RunResponses, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:
+    if not run.run_id:
+        raise CannotStreamError
     ids = []
-    is_one_piece = len(source.payloads) == 1 and source.size <= min(LARGE, _PIECE_BYTES)
-    for piece in chain.from_iterable(_read(payload, reader) for payload in source.payloads):
-        if not _is_one_run(source.run_id, piece.runs):
-            raise NotInTurnError
-        if not is_one_piece:  # else its ids were looked at
-            ids.append(texts(piece.jobs["job_id"]).array)
-        yield piece
-        del piece  # before the next one is decoded
-    if ids:
-        every = pa.chunked_array(ids)
-        if pc.count_distinct(every).as_py() < len(every) or pc.index(every, "").as_py() >= 0:
-            raise NotInTurnError
+    parts = (_read_response(response, reader, sizes) for response in run.responses)
+    for part in chain.from_iterable(parts):
+        if not _is_one_run(run.run_id, part.run_ids):
+            raise CannotStreamError
+        ids.append(part.job_ids)
+        yield part
+        del part  # before the next one is decoded
+    if len(ids) == 1 and isinstance(ids[0], list):
+        are_distinct = _are_distinct(ids[0])
+    else:
+        every = pa.chunked_array([pa.array(some, pa.string()) for some in ids], pa.string())
+        is_empty_among = pc.index(every, "").as_py() >= 0
+        are_distinct = not is_empty_among and pc.count_distinct(every).as_py() == len(every)
+    if not are_distinct:
+        raise CannotStreamError
 
 
-def _read(payload: RowsResponse, reader: RowReader) -> Iterator[Piece]:
-    """Yield the rows of a response: by Arrow's reader where they are many and it takes them."""
-    rows = payload.array[1:-1]
-    plain = PlainReader.of_first(rows) if len(rows) > LARGE else None
-    if plain is None:
-        yield from _decoded(rows, reader)
+def _read_response(response: RowsResponse, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:
+    """Yield the rows of a response: by Arrow's reader where they are many and it accepts them."""
+    rows = response.array[1:-1]
+    if len(rows) <= sizes.large:
+        yield from _decode_parts(rows, reader, sizes)
         return
-    large = cuts(rows, _PLAIN_BYTES)
-    for text, piece in in_order(lambda text: (text, plain.read(text)), large, workers=_WORKERS):
-        if piece is not None:
-            yield piece
+    for text, part in read_ordinary_rows(rows, part_bytes=sizes.large_part):
+        if part is not None:
+            yield part
         else:
-            yield from _decoded(text, reader)
-        del text, piece  # before the next one is waited for
+            yield from _decode_parts(text, reader, sizes)
+        del text, part  # before the next one is waited for
 
 
-def _decoded(several: memoryview, reader: RowReader) -> Iterator[Piece]:
-    for text in cuts(several, _PIECE_BYTES):
+def _decode_parts(several: memoryview, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:
+    for text in split_rows(several, sizes.part):
         try:
-            rows = reader.read(b"".join((b"[", text, b"]")))
-        except MalformedResponseError:
-            rows = None
-        if rows is None:
-            raise NotInTurnError  # whatever is wrong, it is told of where all the rows are known
-        ids = [row.id for row in rows]
-        if not _are_distinct(ids):
-            raise NotInTurnError
+            rows, misfits = reader.read(b"".join((b"[", text, b"]")))
+        except MalformedResponseError as error:
+            # `decode_run` reports it, or reads what was split at a wrong place
+            raise CannotStreamError from error
         reader.count(rows)
-        piece = piece_of(rows, ids)
-        del rows, ids  # what the columns need is taken
-        yield piece
-        del piece
+        part = read_values(rows, [row.id for row in rows], misfits)
+        del rows, misfits  # what the columns need is taken
+        yield part
+        del part
 
 
 def _are_distinct(ids: list[str]) -> bool:
@@ -248,9 +257,11 @@ def _is_one_run(run_id: str | None, named: set[str | None]) -> bool:
     return bool(run_id) and named <= {run_id, None, ""}
 
 
-def _once(rows: list[Row], source: RunPayloads) -> list[int]:
+def _drop_repeated(rows: list[Row], run: RunResponses) -> list[int]:
     """Keep a row that came twice, byte for byte, once; refuse two different rows of one id."""
-    texts = bodies(source)
+    if _are_distinct([row.id for row in rows]):
+        return [*range(len(rows))]
+    texts = run.rows
     first: dict[str, int] = {}
     kept = []
     for n, row in enumerate(rows):
@@ -260,45 +271,47 @@ def _once(rows: list[Row], source: RunPayloads) -> list[int]:
             kept.append(n)
         elif texts[known] != texts[n]:
             raise MalformedResponseError(
-                f"rows {known} and {n} of run {printable(source.run_id)} both have the id "
+                f"rows {known} and {n} of run {printable(run.run_id)} both have the id "
                 f"{printable(row.id)}, with different content",
                 where=f"$[{n}].id",
             )
     return kept
 
 
-def _run_id(rows: list[Row], source: RunPayloads, reader: RowReader) -> str | None:
-    """Return the run of all the rows: the envelope's on `/content`, else the one asked for."""
-    named = {row.run_id for row in rows} | {row.experiment_run_id for row in rows}
-    if _is_one_run(source.run_id, named):
-        return source.run_id
-    own = [row.run_id or row.experiment_run_id or None for row in rows]
-    run_id = source.run_id or next((run for run in own if run), None)
-    strangers = set(own) - {run_id, None}
-    for n in [n for n, run in enumerate(own) if run in strangers] if strangers else ():
-        if not source.payloads[0].enveloped:
+def _identify_run(rows: list[Row], run: RunResponses) -> tuple[str | None, list[Misfit]]:
+    """Return the run of all the rows, and the rows of earlier runs.
+
+    The envelope of `/content` says it; its incremental runs may hold rows of an earlier run. Of
+    other responses all rows are of the run that was asked for.
+    """
+    named = [row.run_id or row.experiment_run_id or None for row in rows]
+    run_id = run.run_id or next((one for one in named if one), None)
+    misfits = []
+    for n, one in enumerate(named):
+        if one in (run_id, None):
+            continue
+        if not run.responses[0].has_envelope:
             raise MalformedResponseError(
-                f"row {n} ({printable(rows[n].id)}) is of run {printable(own[n])}, not of "
+                f"row {n} ({printable(rows[n].id)}) is of run {printable(one)}, not of "
                 f"{printable(run_id)}: a page holds the rows of one run; for pages of several use "
                 "read_contents",
                 where=f"$[{n}].run_id",
             )
-        reader.oddities.append(
-            Oddity(rows[n].id, "run_id", "row of an earlier run", own[n], "kept in this run")
-        )
-    alone = () if run_id else (n for n, row in enumerate(rows) if not row.is_placeholder)
-    if (homeless := next(iter(alone), None)) is not None:
+        misfits.append(Misfit(n, "run_id", "row of an earlier run", one, "kept in this run"))
+    for n in [] if run_id else [n for n, row in enumerate(rows) if not row.is_placeholder]:
         raise MalformedResponseError(
-            f"row {homeless} ({printable(rows[homeless].id)}) names no run, and neither does the "
-            "response; give read_content the whole response, or the run with each row",
-            where=f"$[{homeless}].run_id",
+            f"row {n} ({printable(rows[n].id)}) names no run, and neither does the response; give "
+            "read_content the whole response, or the run with each row",
+            where=f"$[{n}].run_id",
         )
-    return run_id
+    return run_id, misfits
 
 
-def _job_ids(rows: list[Row]) -> list[str]:
-    """Return the ids, a placeholder with an empty or repeated one named after its document."""
+def _identify_jobs(rows: list[Row]) -> list[str]:
+    """Return the ids; a placeholder with an empty or repeated one is named after its document."""
     ids = [row.id for row in rows]
+    if _are_distinct(ids):
+        return ids
     taken = {row.id for row in rows if not row.is_placeholder}
     for n, row in enumerate(rows):
         if row.is_placeholder and (not row.id or row.id in taken):

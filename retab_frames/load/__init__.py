@@ -1,1 +1,1 @@
-"""From the API, or from responses in hand, to the frames of a run."""
+"""From the API, or from responses that the caller already has, to the frames of a run."""

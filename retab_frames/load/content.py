@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import RetabFramesError, SchemaError
-from retab_frames.flatten.batches import Tables, issues_table
-from retab_frames.flatten.issues import of_run
-from retab_frames.flatten.runs import TERMINAL_RUN
-from retab_frames.flatten.tables import RunPayloads, batch_of, flatten, raw_table
+from retab_frames.flatten.issues import Issue, issues_table
+from retab_frames.flatten.run_rows import RunResponses
+from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
 from retab_frames.load.notices import describe_count_mismatch
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
@@ -23,11 +22,11 @@ from retab_frames.schemas.models import (
     RawSchema,
     RunsSchema,
     empty_table,
-    to_frame,
 )
-from retab_frames.schemas.vocabulary import TERMINAL
-from retab_frames.text.tables import html, html_text
-from retab_frames.wire.rows import Oddity
+from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
+from retab_frames.text.tables import escape_html, render_html
+from retab_frames.wire.envelopes import CURSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from retab_frames.flatten.issues import Issue
+    from retab_frames.flatten.batches import Tables
     from retab_frames.schemas.models import Model
 
 __all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
@@ -44,10 +43,10 @@ _JOBS_SHOWN = 5
 
 
 class Validated:
-    """The tables of several runs, each validated at most once for all of them.
+    """Tables of several runs, each table validated once for all the runs.
 
-    What holds for all the rows holds for those of one run, the key included. What does not may
-    still hold for most of the runs, so each of them is validated by itself then.
+    If all the rows fit a model, those of each run do, the key included. If they do not, most runs
+    may still fit, so the rows of each run are validated by themselves.
     """
 
     def __init__(self, tables: dict[str, pa.Table]) -> None:
@@ -71,21 +70,21 @@ class Validated:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunContent:
-    """All there is of one run.
+    """The frames of one run, its rows as they came, and whether it is complete.
 
-    The frames are made, and validated, when they are first asked for.
+    The frames are made and validated when they are first used.
 
     Attributes:
         experiment_id: The experiment; None only for an empty source that does not say.
         run_id: The run; None for an experiment never run.
         complete: True when every job is terminal, none is a placeholder, all pages are there, and
             the count agrees with the run record where there is one.
-        fetched_at: When the response arrived (UTC); None for a source in hand.
-        tables: The Arrow tables behind the frames.
+        fetched_at: When the response arrived (UTC); None if not read from the API.
+        tables: The Arrow tables that the frames are made of.
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
         failed: True where `iter_content(errors="collect")` could not load the run.
-        source: The server and the route that it came from; None for a source in hand.
+        source: The server and the route that it came from; None if not read from the API.
         validated: The tables of which these are parts, where runs were flattened together.
     """
 
@@ -111,14 +110,14 @@ class RunContent:
     def _repr_html_(self) -> str:
         """Return the same with the first jobs; tables escape what documents brought along."""
         names = ["filename", "status", "duration_ms", "error_message"]
-        jobs = html(self.jobs[names].head(_JOBS_SHOWN))
+        jobs = render_html(self.jobs[names].head(_JOBS_SHOWN))
         more = max(0, self.tables.jobs.num_rows - _JOBS_SHOWN)
         rest = f"<div>and {more} more</div>" if more else ""
-        return f"<div><b>{html_text(repr(self))}</b>{jobs}{rest}</div>"
+        return f"<div><b>{escape_html(repr(self))}</b>{jobs}{rest}</div>"
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many jobs have each status; placeholders and null stand in parentheses."""
+        """How many jobs have each status; placeholders and null are in parentheses."""
         jobs = self.tables.jobs
         status = jobs.column("status").fill_null("(none)")
         label = pc.if_else(jobs.column("is_placeholder"), "(placeholder)", status)
@@ -147,7 +146,7 @@ class RunContent:
 
     @cached_property
     def issues(self) -> pd.DataFrame:
-        """What was odd and what was done about it, fits IssuesSchema."""
+        """What did not fit or is not known, and how it was handled; fits IssuesSchema."""
         return self.validated.frame("issues", self.tables.issues, IssuesSchema)
 
     @cached_property
@@ -162,7 +161,7 @@ class RunContent:
 
 
 def content_of(
-    source: RunPayloads,
+    source: RunResponses,
     *,
     run_table: pa.Table | None = None,
     run_issues: list[Issue] | None = None,
@@ -173,11 +172,11 @@ def content_of(
         MalformedResponseError: If a row contradicts the contract of the API.
     """
     record = empty_table(RunsSchema) if run_table is None else run_table
-    return _content(source, flatten([source]), record, run_issues or [], Validated({}))
+    return _build_content(source, flatten([source]), record, run_issues or [], Validated({}))
 
 
 def contents_of(
-    sources: Sequence[RunPayloads],
+    sources: Sequence[RunResponses],
     *,
     run_tables: Sequence[pa.Table] | None = None,
     run_issues: Sequence[list[Issue]] | None = None,
@@ -187,48 +186,40 @@ def contents_of(
     Args:
         sources: The responses of each run.
         run_tables: The record of each, a slice of one table; None if there are none.
-        run_issues: What was odd about each record.
+        run_issues: The issues of each record.
     """
     records = run_tables or [empty_table(RunsSchema)] * len(sources)
     odd = run_issues or [[]] * len(sources)
     try:
-        batch = batch_of(sources) if len(sources) > 1 else None
+        batch = flatten_runs(sources) if len(sources) > 1 else None
     except RetabFramesError:
         batch = None
     if batch is None or not batch.is_divisible:
-        return [
-            _content_or_error(source, record, issues)
-            for source, record, issues in zip(sources, records, odd, strict=True)
-        ]
+        contents: list[RunContent | RetabFramesError] = []
+        for source, record, issues in zip(sources, records, odd, strict=True):
+            try:
+                contents.append(content_of(source, run_table=record, run_issues=issues))
+            except RetabFramesError as error:
+                contents.append(error)
+        return contents
     shared = {**batch.tables._asdict(), "run": pa.concat_tables(records)}
     validated = Validated(shared)
     return [
-        _content(source, tables, record, issues, validated)
-        for source, tables, record, issues in zip(
-            sources, batch.divided(), records, odd, strict=True
-        )
+        _build_content(source, tables, record, issues, validated)
+        for source, tables, record, issues in zip(sources, batch.split(), records, odd, strict=True)
     ]
 
 
-def _content_or_error(
-    source: RunPayloads, record: pa.Table, issues: list[Issue]
-) -> RunContent | RetabFramesError:
-    try:
-        return content_of(source, run_table=record, run_issues=issues)
-    except RetabFramesError as error:
-        return error
-
-
-def _content(
-    source: RunPayloads,
+def _build_content(
+    source: RunResponses,
     tables: Tables,
     record: pa.Table,
     run_issues: list[Issue],
     validated: Validated,
 ) -> RunContent:
     jobs = tables.jobs
-    missing = _missing(source, jobs, record)
-    if more := run_issues + missing:
+    gaps = _find_gaps(source, jobs, record)
+    if more := run_issues + gaps:
         tables = tables._replace(issues=pa.concat_tables([tables.issues, issues_table(more)]))
     run_id = jobs.column("run_id")[0].as_py() if jobs.num_rows else source.run_id
     experiment_id = source.experiment_id
@@ -237,7 +228,7 @@ def _content(
     return RunContent(
         experiment_id=experiment_id,
         run_id=run_id,
-        complete=run_id is not None and not missing and _all_ended(jobs),
+        complete=run_id is not None and not gaps and _have_all_ended(jobs),
         fetched_at=source.fetched_at,
         tables=tables,
         run_table=record,
@@ -251,29 +242,32 @@ def failed_content(
     workflow_id: str, experiment_id: str, run_id: str | None, error: Exception
 ) -> RunContent:
     """Return a content without jobs whose one issue says why the run could not be loaded."""
-    source = RunPayloads(workflow_id, experiment_id, run_id, (), None)
-    told = Oddity(None, None, "the run could not be loaded", type(error).__name__, str(error))
-    empty = content_of(source, run_issues=of_run(run_id, [told]))
+    source = RunResponses(workflow_id, experiment_id, run_id, (), None)
+    problem = "the run could not be loaded"
+    issue = Issue(run_id, None, None, problem, type(error).__name__, str(error))
+    empty = content_of(source, run_issues=[issue])
     return replace(empty, complete=False, failed=True)
 
 
-def _missing(source: RunPayloads, jobs: pa.Table, record: pa.Table) -> list[Issue]:
-    """Tell of pages that are not there, and of what the run record contradicts."""
-    found = []
-    if source.payloads and source.payloads[-1].after:
-        problem = "there are more pages"
-        found.append(Oddity(None, "list_metadata.after", problem, None, "marked incomplete"))
+def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
+    """Return why the content is not complete: pages that are missing, a record that disagrees."""
+    found: list[tuple[str, str, str | None]] = []
+    if source.responses and source.responses[-1].after:
+        found.append((CURSOR, "there are more pages", None))
     if record.num_rows:
         if mismatch := describe_count_mismatch(record, jobs.num_rows):
-            found.append(Oddity(None, "total_document_count", mismatch, None, "marked incomplete"))
+            found.append(("total_document_count", mismatch, None))
         status = record.column("status")[0].as_py()
-        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _all_ended(jobs):
+        if status not in (None, *TERMINAL_RUN) and jobs.num_rows and _have_all_ended(jobs):
             problem = "every job has ended, but the run had not when its record was read"
-            found.append(Oddity(None, "status", problem, status, "marked incomplete"))
-    return of_run(source.run_id, found)
+            found.append(("status", problem, status))
+    return [
+        Issue(source.run_id, None, field, problem, value, "marked incomplete")
+        for field, problem, value in found
+    ]
 
 
-def _all_ended(jobs: pa.Table) -> bool:
+def _have_all_ended(jobs: pa.Table) -> bool:
     ended = pc.is_in(jobs.column("status"), pa.array(TERMINAL))
     return bool(
         pc.all(pc.and_(ended, pc.invert(jobs.column("is_placeholder"))), min_count=0).as_py()

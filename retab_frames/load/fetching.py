@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retab_frames.api.client import Client, FetchedRun
+    from retab_frames.flatten.run_rows import RunResponses
     from retab_frames.flatten.runs import Record
-    from retab_frames.flatten.tables import RunPayloads
 
 __all__ = ["RequestedRun", "fetch_runs"]
 
@@ -31,7 +31,7 @@ class RequestedRun(NamedTuple):
     """
 
     run_id: str | None
-    result: RunPayloads | RetabFramesError
+    result: RunResponses | RetabFramesError
     record: Record | None
     listed_at: datetime | None
 

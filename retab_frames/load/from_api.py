@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from retab_frames.api.client import Client
 from retab_frames.errors import RetabFramesError
-from retab_frames.flatten.run_rows import in_batches
+from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.flatten.runs import experiments_table, runs_table
-from retab_frames.flatten.tables import Flattener, RunPayloads
+from retab_frames.flatten.tables import Flattener
 from retab_frames.load.content import RunContent, contents_of, failed_content
 from retab_frames.load.fetching import fetch_runs
 from retab_frames.load.notices import (
@@ -20,13 +20,8 @@ from retab_frames.load.notices import (
     warn_of_changed_values,
     warn_of_count_mismatches,
 )
-from retab_frames.schemas.models import (
-    ExperimentsSchema,
-    HandlesSchema,
-    JobsSchema,
-    RunsSchema,
-    to_frame,
-)
+from retab_frames.schemas.models import ExperimentsSchema, HandlesSchema, JobsSchema, RunsSchema
+from retab_frames.schemas.validation import to_frame
 from retab_frames.wire.envelopes import record_id
 
 if TYPE_CHECKING:
@@ -76,7 +71,7 @@ def load_experiments(workflow_id: str, *, client: Client | None = None) -> pd.Da
     with _lend_client(client) as api:
         records, fetched_at = api.experiments(workflow_id)
     table, issues = experiments_table(records, workflow_id=workflow_id, fetched_at=fetched_at)
-    warn_of_changed_values(issue["action"] for issue in issues)
+    warn_of_changed_values(issue.action for issue in issues)
     return to_frame(table, ExperimentsSchema)
 
 
@@ -105,7 +100,7 @@ def load_runs(
     table, issues = runs_table(
         records, workflow_id=workflow_id, experiment_id=experiment_id, fetched_at=fetched_at
     )
-    warn_of_changed_values(issue["action"] for issue in issues)
+    warn_of_changed_values(issue.action for issue in issues)
     return to_frame(table, RunsSchema)
 
 
@@ -268,7 +263,7 @@ def _iter_contents(
             fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
         ) as runs,
     ):
-        for batch in in_batches(runs, size=_size_of):
+        for batch in batch_runs(runs, size=_size_of):
             contents = _make_contents(batch, workflow_id, experiment_id)
             for run, content in zip(batch, contents, strict=True):
                 if isinstance(content, RunContent):
@@ -283,7 +278,7 @@ def _iter_contents(
 
 
 def _size_of(run: RequestedRun) -> int:
-    return run.result.size if isinstance(run.result, RunPayloads) else 0
+    return run.result.size if isinstance(run.result, RunResponses) else 0
 
 
 def _make_contents(
@@ -292,7 +287,7 @@ def _make_contents(
     """Yield the content of each run of a batch, or why there is none."""
     sources, records = [], []
     for run in batch:
-        if isinstance(run.result, RunPayloads):
+        if isinstance(run.result, RunResponses):
             sources.append(run.result)
             records.append(run.record)
     table, issues = runs_table(
@@ -307,7 +302,7 @@ def _make_contents(
             sources,
             run_tables=[next(rows) if record else table.slice(0, 0) for record in records],
             run_issues=[
-                [issue for issue in issues if record and issue["run_id"] == record_id(record)]
+                [issue for issue in issues if record and issue.run_id == record_id(record)]
                 for record in records
             ],
         )
@@ -342,7 +337,7 @@ def _load_tables(
             if run.record:
                 records.append(run.record)
             del run  # it may be the last to hold its responses
-    tables = flattener.batch().tables
+    tables = flattener.finish().tables
     warn_of_changed_values(tables.issues.column("action").to_pylist())
     counts = pc.value_counts(tables.jobs.column("run_id")).to_pylist()
     jobs_of = {count["values"]: count["counts"] for count in counts}

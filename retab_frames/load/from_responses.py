@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from retab_frames.errors import MalformedResponseError
-from retab_frames.flatten.run_rows import RunPayloads, in_batches
+from retab_frames.flatten.run_rows import RunResponses, batch_runs
 from retab_frames.load.content import RunContent, content_of, contents_of
 from retab_frames.text.messages import printable
 from retab_frames.wire import envelopes
@@ -70,7 +70,7 @@ def read_contents(
         sources = _list_json_files(Path(sources))
     responses = (response for source in sources for response in _parse_responses(source))
     runs = (_make_run(group, workflow_id) for group in _group_by_run(responses))
-    for batch in in_batches(runs, size=lambda run: run.size):
+    for batch in batch_runs(runs, size=lambda run: run.size):
         for found in contents_of(batch):
             if not isinstance(found, RunContent):
                 raise found
@@ -81,17 +81,17 @@ def _parse_responses(source: object) -> list[envelopes.RowsResponse]:
     """Return the responses of a source: one for `/content`, one per page otherwise."""
     source = _dump_model(source)
     if isinstance(source, bytes | bytearray | memoryview):
-        return [envelopes.payload(bytes(source))]
+        return [envelopes.parse_rows_response(bytes(source))]
     if isinstance(source, PathLike):
-        return [envelopes.payload(Path(source).read_bytes())]
+        return [envelopes.parse_rows_response(Path(source).read_bytes())]
     if isinstance(source, str):
-        return [envelopes.payload(_encode_text(source))]
+        return [envelopes.parse_rows_response(_encode_text(source))]
     if isinstance(source, Mapping):
-        return [envelopes.payload(_encode_json(source))]
+        return [envelopes.parse_rows_response(_encode_json(source))]
     if isinstance(source, Iterable):
         items = [_dump_model(item) for item in source]
         if all(isinstance(item, Mapping) and envelopes.is_row(item) for item in items):
-            return [envelopes.payload(_encode_json(items))]
+            return [envelopes.parse_rows_response(_encode_json(items))]
         return [response for item in items for response in _parse_responses(item)]
     raise TypeError(
         "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
@@ -99,11 +99,11 @@ def _parse_responses(source: object) -> list[envelopes.RowsResponse]:
     )
 
 
-def _make_run(responses: list[envelopes.RowsResponse], workflow_id: str | None) -> RunPayloads:
+def _make_run(responses: list[envelopes.RowsResponse], workflow_id: str | None) -> RunResponses:
     if len({(response.experiment_id, response.run_id) for response in responses}) > 1:
         raise MalformedResponseError("these are responses of several runs: use read_contents")
     first = responses[0] if responses else None
-    return RunPayloads(
+    return RunResponses(
         workflow_id,
         first.experiment_id if first else None,
         (first.run_id or None) if first else None,
@@ -134,9 +134,9 @@ def _group_by_run(
     """
     groups: dict[object, list[envelopes.RowsResponse]] = {}
     for number, response in enumerate(responses):
-        if response.is_empty and not response.enveloped:
+        if response.is_empty and not response.has_envelope:
             continue  # the end of a listing; it does not say of which run
-        key: object = number if response.enveloped else envelopes.run_of_rows(response)
+        key: object = number if response.has_envelope else envelopes.run_of_rows(response)
         groups.setdefault(key, []).append(response)
     return list(groups.values())
 

@@ -1,12 +1,12 @@
 """Plots of durations, runs and comparisons. Each takes `ax=` and returns Axes.
 
-Without `ax` a plot makes a figure of its own, outside of pyplot: nothing global is touched, so that
-plots can be drawn in threads and without a display, and no figure stays in memory when its last
-reference goes. Its axes show themselves when they are the last value of a notebook cell, or by
-`display(ax)`; elsewhere `ax.figure.savefig("plot.png")`. For a window or a widget, or to put
-several plots side by side, hand in axes of pyplot's: `figure, axes = plt.subplots(1, 2)`.
+Without `ax`, a plot makes a new figure outside of pyplot. So plots can be drawn in threads and
+without a display, and a figure is freed with its last reference. A notebook shows the axes if they
+are the last value of a cell, or by `display(ax)`; elsewhere use `ax.figure.savefig("plot.png")`.
+For a window or a widget, or for several plots side by side, pass axes of pyplot:
+`figure, axes = plt.subplots(1, 2)`.
 
-Nothing is told by colour alone: markers, line styles, hatches and lightness say the same.
+No information is in colour alone: markers, line styles, hatches and lightness carry it too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ except ImportError as error:
     if (error.name or "").partition(".")[0] == "retab_frames":
         raise
     raise MissingExtraError(
-        "plots need matplotlib, of the extra `jupyter`: pip install 'retab-frames[jupyter]'"
+        "plots need matplotlib, from the extra `jupyter`: pip install 'retab-frames[jupyter]'"
     ) from error
 
 __all__ = ["durations", "ecdf", "matrix", "paired", "timeline", "trend"]

@@ -1,39 +1,41 @@
-"""Axes to draw on: those of the caller, or those of a figure of our own that notebooks show."""
+"""Axes to draw on: those of the caller, or those of a new figure that notebooks show."""
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
-from typing import cast
+from threading import Lock
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["MOST_SHAPES", "ShownAxes", "axes_for", "ink", "say_nothing"]
+__all__ = ["MAX_SHAPES", "ShownAxes", "ensure_axes", "render_figure", "show_message", "text_colour"]
 
-MOST_SHAPES = 5_000
+MAX_SHAPES = 5_000
 """Shapes of one artist; more become an image within an SVG, which would be tens of megabytes."""
 
-_DETAIL = 2
-"""Pixels drawn for one that is shown, for the sake of fine displays."""
+_PIXEL_RATIO = 2
+"""Pixels drawn for each one shown, for displays of high resolution."""
+_RENDERING = Lock()
 
 
 class ShownAxes(Axes):
     """Axes that a notebook shows when they are the value of a cell.
 
-    Of itself, Jupyter shows pyplot's figures only, and those stay in memory until they are closed.
+    By itself, Jupyter shows only the figures of pyplot, which stay in memory until they are closed.
     """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the whole figure as PNG, and how large it is to be shown."""
+        """Return the whole figure as PNG, and the size at which to show it."""
         figure = cast("Figure", self.figure)
-        image = BytesIO()
-        figure.savefig(image, format="png", dpi=_DETAIL * figure.dpi)
+        image = render_figure(figure, "png", dpi=_PIXEL_RATIO * figure.dpi)
         width, height = (round(side * figure.dpi) for side in figure.get_size_inches())
-        return image.getvalue(), {"width": width, "height": height}
+        return image, {"width": width, "height": height}
 
 
-def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+def ensure_axes(ax: Axes | None, width: float, height: float) -> Axes:
     """Return the axes given, or new ones in a figure of a width and height in inches."""
     if ax is not None:
         return ax
@@ -41,13 +43,30 @@ def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
     return figure.add_subplot(axes_class=ShownAxes)
 
 
-def ink() -> str:
-    """Return the colour of text, which is seen on the background whatever the style in use."""
+def text_colour() -> str:
+    """Return the colour of text, which stands out from the background in every style."""
     return str(mpl.rcParams["text.color"])
 
 
-def say_nothing(ax: Axes, text: str) -> Axes:
+def show_message(ax: Axes, text: str = "no completed jobs") -> Axes:
     """Return the axes with a sentence in place of a plot."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, style="italic")
     return ax
+
+
+def render_figure(figure: Figure, image_format: str, **options: Any) -> bytes:
+    """Return the figure as an image file, the same for an equal figure.
+
+    Args:
+        figure: What to draw.
+        image_format: "png" or "svg".
+        options: As for `Figure.savefig`.
+    """
+    image = BytesIO()
+    # without a salt, the ids of an SVG are random; both settings are global, hence the lock
+    with _RENDERING, mpl.rc_context({"svg.hashsalt": "retab_frames"}), warnings.catch_warnings():
+        # a box in place of a letter is enough: a filename must not fail a strict program
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
+        figure.savefig(image, format=image_format, **options)
+    return image.getvalue()

@@ -1,4 +1,4 @@
-"""When each job of a run waited and ran, and how many did so at once."""
+"""A Gantt chart of a run: when each job waited and ran, and how many did so at a time."""
 
 from __future__ import annotations
 
@@ -10,207 +10,205 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from retab_frames.plots.figures import MOST_SHAPES, axes_for, ink, say_nothing
-from retab_frames.plots.labels import label, label_rows, legend
-from retab_frames.plots.palette import BLUE, GREY, State, state_of
-from retab_frames.plots.scales import duration_axis
-from retab_frames.stats import timeline as concurrency
-from retab_frames.text import tables
+from retab_frames.plots.figures import MAX_SHAPES, ensure_axes, show_message, text_colour
+from retab_frames.plots.labels import add_legend, format_label, label_rows
+from retab_frames.plots.palette import BLUE, GREY, StatusStyle, find_style
+from retab_frames.plots.scales import set_duration_axis
+from retab_frames.stats import timeline as stats
+from retab_frames.text.tables import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from retab_frames.plots.scales import Floats
-    from retab_frames.stats.samples import AsOf, Flags
+    from retab_frames.schemas.moments import Moment
+    from retab_frames.stats.grouped_values import Flags, Floats
 
 __all__ = ["timeline"]
 
-WAITING = State("waiting", "#E8E8E8", "", "")
-_BELOW_IN = 1.3
-"""Height of the number of jobs at once, in inches."""
+_WAITING = StatusStyle("waiting", "#E8E8E8", "", "")
+_LOWER_INCHES = 1.3
+"""Height of the lower axes, which show the number of jobs at a time."""
 _GAP = 0.24
 """Between two bars, in rows."""
-_MOST_HATCHED = 60
-"""Rows above which a bar is too thin for a hatch, or for a gap to the next."""
-_OVERHANG = 1.12
-"""How far the axis goes on behind the last event, for jobs that have not ended."""
+_MAX_HATCHED_ROWS = 60
+"""More bars are too thin for a hatch and for a gap between them."""
+_EXTRA_WIDTH = 1.12
+"""The end of the axis over the last event, if there are jobs that have not ended."""
 
 
 @dataclass(frozen=True, eq=False)
-class Bars:
-    """The jobs of a run that have times, in the order in which they were created.
+class _Bars:
+    """The jobs of a run that have times, in the order of their creation.
 
     Attributes:
-        names: Labels.
-        states: How each is drawn.
-        created: In ms since the run began.
-        started: Likewise; the end, where it never ran.
-        ended: Likewise; when it was last seen, where it has not ended.
-        is_over: Whether it has ended.
+        names: The labels of the jobs.
+        styles: How each job is drawn.
+        created: When it was created, in ms since the run began.
+        started: When it started, likewise; its end if it never ran.
+        ended: When it ended, likewise; when it was last seen if it has not ended.
+        has_ended: Whether it has ended.
     """
 
     names: list[str]
-    states: list[State]
+    styles: list[StatusStyle]
     created: Floats
     started: Floats
     ended: Floats
-    is_over: Flags
+    has_ended: Flags
 
     @property
     def last_event(self) -> float:
-        """When something happened last, in ms since the run began."""
-        has_run = self.is_over | (self.started < self.ended)
-        known = (self.created, self.started[has_run], self.ended[self.is_over])
+        """When a job was last created, started or ended, in ms since the run began."""
+        has_run = self.has_ended | (self.started < self.ended)
+        known = (self.created, self.started[has_run], self.ended[self.has_ended])
         return float(np.concatenate(known).max())
 
 
-def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None, ax: Axes | None = None) -> Axes:
-    """Draw when each job of a run waited and ran, and below it how many did so at once.
+def timeline(jobs: pd.DataFrame, *, as_of: Moment = None, ax: Axes | None = None) -> Axes:
+    """Draw when each job of a run waited and ran, and below it how many did so at a time.
 
-    The rules are those of `rf.timeline`: jobs whose times do not tell when they ran are left out.
-    One that has not ended runs off the axis, which ends soon after the last event.
+    The rules are those of `rf.timeline`: jobs whose times do not say when they ran are left out.
+    The bar of a job that has not ended reaches beyond the axis, which ends soon after the last
+    event.
 
     Args:
         jobs: A frame with the columns of JobsSchema, of one run.
         as_of: When the jobs that have not ended were last seen, with a time zone; None takes
             `fetched_at` of each job.
-        ax: Where to draw; None makes a figure, see `retab_frames.plots`.
+        ax: Where to draw; None makes a new figure, see `retab_frames.plots`.
 
     Returns:
-        The axes of the jobs, one row each in the order in which they were created. The number of
-        jobs at once stands in axes below them (the last of `ax.figure.axes`), which take a part of
-        their room. Without a job that has times the axes say so.
+        The axes of the jobs, one row each in the order of their creation. The number of jobs at a
+        time is in new axes (the last of `ax.figure.axes`) in the lower part of their area. If no
+        job has times, the axes hold a message instead of a plot.
 
     Raises:
         ValueError: If there are several runs, or as `rf.timeline`.
     """
-    at_once = concurrency.timeline(jobs, as_of=as_of)
-    runs = len(at_once["run_id"].drop_duplicates())
+    counts = stats.timeline(jobs, as_of=as_of)
+    runs = len(counts["run_id"].drop_duplicates())
     if runs > 1:
         raise ValueError(
             f"a timeline shows one run, not {runs}: choose one, as in jobs[jobs.run_id == '...']"
         )
-    upper_in = float(np.clip(0.8 + 0.22 * len(jobs), 1.6, 8))
-    ax = axes_for(ax, 8.5, upper_in + _BELOW_IN)
-    if at_once.empty:
-        return say_nothing(ax, "no jobs with times")
-    bars = _bars(jobs, as_of)
-    below = _split(ax, _BELOW_IN / (upper_in + _BELOW_IN))
+    upper_inches = float(np.clip(0.8 + 0.22 * len(jobs), 1.6, 8))
+    ax = ensure_axes(ax, 8.5, upper_inches + _LOWER_INCHES)
+    if counts.empty:
+        return show_message(ax, "no jobs with times")
+    bars = _make_bars(jobs, as_of)
+    lower = _split_axes(ax, _LOWER_INCHES / (upper_inches + _LOWER_INCHES))
     _draw_bars(ax, bars)
-    _draw_concurrency(ax, below, at_once, bars)
+    _draw_counts(ax, lower, counts, bars)
     return ax
 
 
-def _bars(jobs: pd.DataFrame, as_of: AsOf) -> Bars:
-    # each job as a run of its own: then the rules for odd times stand in one place
-    alone = concurrency.timeline(jobs.assign(run_id=np.arange(len(jobs))), as_of=as_of)
+def _make_bars(jobs: pd.DataFrame, as_of: Moment) -> _Bars:
+    # each job as a run of its own, so that the rules for contradictory times are those of
+    # `rf.timeline`
+    alone = stats.timeline(jobs.assign(run_id=np.arange(len(jobs))), as_of=as_of)
     by = alone.groupby("run_id", sort=False)
     row = by["at"].first().index.to_numpy(dtype=np.int64)
-    begun = by["at"].first().min()
-    created = _since(begun, by["at"].first())
-    is_over = by["ended"].last().to_numpy(dtype=np.int64) > 0
-    ended = _since(begun, by["at"].last())
+    began = by["at"].first().min()
+    created = _ms_since(began, by["at"].first())
+    has_ended = by["ended"].last().to_numpy(dtype=np.int64) > 0
+    ended = _ms_since(began, by["at"].last())
     started = ended - by["work_ms"].last().to_numpy(dtype=np.float64)
-    waits = ~is_over & (started == ended)
-    ended[~is_over] = ended.max()
+    waits = ~has_ended & (started == ended)
+    ended[~has_ended] = ended.max()
     started[waits] = ended.max()
     order = np.lexsort((started, created))
     shown = jobs.iloc[row[order]]
     names = shown["filename"] if "filename" in jobs.columns else shown["document_id"]
-    return Bars(
-        names=[label(name) for name in names],
-        states=[state_of(status) for status in shown["status"]],
+    return _Bars(
+        names=[format_label(name) for name in names],
+        styles=[find_style(status) for status in shown["status"]],
         created=created[order],
         started=started[order],
         ended=ended[order],
-        is_over=is_over[order],
+        has_ended=has_ended[order],
     )
 
 
-def _since(begun: pd.Timestamp, moments: pd.Series[Any]) -> Floats:
-    seconds = (moments - begun).dt.total_seconds()
+def _ms_since(began: pd.Timestamp, times: pd.Series[Any]) -> Floats:
+    seconds = (times - began).dt.total_seconds()
     return np.asarray(seconds.to_numpy(dtype=np.float64) * 1000, dtype=np.float64)
 
 
-def _draw_bars(ax: Axes, bars: Bars) -> None:
+def _draw_bars(ax: Axes, bars: _Bars) -> None:
     count = len(bars.names)
-    roomy = count <= _MOST_HATCHED
-    drawn = {state.name: state for state in bars.states}
-    _draw_spans(ax, WAITING, np.arange(count), bars.created, bars.started, roomy=roomy)
-    for name, state in drawn.items():
-        mine = np.array([other.name == name for other in bars.states]).nonzero()[0]
-        _draw_spans(ax, state, mine, bars.started[mine], bars.ended[mine], roomy=roomy)
+    hatched = count <= _MAX_HATCHED_ROWS
+    _draw_spans(ax, _WAITING, np.arange(count), bars.created, bars.started, hatched=hatched)
+    styles = list(dict.fromkeys(bars.styles))
+    for style in styles:
+        rows = np.array([other == style for other in bars.styles]).nonzero()[0]
+        _draw_spans(ax, style, rows, bars.started[rows], bars.ended[rows], hatched=hatched)
     end = bars.last_event or 1
-    ax.set_xlim(0, end * (1.01 if bars.is_over.all() else _OVERHANG))
+    ax.set_xlim(0, end * (1.01 if bars.has_ended.all() else _EXTRA_WIDTH))
     ax.set_ylim(count - 0.4, -0.6)
     label_rows(ax.yaxis, bars.names)
     ax.tick_params(labelbottom=False)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
-    entries = [(_swatch(state), state.name) for state in (WAITING, *drawn.values())]
-    legend(ax, entries, columns=len(entries))
+    entries = [
+        (Patch(**_patch_style(style, hatched=True)), style.name) for style in (_WAITING, *styles)
+    ]
+    add_legend(ax, entries, columns=len(entries))
 
 
 def _draw_spans(
     ax: Axes,
-    state: State,
+    style: StatusStyle,
     rows: np.ndarray[Any, Any],
     begin: Floats,
     end: Floats,
     *,
-    roomy: bool,
+    hatched: bool,
 ) -> None:
-    half = 0.5 - _GAP / 2 if roomy else 0.5
+    half = 0.5 - _GAP / 2 if hatched else 0.5
     corners = [
         [(b, row - half), (e, row - half), (e, row + half), (b, row + half)]
         for row, b, e in zip(rows, begin, end, strict=True)
     ]
-    look = _look(state, hatched=roomy)
-    is_image = len(corners) > MOST_SHAPES
-    spans = PolyCollection(corners, **look, label=state.name, rasterized=is_image)
+    is_image = len(corners) > MAX_SHAPES
+    look = _patch_style(style, hatched=hatched)
+    spans = PolyCollection(corners, label=style.name, rasterized=is_image, **look)
     ax.add_collection(spans, autolim=False)
 
 
-def _swatch(state: State) -> Patch:
-    return Patch(**_look(state, hatched=True))
+def _patch_style(style: StatusStyle, *, hatched: bool) -> dict[str, Any]:
+    edge = {"hatch": style.hatch, "edgecolor": style.sign_colour} if hatched and style.hatch else {}
+    return {"facecolor": style.colour, "linewidth": 0, **edge}
 
 
-def _look(state: State, *, hatched: bool) -> dict[str, Any]:
-    edge = {"hatch": state.hatch, "edgecolor": state.on} if hatched and state.hatch else {}
-    return {"facecolor": state.colour, "linewidth": 0, **edge}
-
-
-def _draw_concurrency(ax: Axes, below: Axes, at_once: pd.DataFrame, bars: Bars) -> None:
-    at = _since(at_once["at"].min(), at_once["at"])
-    # the counts of the last moment go on where some jobs have not ended
+def _draw_counts(ax: Axes, lower: Axes, counts: pd.DataFrame, bars: _Bars) -> None:
+    at = _ms_since(counts["at"].min(), counts["at"])
+    # if some jobs have not ended, the last counts hold up to the end of the axis
     edges = np.append(at, max(at[-1], ax.get_xlim()[1]))
-    running, waiting = (at_once[name].to_numpy(dtype=np.float64) for name in ("running", "waiting"))
-    # far more may wait than run, so each has its own scale
-    queue = below.twinx()
-    below.stairs(running, edges, fill=True, color=BLUE, alpha=0.45, label="running")
-    queue.stairs(waiting, edges, color=ink(), linestyle="--", baseline=None, label="waiting")
-    for axes, counts in ((below, running), (queue, waiting)):
-        axes.set_ylim(0, max(1, counts.max()) * 1.1)
+    running, waiting = (counts[name].to_numpy(dtype=np.float64) for name in ("running", "waiting"))
+    # far more jobs may wait than run, so each count has its own scale
+    queue = lower.twinx()
+    lower.stairs(running, edges, fill=True, color=BLUE, alpha=0.45, label="running")
+    dashed: dict[str, Any] = {"color": text_colour(), "linestyle": "--", "baseline": None}
+    queue.stairs(waiting, edges, label="waiting", **dashed)
+    for axes, numbers in ((lower, running), (queue, waiting)):
+        axes.set_ylim(0, max(1, numbers.max()) * 1.1)
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.spines["top"].set_visible(False)
-    below.set_ylabel("running", color=BLUE)
+    lower.set_ylabel("running", color=BLUE)
     queue.set_ylabel("waiting (dashed)")
-    below.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
-    duration_axis(below, "x", _told(bars))
+    lower.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
+    name = "since the run began"
+    if not bars.has_ended.all():
+        unfinished = bars.ended[~bars.has_ended]
+        seen = format_duration(float(unfinished.max()))
+        name += f" ({len(unfinished)} not ended when last seen, after {seen})"
+    set_duration_axis(lower, "x", name)
 
 
-def _told(bars: Bars) -> str:
-    unfinished = int((~bars.is_over).sum())
-    if not unfinished:
-        return "since the run began"
-    seen = tables.duration(float(bars.ended[~bars.is_over].max()))
-    return f"since the run began ({unfinished} not ended when last seen, after {seen})"
-
-
-def _split(ax: Axes, share: float) -> Axes:
-    """Give a share of the room of the axes to new ones below them, with the same x axis."""
+def _split_axes(ax: Axes, share: float) -> Axes:
+    """Make new axes in the lower share of the area of the axes, with the same x axis."""
     figure, spec = ax.figure, ax.get_subplotspec()
     if spec is not None:
         rows = spec.subgridspec(2, 1, height_ratios=(1 - share, share), hspace=0.08)

@@ -1,4 +1,4 @@
-"""Quantiles and their intervals, with an arrow for an end that is open."""
+"""Quantiles and their intervals; an arrow marks an open end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retab_frames.plots.figures import ink
+from retab_frames.plots.figures import text_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.grouped_values import Floats
 
-__all__ = ["draw_intervals", "quantile_columns"]
+__all__ = ["draw_intervals", "name_quantiles"]
 
 
-def quantile_columns(quantiles: Sequence[float]) -> list[str]:
-    """Return what `duration_stats` calls quantiles: `p50`, `p90`."""
+def name_quantiles(quantiles: Sequence[float]) -> list[str]:
+    """Return the names that `duration_stats` gives to quantiles, such as `p50` and `p90`."""
     return [f"p{100 * q:.10g}" for q in quantiles]
 
 
@@ -38,25 +38,25 @@ def draw_intervals(
 ) -> Line2D:
     """Draw a quantile of each row as a marker and its interval as a line, and return the markers.
 
-    An open end is an arrow to the end of the axis of durations, whose limits must be set before. A
+    An open end is an arrow at the end of the axis of durations, whose limits must be set before. A
     quantile that is null is not drawn.
 
     Args:
         ax: Where to draw.
-        stats: What `duration_stats` returned.
-        name: Of the quantile, as `p50`.
-        at: Where each row stands on the other axis.
-        flat: Whether durations go from left to right; else from the bottom to the top.
-        marker: Matplotlib's.
-        colour: None is that of text.
-        crowded: Whether there is no room for more than small markers.
+        stats: The result of `duration_stats`.
+        name: The name of the quantile, such as `p50`.
+        at: The position of each row on the other axis.
+        flat: Whether durations go from left to right; if not, from bottom to top.
+        marker: A marker of matplotlib.
+        colour: A colour; None is that of text.
+        crowded: Whether there is only room for small markers, without intervals.
     """
     columns = (stats[f"{name}{end}_ms"] for end in ("", "_low", "_high"))
     value, low, high = (column.to_numpy(np.float64, na_value=np.nan) for column in columns)
-    there = ~np.isnan(value)
-    value, low, high, at = value[there], low[there], high[there], at[there]
+    known = ~np.isnan(value)
+    value, low, high, at = value[known], low[known], high[known], at[known]
     begin, end = ax.get_xlim() if flat else ax.get_ylim()
-    style: dict[str, Any] = {"color": colour or ink(), "linestyle": "none", "zorder": 4}
+    style: dict[str, Any] = {"color": colour or text_colour(), "linestyle": "none", "zorder": 4}
     points = (value, at) if flat else (at, value)
     if crowded:
         (drawn,) = ax.plot(*points, marker=marker, markersize=2.5, label=name, **style)
@@ -67,7 +67,7 @@ def draw_intervals(
     for edge, bound, arrow in ((begin, low, "<v"), (end, high, ">^")):
         is_open = at[np.isnan(bound)]
         if not len(is_open):
-            # without points, one that is not clipped would stretch the figure to its corner
+            # an artist without points that is not clipped would enlarge the figure
             continue
         edges = np.full(len(is_open), edge)
         tips = (edges, is_open) if flat else (is_open, edges)

@@ -1,4 +1,4 @@
-"""Colours, markers, lines and hatches, so that grey or colour-blind eyes tell them apart as well.
+"""Colours, markers, lines and hatches that differ also in grey and for colour-blind readers.
 
 The hues are those of Okabe and Ito (2008), Color Universal Design.
 """
@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BLUE", "GREY", "LINES", "MARKERS", "STATES", "VERMILLION", "Line", "State", "state_of"]
+from retab_frames.schemas.vocabulary import OPEN
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "LINE_STYLES",
+    "MARKERS",
+    "STATUS_STYLES",
+    "VERMILLION",
+    "LineStyle",
+    "StatusStyle",
+    "find_style",
+]
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8C8C8C"
@@ -17,7 +29,7 @@ MARKERS = ("D", "^", "s", "o", "v", "P")
 
 
 @dataclass(frozen=True)
-class Line:
+class LineStyle:
     """How the line of a group is drawn."""
 
     colour: str
@@ -25,52 +37,51 @@ class Line:
     marker: str
 
 
-LINES = (
-    Line(BLUE, "-", "o"),
-    Line(VERMILLION, (0, (5, 2)), "s"),
-    Line(GREEN, (0, (1, 1.5)), "^"),
-    Line(PURPLE, (0, (6, 2, 1, 2)), "D"),
-    Line(ORANGE, "-", "v"),
-    Line(SKY, (0, (5, 2)), "P"),
-    Line("#4D4D4D", (0, (1, 1.5)), "X"),
-    Line("#5A3E00", (0, (6, 2, 1, 2)), "*"),
+LINE_STYLES = (
+    LineStyle(BLUE, "-", "o"),
+    LineStyle(VERMILLION, (0, (5, 2)), "s"),
+    LineStyle(GREEN, (0, (1, 1.5)), "^"),
+    LineStyle(PURPLE, (0, (6, 2, 1, 2)), "D"),
+    LineStyle(ORANGE, "-", "v"),
+    LineStyle(SKY, (0, (5, 2)), "P"),
+    LineStyle("#4D4D4D", (0, (1, 1.5)), "X"),
+    LineStyle("#5A3E00", (0, (6, 2, 1, 2)), "*"),
 )
-"""One per group; of two lines either the dashes differ or the lightness does."""
+"""One per group; any two differ in their dashes or in their lightness."""
 
 
 @dataclass(frozen=True)
-class State:
+class StatusStyle:
     """How the jobs of a status are drawn.
 
     Attributes:
-        name: In a legend.
-        colour: Of a bar or cell.
-        hatch: Over it.
-        sign: What stands in the middle of a cell.
-        on: The colour of the sign.
+        name: The name in a legend.
+        colour: The colour of a bar or cell.
+        hatch: The pattern over it.
+        sign: The text in the middle of a cell.
+        sign_colour: The colour of the sign and of the hatch.
     """
 
     name: str
     colour: str
     hatch: str
     sign: str
-    on: str = "white"
+    sign_colour: str = "white"
 
 
-STATES = {
-    "completed": State("completed", "#8FC1E3", "", ""),
-    "error": State("error", "#A83E00", "////", "\N{MULTIPLICATION SIGN}"),
-    "cancelled": State("cancelled", "#2F2F2F", "xxxx", "-"),
-    "skipped": State("skipped", "#9A9A9A", "....", "/"),
-    "running": State("not ended", "#F0E442", "----", "…", on="black"),
+_NOT_ENDED = StatusStyle("not ended", "#F0E442", "----", "…", sign_colour="black")
+_OTHER = StatusStyle("other", "#B56FAB", "++", "?", sign_colour="black")
+
+STATUS_STYLES = {
+    "completed": StatusStyle("completed", "#8FC1E3", "", ""),
+    "error": StatusStyle("error", "#A83E00", "////", "\N{MULTIPLICATION SIGN}"),
+    "cancelled": StatusStyle("cancelled", "#2F2F2F", "xxxx", "-"),
+    "skipped": StatusStyle("skipped", "#9A9A9A", "....", "/"),
+    **dict.fromkeys(OPEN, _NOT_ENDED),
 }
-"""By status, no two of one lightness; all that have not ended are one."""
-_OPEN = ("pending", "queued", "running")
-_OTHER = State("other", "#B56FAB", "++", "?", on="black")
+"""The style of every status of the vocabulary; no two styles have the same lightness."""
 
 
-def state_of(status: object) -> State:
-    """Return how jobs of a status are drawn; one that this library does not know is `other`."""
-    if not isinstance(status, str):
-        return _OTHER
-    return STATES.get("running" if status in _OPEN else status, _OTHER)
+def find_style(status: object) -> StatusStyle:
+    """Return how jobs of a status are drawn; a null or unknown status is `other`."""
+    return STATUS_STYLES.get(status, _OTHER) if isinstance(status, str) else _OTHER

@@ -1,4 +1,4 @@
-"""Two runs against one another, document by document."""
+"""A scatter plot of two runs: the duration of each document in one and in the other."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from retab_frames.plots.figures import MOST_SHAPES, axes_for, ink, say_nothing
-from retab_frames.plots.labels import label, legend, verbatim
+from retab_frames.plots.figures import MAX_SHAPES, ensure_axes, show_message, text_colour
+from retab_frames.plots.labels import add_legend, format_label, style_label
 from retab_frames.plots.palette import BLUE, GREY, VERMILLION
-from retab_frames.plots.scales import log_duration_axis
+from retab_frames.plots.scales import set_log_duration_axis
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from retab_frames.compare.two_runs import RunComparison
-    from retab_frames.plots.scales import Floats
+    from retab_frames.stats.grouped_values import Floats
 
 __all__ = ["paired"]
 
@@ -27,54 +26,53 @@ _CLASSES = (
     ("faster", "v", BLUE, 26),
     ("within the margin", "o", GREY, 16),
 )
-"""What becomes of a document that was completed on both sides: name, marker, colour, size."""
+"""Of the documents completed in both runs: name, marker, colour, size."""
 
 
 def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
     """Draw each document's duration in the candidate over that in the baseline, on log axes.
 
-    On the line both are equal, in the band around it they differ by less than the margin; the
-    dashed line is the ratio of their geometric means, with its interval in the legend. A broken
-    document, which has no duration in the candidate, is a cross on the upper edge; a fixed one a
+    On the line both are equal; in the band around it they differ by less than the margin. The
+    dashed line is the ratio of their geometric means; its interval is in the legend. A broken
+    document, which has no duration in the candidate, is a cross on the upper edge; a fixed one is a
     plus on the right edge.
 
     Args:
-        comparison: What `compare_runs` returned.
-        ax: Where to draw; None makes a figure, see `retab_frames.plots`.
+        comparison: The result of `compare_runs`.
+        ax: Where to draw; None makes a new figure, see `retab_frames.plots`.
 
     Returns:
-        The axes; if no document was completed on a side they say so.
+        The axes; if no document was completed on a side, they hold a message instead of a plot.
     """
-    ax = axes_for(ax, 7.4, 4.8)
+    ax = ensure_axes(ax, 7.4, 4.8)
     documents = comparison.documents
-    before, after = (_ms(documents, f"{side}_duration_ms") for side in ("baseline", "candidate"))
+    before, after = (
+        documents[f"{side}_duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
+        for side in ("baseline", "candidate")
+    )
     change = documents["change"].to_numpy(dtype=object)
     both = (change == "unchanged") & ~np.isnan(before) & ~np.isnan(after)
     broken = (change == "broken") & ~np.isnan(before)
     fixed = (change == "fixed") & ~np.isnan(after)
     known = np.concatenate([before[both | broken], after[both | fixed]])
     if not len(known):
-        return say_nothing(ax, "no completed jobs")
-    log_duration_axis(ax, "x", known, f"{_name(comparison.baseline_run_id)} (baseline)")
-    log_duration_axis(ax, "y", known, f"{_name(comparison.candidate_run_id)} (candidate)")
+        return show_message(ax)
+    set_log_duration_axis(ax, "x", known, f"{_label_run(comparison.baseline_run_id)} (baseline)")
+    set_log_duration_axis(ax, "y", known, f"{_label_run(comparison.candidate_run_id)} (candidate)")
     for axis in (ax.xaxis, ax.yaxis):
-        verbatim(axis.label)
+        style_label(axis.label)
     ax.set_box_aspect(1)
     ax.set_anchor("W")
     entries = _draw_points(ax, before[both], after[both], comparison.margin)
     entries += _draw_edges(ax, before[broken], after[fixed], comparison.changes)
     entries += _draw_ratios(ax, comparison)
     ax.grid(color=GREY, alpha=0.25, linewidth=0.6)
-    legend(ax, entries)
+    add_legend(ax, entries)
     return ax
 
 
-def _name(run_id: str | None) -> str:
-    return label(run_id) if run_id is not None else "a run without id"
-
-
-def _ms(documents: pd.DataFrame, name: str) -> Floats:
-    return documents[name].to_numpy(dtype=np.float64, na_value=np.nan)
+def _label_run(run_id: str | None) -> str:
+    return format_label(run_id) if run_id is not None else "a run without id"
 
 
 def _draw_points(
@@ -82,21 +80,22 @@ def _draw_points(
 ) -> list[tuple[Artist, str]]:
     slower, faster = after > before * (1 + margin), before > after * (1 + margin)
     entries: list[tuple[Artist, str]] = []
-    for mine, (name, marker, colour, size) in zip(
+    for chosen, (name, marker, colour, size) in zip(
         (slower, faster, ~slower & ~faster), _CLASSES, strict=True
     ):
-        style: dict[str, Any] = {"alpha": 0.75, "linewidths": 0, "zorder": 3}
-        style["rasterized"] = mine.sum() > MOST_SHAPES
-        points = ax.scatter(before[mine], after[mine], s=size, marker=marker, color=colour, **style)
-        if mine.any():
-            entries.append((points, f"{name} ({mine.sum()})"))
+        style: dict[str, Any] = {"marker": marker, "color": colour, "s": size, "alpha": 0.75}
+        style |= {"linewidths": 0, "zorder": 3, "rasterized": chosen.sum() > MAX_SHAPES}
+        points = ax.scatter(before[chosen], after[chosen], **style)
+        if chosen.any():
+            entries.append((points, f"{name} ({chosen.sum()})"))
     return entries
 
 
 def _draw_edges(
     ax: Axes, broken: Floats, fixed: Floats, changes: dict[str, int]
 ) -> list[tuple[Artist, str]]:
-    style: dict[str, Any] = {"clip_on": False, "linestyle": "none", "color": ink(), "zorder": 5}
+    style: dict[str, Any] = {"clip_on": False, "linestyle": "none", "zorder": 5}
+    style["color"] = text_colour()
     top = Line2D(
         broken, np.ones(len(broken)), marker="x", transform=ax.get_xaxis_transform(), **style
     )
@@ -108,12 +107,10 @@ def _draw_edges(
         if len(ms):
             ax.add_line(line)
         if changes[name]:
-            entries.append((line, f"{name} ({changes[name]}{_without(changes[name] - len(ms))})"))
+            missing = changes[name] - len(ms)
+            note = f", {missing} without duration" if missing else ""
+            entries.append((line, f"{name} ({changes[name]}{note})"))
     return entries
-
-
-def _without(count: int) -> str:
-    return f", {count} without duration" if count else ""
 
 
 def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]]:
@@ -128,7 +125,8 @@ def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]
     ]
     ratio = comparison.ratio
     if ratio.pairs:
-        (dashed,) = ax.plot(at, at * ratio.ratio, color=ink(), linewidth=1.2, linestyle="--")
+        style: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--", "color": text_colour()}
+        (dashed,) = ax.plot(at, at * ratio.ratio, **style)
         ends = f" ({ratio.ratio_low:.2f} to {ratio.ratio_high:.2f})" if ratio.pairs > 1 else ""
         entries.append((dashed, f"ratio {ratio.ratio:.2f}{ends}"))
     return entries

@@ -1,4 +1,4 @@
-"""How quantiles of durations develop from run to run."""
+"""The trend of durations: their quantiles from run to run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from retab_frames.plots.figures import axes_for, say_nothing
-from retab_frames.plots.intervals import draw_intervals, quantile_columns
-from retab_frames.plots.labels import label, label_rows, legend
-from retab_frames.plots.palette import GREY, LINES
-from retab_frames.plots.scales import log_duration_axis
+from retab_frames.plots.figures import ensure_axes, show_message
+from retab_frames.plots.intervals import draw_intervals, name_quantiles
+from retab_frames.plots.labels import add_legend, format_label, label_rows
+from retab_frames.plots.palette import GREY, LINE_STYLES
+from retab_frames.plots.scales import set_log_duration_axis
 from retab_frames.stats.durations import duration_stats
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-
-    from retab_frames.plots.scales import Floats
 
 __all__ = ["trend"]
 
@@ -35,67 +33,60 @@ def trend(
 
     Args:
         jobs: A frame with the columns of JobsSchema, whose runs are put in the order in which they
-            began; or what `duration_stats` returned, for other groups or measures: a point per row,
+            began; or a result of `duration_stats`, for other groups or measures: one point per row,
             in the order of the rows, named by the first column.
-        quantiles: At most six, between 0 and 1; of statistics in hand, those among its columns.
-        ax: Where to draw; None makes a figure, see `retab_frames.plots`.
+        quantiles: At most six, between 0 and 1; a result of `duration_stats` must have them.
+        ax: Where to draw; None makes a new figure, see `retab_frames.plots`.
 
     Returns:
-        The axes; an open end of an interval is an arrow to their edge. Without a completed job they
-        say so.
+        The axes; an open end of an interval is an arrow to their edge. If no job was completed,
+        they hold a message instead of a plot.
 
     Raises:
-        ValueError: If it is no frame of jobs and has not the columns of the quantiles.
+        ValueError: If it is neither a jobs frame nor has the columns of the quantiles.
     """
-    names = quantile_columns(quantiles)
-    if len(names) > len(LINES):
-        raise ValueError(f"{len(LINES)} quantiles can be told apart, not {len(names)}")
-    stats = jobs if _is_stats(jobs) else _by_run(jobs, quantiles)
+    names = name_quantiles(quantiles)
+    if len(names) > len(LINE_STYLES):
+        raise ValueError(f"at most {len(LINE_STYLES)} quantiles can be drawn, not {len(names)}")
+    is_stats = isinstance(jobs, pd.DataFrame) and "measured" in jobs.columns
+    stats = jobs if is_stats else _compute_stats(jobs, quantiles)
     missing = [name for name in names if f"{name}_high_ms" not in stats.columns]
     if missing:
         raise ValueError(
-            f"these statistics have no {', '.join(missing)}: give duration_stats these quantiles"
+            f"these statistics lack {', '.join(missing)}: give duration_stats these quantiles"
         )
-    ax = axes_for(ax, float(np.clip(3 + 0.5 * len(stats), 5.5, 12)), 4.0)
-    known = _known(stats, names)
+    ax = ensure_axes(ax, float(np.clip(3 + 0.5 * len(stats), 5.5, 12)), 4.0)
+    columns = [f"{name}{end}_ms" for name in names for end in ("", "_low", "_high")]
+    values = stats[columns].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = values[~np.isnan(values)]
     if not len(known):
-        return say_nothing(ax, "no completed jobs")
-    log_duration_axis(ax, "y", known, "duration")
-    entries = [_draw(ax, stats, name, n, len(names)) for n, name in enumerate(names)]
-    label_rows(ax.xaxis, [label(run) for run in stats.iloc[:, 0]], **_SLANTED)
+        return show_message(ax)
+    set_log_duration_axis(ax, "y", known, "duration")
+    entries = [_draw_quantile(ax, stats, name, n, len(names)) for n, name in enumerate(names)]
+    label_rows(ax.xaxis, [format_label(run) for run in stats.iloc[:, 0]], slanted=True)
     ax.set_xlim(-0.5, len(stats) - 0.5)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-    legend(ax, entries)
+    add_legend(ax, entries)
     return ax
 
 
-_SLANTED = {"rotation": 35, "ha": "right"}
-
-
-def _is_stats(frame: pd.DataFrame) -> bool:
-    return isinstance(frame, pd.DataFrame) and "measured" in frame.columns
-
-
-def _by_run(jobs: pd.DataFrame, quantiles: Sequence[float]) -> pd.DataFrame:
+def _compute_stats(jobs: pd.DataFrame, quantiles: Sequence[float]) -> pd.DataFrame:
     stats = duration_stats(jobs, by="run_id", quantiles=quantiles)
     if "created_at" not in jobs.columns:
         return stats
+    # the statistics are in the order of first appearance of the runs, as these groups
     began = jobs.groupby("run_id", sort=False, dropna=False)["created_at"].min()
     order = began.reset_index(drop=True).sort_values(kind="stable").index
     return stats.iloc[order].reset_index(drop=True)
 
 
-def _known(stats: pd.DataFrame, names: Sequence[str]) -> Floats:
-    columns = [f"{name}{end}_ms" for name in names for end in ("", "_low", "_high")]
-    values = stats[columns].to_numpy(dtype=np.float64, na_value=np.nan).ravel()
-    return np.asarray(values[~np.isnan(values)], dtype=np.float64)
-
-
-def _draw(ax: Axes, stats: pd.DataFrame, name: str, n: int, of: int) -> tuple[Artist, str]:
-    """Draw a quantile of every run, beside those of the same run."""
-    line = LINES[n]
-    at = np.arange(len(stats), dtype=np.float64) + 0.16 * (n - (of - 1) / 2)
+def _draw_quantile(
+    ax: Axes, stats: pd.DataFrame, name: str, n: int, count: int
+) -> tuple[Artist, str]:
+    """Draw the nth of some quantiles for every run, shifted so that they do not overlap."""
+    line = LINE_STYLES[n]
+    at = np.arange(len(stats), dtype=np.float64) + 0.16 * (n - (count - 1) / 2)
     values = stats[f"{name}_ms"].to_numpy(np.float64, na_value=np.nan)
     (drawn,) = ax.plot(at, values, color=line.colour, linestyle=line.dashes, marker=line.marker)
     drawn.set(linewidth=1.2, label=f"{name} line")

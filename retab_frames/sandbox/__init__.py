@@ -1,7 +1,7 @@
-"""A local Retab API over HTTP with a seeded synthetic workspace.
+"""A local Retab API over HTTP, with a synthetic workspace that depends only on a seed.
 
-It stands beside the rest of the package and imports nothing of it, so that it
-cannot agree with a bug there.
+It imports nothing from the rest of the package, so that a bug there cannot be in both the client
+and the server.
 """
 
 from retab_frames.sandbox.server import Sandbox

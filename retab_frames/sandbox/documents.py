@@ -1,30 +1,28 @@
-"""The documents of an experiment: files, JSON and mixed handle inputs."""
+"""The documents of an experiment, with files, JSON or both as inputs."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from retab_frames.sandbox.identifiers import draw_id, make_fingerprint, make_random
 from retab_frames.sandbox.records import Document, FileInput, JsonInput
-from retab_frames.sandbox.tokens import fingerprint, generator, token
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from retab_frames.sandbox.records import Handle, Kind
+    from retab_frames.sandbox.records import BlockKind, Handle
 
-MEDIAN_MS: Mapping[Kind, float] = {"extract": 4_000.0, "classifier": 1_500.0, "split": 9_000.0}
-LOG_SD = 0.8
+_MEDIAN_MS: Mapping[BlockKind, float] = {
+    "extract": 4_000.0,
+    "classifier": 1_500.0,
+    "split": 9_000.0,
+}
+_LOG_SD = 0.8
+"""Typical durations are log-normal; this is the standard deviation of their logarithm."""
 
-# Which documents are special: the rest of dividing their position by a period.
-_REUSING = 4
-_WITH_CONTEXT = 1
-_ONLY_JSON = 3
-_MIXED = 5
-_NO_MANIFEST = 1
-
-_PARTIES = (
+_COMPANIES = (
     "Northwind Traders",
     "Müller GmbH",
     "Société Lefèvre",
@@ -34,7 +32,7 @@ _PARTIES = (
     "Blue Harbor LLC",
     "日本印刷",
 )
-_NAMES: Mapping[str, tuple[str, ...]] = {
+_FILENAMES: Mapping[str, tuple[str, ...]] = {
     "invoices": (
         "Invoice {party} {number}.pdf",
         "INV-{number}.pdf",
@@ -68,79 +66,80 @@ _MIME_TYPES: Mapping[str, str] = {
 }
 
 
-def make_documents(seed: int, topic: str, kind: Kind, count: int) -> tuple[Document, ...]:
+def make_documents(seed: int, topic: str, kind: BlockKind, count: int) -> tuple[Document, ...]:
     """Return the documents of one experiment.
 
     Args:
-        seed: The workspace's seed.
-        topic: What the experiment is about: invoices, mailroom, packets or contracts.
-        kind: The block's kind, which sets the usual duration.
+        seed: The seed of the workspace.
+        topic: The topic of the experiment: invoices, mailroom, packets or contracts.
+        kind: The kind of the block, which decides the typical duration.
         count: How many documents.
 
     Returns:
         The documents; every fifth has the file name of an earlier one.
     """
-    rng = generator(seed, topic, "documents")
+    rng = make_random(seed, topic, "documents")
     documents: list[Document] = []
     names: list[str] = []
     for index in range(count):
-        reuse = index % 5 == _REUSING
-        names.append(names[index // 2] if reuse else _filename(rng, topic))
-        pace = math.exp(rng.gauss(math.log(MEDIAN_MS[kind]), LOG_SD))
-        inputs = _inputs(rng, topic, index, names[-1])
-        documents.append(Document(token(rng, "expdoc", 16), inputs, pace))
+        repeats_name = index % 5 == 4  # noqa: PLR2004 - the fifth of every five
+        names.append(names[index // 2] if repeats_name else _draw_filename(rng, topic))
+        typical_ms = math.exp(rng.gauss(math.log(_MEDIAN_MS[kind]), _LOG_SD))
+        inputs = _draw_inputs(rng, topic, index, names[-1])
+        documents.append(Document(draw_id(rng, "expdoc", 16), inputs, typical_ms))
     return tuple(documents)
 
 
-def _filename(rng: random.Random, topic: str) -> str:
-    template = rng.choice(_NAMES[topic])
+def _draw_filename(rng: random.Random, topic: str) -> str:
+    template = rng.choice(_FILENAMES[topic])
     return template.format(
-        party=rng.choice(_PARTIES),
+        party=rng.choice(_COMPANIES),
         number=rng.randint(1_000, 99_999),
         month=f"2026-{rng.randint(1, 8):02}",
     )
 
 
-def _file(rng: random.Random, filename: str) -> FileInput:
-    identifier = token(rng, "file", 16)
+def _draw_file(rng: random.Random, filename: str) -> FileInput:
+    identifier = draw_id(rng, "file", 16)
     mime_type = _MIME_TYPES[filename.rpartition(".")[2]]
     size = int(math.exp(rng.gauss(math.log(180_000), 0.9)))
-    return FileInput(identifier, filename, mime_type, size, fingerprint(identifier, size))
+    return FileInput(identifier, filename, mime_type, size, make_fingerprint(identifier, size))
 
 
-def _inputs(rng: random.Random, topic: str, index: int, filename: str) -> dict[str, Handle]:
+def _draw_inputs(rng: random.Random, topic: str, index: int, filename: str) -> dict[str, Handle]:
     if topic == "packets":
-        return _packet_inputs(rng, index, filename)
-    inputs: dict[str, Handle] = {"input-file-document": _file(rng, filename)}
-    if topic == "invoices" and index % 3 == _WITH_CONTEXT:
-        inputs["input-json-context"] = JsonInput(_order(rng))
+        return _draw_packet_inputs(rng, index, filename)
+    inputs: dict[str, Handle] = {"input-file-document": _draw_file(rng, filename)}
+    if topic == "invoices" and index % 3 == 1:
+        inputs["input-json-context"] = JsonInput(_draw_order(rng))
     return inputs
 
 
-def _packet_inputs(rng: random.Random, index: int, filename: str) -> dict[str, Handle]:
-    only_json, mixed = index % 6 == _ONLY_JSON, index % 6 == _MIXED
+def _draw_packet_inputs(rng: random.Random, index: int, filename: str) -> dict[str, Handle]:
+    """Return the inputs of a packet: of six packets, one has only JSON and one has both."""
+    has_file = index % 6 != 3  # noqa: PLR2004
+    has_json = index % 6 in {3, 5}
     inputs: dict[str, Handle] = {}
-    if not only_json:
-        inputs["input-file-0"] = _file(rng, filename)
-    if only_json or mixed:
-        inputs["input-json-0"] = JsonInput(_manifest(rng, index))
+    if has_file:
+        inputs["input-file-0"] = _draw_file(rng, filename)
+    if has_json:
+        null = index % 4 == 1
+        inputs["input-json-0"] = JsonInput(None if null else _draw_manifest(rng))
     return inputs
 
 
-def _order(rng: random.Random) -> dict[str, object]:
+def _draw_order(rng: random.Random) -> dict[str, object]:
     return {
         "purchase_order": f"PO-{rng.randint(10_000, 99_999)}",
-        "supplier": {"name": rng.choice(_PARTIES), "vat_number": None},
+        "supplier": {"name": rng.choice(_COMPANIES), "vat_number": None},
         "expected_total": round(rng.uniform(20, 20_000), 2),
         "currency": rng.choice(("EUR", "USD", "PLN", "DKK")),
         "tags": rng.sample(["urgent", "recurring", "à vérifier", "export"], k=2),
     }
 
 
-def _manifest(rng: random.Random, index: int) -> dict[str, object] | None:
-    """Return data with the values that careless decoding changes; null at times."""
-    if index % 4 == _NO_MANIFEST:
-        return None
+def _draw_manifest(rng: random.Random) -> dict[str, object]:
+    """Return JSON with values that careless decoding changes, such as 2**60 + 1 and 1.0."""
     return {
         "batch": 2**60 + 1,
         "options": {},

@@ -1,23 +1,24 @@
-"""What a job leaves: an artifact and outputs, or an error."""
+"""The outcome of a job: an artifact and outputs, or an error."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retab_frames.sandbox.identifiers import draw_id
 from retab_frames.sandbox.records import Artifact, Failure, JsonInput
-from retab_frames.sandbox.tokens import token
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-    from retab_frames.sandbox.records import Block, Document, Handle, Kind
+    from retab_frames.sandbox.records import Block, BlockKind, Document, Handle
 
-_ARTIFACTS: Mapping[Kind, tuple[str, str]] = {
+_ARTIFACTS: Mapping[BlockKind, tuple[str, str]] = {
     "extract": ("extraction", "extr"),
     "classifier": ("classification", "clss"),
     "split": ("split", "splt"),
 }
+"""The operation and the prefix of the id of the artifact of each kind of block."""
 _FAILURES = (
     (
         "schema_validation_failed",
@@ -40,32 +41,32 @@ _STACK_TRACE = (
 )
 
 
-def artifact(rng: random.Random, kind: Kind) -> Artifact:
-    """Return the reference that a completed job of a kind leaves."""
+def draw_artifact(rng: random.Random, kind: BlockKind) -> Artifact:
+    """Return the artifact of a completed job."""
     operation, prefix = _ARTIFACTS[kind]
-    return Artifact(operation, token(rng, prefix, 16))
+    return Artifact(operation, draw_id(rng, prefix, 16))
 
 
-def outputs(rng: random.Random, kind: Kind) -> dict[str, Handle]:
-    """Return the outputs that a completed job of a kind leaves."""
-    return {"output-json-0": JsonInput(_output(rng, kind))}
+def draw_outputs(rng: random.Random, kind: BlockKind) -> dict[str, Handle]:
+    """Return the outputs of a completed job."""
+    return {"output-json-0": JsonInput(_draw_output(rng, kind))}
 
 
-def failure(rng: random.Random, document: Document, block: Block) -> Failure:
-    """Return one of three errors, with this document's particulars in it."""
+def draw_failure(rng: random.Random, document: Document, block: Block) -> Failure:
+    """Return one of three errors, whose message holds ids and numbers of this job."""
     code, template = rng.choice(_FAILURES)
     message = template.format(
         document=document.id,
         small=rng.randint(0, 24),
         tries=rng.randint(3, 5),
         tokens=rng.randint(16_400, 31_000),
-        request=token(rng, "req", 12),
+        request=draw_id(rng, "req", 12),
     )
     trace = _STACK_TRACE.format(kind=block.kind, line=rng.randint(40, 400), message=message)
     return Failure(message, code, trace, {"document_id": document.id, "retryable": False})
 
 
-def _output(rng: random.Random, kind: Kind) -> dict[str, object]:
+def _draw_output(rng: random.Random, kind: BlockKind) -> dict[str, object]:
     if kind == "extract":
         return {
             "invoice_number": f"INV-{rng.randint(1_000, 99_999)}",
@@ -75,10 +76,10 @@ def _output(rng: random.Random, kind: Kind) -> dict[str, object]:
         }
     if kind == "classifier":
         return {"category": rng.choice(("invoice", "receipt", "complaint", "advertising"))}
-    middle = rng.randint(1, 5)
+    last_page = rng.randint(1, 5) + 1
     return {
         "subdocuments": [
             {"name": "cover", "pages": [1]},
-            {"name": "invoice", "pages": list(range(2, middle + 2))},
+            {"name": "invoice", "pages": list(range(2, last_page + 1))},
         ]
     }

@@ -1,4 +1,4 @@
-"""The records of the synthetic workspace, in no generation's wire form."""
+"""The records of the workspace, independent of how a generation of the API writes them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-Kind: TypeAlias = Literal["extract", "classifier", "split"]
+BlockKind: TypeAlias = Literal["extract", "classifier", "split"]
 Status: TypeAlias = Literal["pending", "running", "completed", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class FileInput:
-    """A file that a job was given under one of its handles."""
+    """A file under a handle of a job."""
 
     id: str
     filename: str
@@ -26,7 +26,7 @@ class FileInput:
 
 @dataclass(frozen=True, slots=True)
 class JsonInput:
-    """A JSON value that a job was given, or gave back, under a handle."""
+    """A JSON value under a handle: an input of a job, or an output."""
 
     data: object
 
@@ -40,13 +40,13 @@ class Document:
 
     Attributes:
         id: The document's id, the same in all runs.
-        inputs: Handle name to what stands under it.
-        pace_ms: How long a job on this document usually takes.
+        inputs: The inputs by handle name.
+        typical_ms: How long a job on this document usually takes, in milliseconds.
     """
 
     id: str
     inputs: Mapping[str, Handle]
-    pace_ms: float
+    typical_ms: float
 
     @property
     def filename(self) -> str | None:
@@ -75,7 +75,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When something was created, started and completed; None for not yet."""
+    """When a job or a run was created, started and completed; None if it was not yet."""
 
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -89,7 +89,7 @@ class Block:
 
     id: str
     name: str
-    kind: Kind
+    kind: BlockKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A block and a fixed set of documents to run it over."""
+    """A block and a fixed set of documents to run it on."""
 
     id: str
     name: str

@@ -14,10 +14,10 @@ from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from retab_frames.sandbox.exchange import Reply, Request
-from retab_frames.sandbox.routes import Routes
-from retab_frames.sandbox.script import Script
-from retab_frames.sandbox.wire import Wire
+from retab_frames.sandbox.connections import Connection
+from retab_frames.sandbox.messages import Request, Response, make_verbatim_response
+from retab_frames.sandbox.overrides import Overrides
+from retab_frames.sandbox.router import Router
 from retab_frames.sandbox.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,34 +29,43 @@ if TYPE_CHECKING:
 
 _API_KEY = "rt_test_5Qm2vYx8LbK4nTfW"
 _GZIP_FROM_BYTES = 1_000
+"""Shorter bodies are sent uncompressed, as gzip hardly makes them smaller."""
 
 
 class Sandbox:
-    """A Retab API on 127.0.0.1 with a synthetic workspace, to be used in a `with`.
+    """A Retab API on 127.0.0.1 with a synthetic workspace; a context manager.
 
-    The workspace is the same for the same seed: a workflow, an extract, a
-    classifier and a split experiment of five runs each (a baseline with one
-    failure, a fix, a slow run, a broken one, one still running), and an extract
-    experiment that never ran.
+    The workspace depends only on the seed and the number of documents. Its workflow has an
+    extract, a classifier and a split experiment with five runs each (a baseline with one failed
+    document, a fix, a slow run, a run with many failures, a run still in progress), and an extract
+    experiment that was never run.
 
     Args:
-        seed: What the workspace is drawn from.
-        generations: Which forms of the API are served: at most one of A1, A2,
-            A3 and at most one of B, C1, C2, C3, C4.
-        documents: How many documents each experiment has.
-        latency: Seconds before each answer.
-        port: The port to listen on, 0 for a free one.
-        page_limit: The largest page given, whatever limit from 1 to 100 is asked
-            for; small values make many pages of few documents.
-        api_key: The key to accept, None for a fixed one.
+        seed: The seed of the random data.
+        generations: The generations of the API to serve: at most one of A1, A2, A3 and at most one
+            of B, C1, C2, C3, C4.
+        documents: How many documents each experiment has, at least 1.
+        latency: Seconds before each response.
+        port: The port to listen on, 0 for any free port.
+        page_limit: The largest number of rows per page, from 1 to 100, whatever limit is asked for;
+            a small value gives many pages.
+        api_key: The key that requests must have; None for a fixed key, see the attribute.
 
     Attributes:
-        workspace: The records that are served, in no generation's form.
-        requests: Every request that came, in order of arrival.
+        api_key: The key that requests must have.
+        workspace: The records that are served.
+        requests: All requests, in order of arrival.
 
     Raises:
-        ValueError: The generations cannot be served together, there are no
+        ValueError: The generations are unknown or cannot be served together, there are no
             documents, or the page limit is not from 1 to 100.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         len(rf.load_jobs(sandbox.workflow_id, "exp_invoices", client=client))
+        12
     """
 
     def __init__(
@@ -70,21 +79,20 @@ class Sandbox:
         page_limit: int = 100,
         api_key: str | None = None,
     ) -> None:
-        """Prepare the workspace and the routes; nothing listens yet."""
         self.workspace = Workspace(seed, documents=documents)
         self.api_key = _API_KEY if api_key is None else api_key
         self.requests: list[Request] = []
         self._generations = tuple(generations)
-        self._routes = Routes(
+        self._router = Router(
             self.workspace, self._generations, page_limit=page_limit, api_key=self.api_key
         )
-        self._script = Script()
+        self._overrides = Overrides()
         self._latency = latency
         self._port = port
         self._server: _Server | None = None
 
     def __repr__(self) -> str:
-        """Return what is served and where, without the key."""
+        """Return the address and the generations, without the key."""
         where = "stopped" if self._server is None else self.url
         return f"<Sandbox {where} generations={self._generations!r}>"
 
@@ -110,7 +118,9 @@ class Sandbox:
             RuntimeError: The sandbox is not running.
         """
         if self._server is None:
-            raise RuntimeError("the sandbox is not running: use it in a with, or call start()")
+            raise RuntimeError(
+                "the sandbox is not running: use it in a with statement, or call start()"
+            )
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
@@ -120,15 +130,23 @@ class Sandbox:
 
     @property
     def experiment_ids(self) -> tuple[str, ...]:
-        """The ids of the extract, classifier, split and never-run experiments."""
+        """The ids of the extract, classifier and split experiments and of the one never run."""
         return self.workspace.experiment_ids
 
     def run_ids(self, experiment_id: str) -> tuple[str, ...]:
-        """Return the ids of an experiment's runs, oldest first."""
+        """Return the ids of the runs of an experiment, oldest first.
+
+        Raises:
+            KeyError: There is no such experiment.
+        """
         return self.workspace.run_ids(experiment_id)
 
     def start(self) -> None:
-        """Listen on 127.0.0.1; without effect when it does already."""
+        """Start the server; no effect if it runs already.
+
+        Raises:
+            OSError: The port is in use.
+        """
         if self._server is None:
             self._server = _Server(self._port, self)
             threading.Thread(
@@ -136,7 +154,7 @@ class Sandbox:
             ).start()
 
     def close(self) -> None:
-        """Stop listening and close all connections; without effect when stopped."""
+        """Stop the server and close all connections; no effect if it does not run."""
         server, self._server = self._server, None
         if server is not None:
             server.stop()
@@ -150,19 +168,19 @@ class Sandbox:
         headers: Mapping[str, str] | None = None,
         times: int | None = None,
     ) -> None:
-        """Answer a path with something of your own, whatever the key or the query.
+        """Set the response to a path, whatever the key or the query of the request.
 
-        Several answers for one path are given in turn; the path's own answer
-        comes back after the last, unless that one is for ever.
+        Several responses to one path are used in turn, then the correct response again; a response
+        for ever is replaced by the next one that is set.
 
         Args:
-            path: The path as on the wire, percent-encoding included.
+            path: The path, percent-encoded.
             body: Bytes or text sent as they are; anything else is sent as JSON.
             status: The HTTP status.
-            headers: Headers to add, or to have in place of the usual ones.
-            times: How many requests get it, None for ever.
+            headers: Headers to add, or to use instead of the usual ones.
+            times: How many requests get this response, None for ever.
         """
-        self._script.add_answer(path, Reply.of(body, status, headers), times)
+        self._overrides.add_response(path, make_verbatim_response(body, status, headers), times)
 
     def misbehave(
         self,
@@ -172,31 +190,32 @@ class Sandbox:
         times: int | None = 1,
         after: int = 0,
     ) -> None:
-        """Queue a fault, see `retab_frames.sandbox.faults`.
+        """Queue a fault of `retab_frames.sandbox.faults`.
 
-        Of the faults queued for a request's path the first one decides: it lets
-        the request pass, or acts on it and is used up in the end.
+        Of the faults queued for the path of a request, the first affects it; the others wait until
+        the first is used up.
 
         Args:
-            fault: What goes wrong.
-            path: The path as on the wire, None for any.
-            times: How many requests it acts on, None for all.
-            after: How many matching requests it lets pass first.
+            fault: The fault.
+            path: The path, percent-encoded; None for any.
+            times: How many requests are affected, None for all.
+            after: How many requests are not affected before that.
         """
-        self._script.add_fault(fault, path, times, after)
+        self._overrides.add_fault(fault, path, times, after)
 
-    def handle(self, request: Request, wire: Wire) -> None:
-        """Answer one request on its wire, as the routes and the script have it."""
+    def handle(self, request: Request, connection: Connection) -> None:
+        """Respond to one request on its connection."""
         self.requests.append(request)
-        wire.pause(self._latency)
-        canned = self._script.take_answer(request)
-        fault = self._script.take_fault(request)
-        reply = canned or self._routes.answer(fault.ask(request))
-        fault.deliver(wire, _encoded(fault.amend(request, reply), request))
+        connection.pause(self._latency)
+        set_response = self._overrides.take_response(request)
+        fault = self._overrides.take_fault(request)
+        response = set_response or self._router.respond(fault.change_request(request))
+        response = fault.change_response(request, response)
+        fault.send(connection, _encode_body(response, request))
 
 
 class _Server(ThreadingTCPServer):
-    # Not http.server.HTTPServer, which looks up the host's name when it binds.
+    # Not http.server.HTTPServer: that resolves the name of the host, which can take seconds.
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 256
@@ -205,7 +224,7 @@ class _Server(ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.sandbox = sandbox
         self.stopping = threading.Event()
-        self.serial = itertools.count(1)
+        self.request_numbers = itertools.count(1)
         self.connections: set[socket.socket] = set()
 
     def stop(self) -> None:
@@ -227,7 +246,7 @@ class _Server(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client may hang up at any time; that is no news.
+        # A client may close its connection at any time: not worth a traceback.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -239,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def respond(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        # Not self.path, in which a leading "//" has been made one slash.
+        # Not self.path, in which a leading "//" has become "/".
         path, _, query = self.requestline.split()[1].partition("?")
         request = Request(
             method=self.command,
@@ -247,26 +266,28 @@ class _Handler(BaseHTTPRequestHandler):
             query=parse_qs(query, keep_blank_values=True),
             headers={name.lower(): value for name, value in self.headers.items()},
         )
-        wire = Wire(self.connection, self.server.stopping, f"req_{next(self.server.serial):08x}")
-        self.server.sandbox.handle(request, wire)
-        self.close_connection = self.close_connection or wire.ended
+        request_id = f"req_{next(self.server.request_numbers):08x}"
+        connection = Connection(self.connection, self.server.stopping, request_id)
+        self.server.sandbox.handle(request, connection)
+        self.close_connection = self.close_connection or connection.closing
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = respond  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing on the terminal."""
+        """Log nothing."""
 
 
-def _encoded(reply: Reply, request: Request) -> Reply:
+def _encode_body(response: Response, request: Request) -> Response:
+    """Return the response with the body that is sent: none for HEAD, gzip where accepted."""
     if request.method == "HEAD":
-        return replace(reply, body=b"")
+        return replace(response, body=b"")
     accepted = request.headers.get("accept-encoding", "")
-    if reply.verbatim or "gzip" not in accepted or len(reply.body) < _GZIP_FROM_BYTES:
-        return reply
-    headers = {**reply.headers, "content-encoding": "gzip"}
-    return replace(reply, body=_compressed(reply.body), headers=headers)
+    if response.verbatim or "gzip" not in accepted or len(response.body) < _GZIP_FROM_BYTES:
+        return response
+    headers = {**response.headers, "content-encoding": "gzip"}
+    return replace(response, body=_compress(response.body), headers=headers)
 
 
 @lru_cache(maxsize=16)
-def _compressed(body: bytes) -> bytes:
+def _compress(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=1, mtime=0)

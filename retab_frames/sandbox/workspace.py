@@ -1,4 +1,4 @@
-"""The seeded workspace: a workflow, its experiments, their runs and jobs."""
+"""The workspace: a workflow, its experiments, their runs and jobs, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -8,63 +8,75 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from retab_frames.sandbox.documents import make_documents
-from retab_frames.sandbox.history import HISTORY, ONE, Scene, created_at, make_jobs, placeholders
+from retab_frames.sandbox.identifiers import make_fingerprint, make_random
 from retab_frames.sandbox.records import Block, Experiment, Failure, Run, Timing, Workflow
-from retab_frames.sandbox.tokens import fingerprint, generator
+from retab_frames.sandbox.runs import (
+    RUN_PLANS,
+    ExperimentSetup,
+    draw_creation_time,
+    make_jobs,
+    make_placeholders,
+)
 
 if TYPE_CHECKING:
-    from retab_frames.sandbox.history import Chapter
     from retab_frames.sandbox.records import Document, Job, Status
+    from retab_frames.sandbox.runs import RunPlan
 
-N_CONSENSUS = 3
+_N_CONSENSUS = 3
 _MS = timedelta(milliseconds=1)
 
 
-class NoRecord(KeyError):  # noqa: N818 - the API's "not found", no error of ours
-    """The workspace has no record of that kind and id."""
+class RecordNotFoundError(KeyError):
+    """The workspace has no record of this kind with this id."""
 
     def __init__(self, kind: str, identifier: str) -> None:
-        """Keep what was looked for."""
         super().__init__(f"{kind} {identifier} not found")
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _ExperimentPlan:
     topic: str
     name: str
     block: Block
-    chapters: tuple[Chapter, ...] = HISTORY
+    runs: tuple[RunPlan, ...] = RUN_PLANS
 
 
 _PLANS = {
     f"exp_{plan.topic}": plan
     for plan in (
-        _Plan("invoices", "Invoices Q3", Block("extract-invoice", "Extract invoice", "extract")),
-        _Plan("mailroom", "Mailroom triage", Block("classify-mail", "Sort mail", "classifier")),
-        _Plan("packets", "Scanned packets", Block("split-packet", "Split packet", "split")),
-        _Plan(
+        _ExperimentPlan(
+            "invoices", "Invoices Q3", Block("extract-invoice", "Extract invoice", "extract")
+        ),
+        _ExperimentPlan(
+            "mailroom", "Mailroom triage", Block("classify-mail", "Sort mail", "classifier")
+        ),
+        _ExperimentPlan(
+            "packets", "Scanned packets", Block("split-packet", "Split packet", "split")
+        ),
+        _ExperimentPlan(
             "contracts",
             "Contracts, première série",
             Block("extract-contract", "Extract contract", "extract"),
-            (),
+            runs=(),
         ),
     )
 }
 
 
 class Workspace:
-    """A workflow of four experiments, the same for the same seed.
+    """A workflow with four experiments, the same for the same seed and number of documents.
 
-    Runs are built when first asked for and then kept. All methods may be
-    called from several threads.
+    Documents and jobs are made on first use. All methods can be called from several threads.
 
     Args:
-        seed: Two workspaces of one seed and size are equal.
-        documents: How many documents each experiment has.
+        seed: The seed of the random data.
+        documents: How many documents each experiment has, at least 1.
+
+    Raises:
+        ValueError: There are no documents.
     """
 
     def __init__(self, seed: int = 0, *, documents: int = 12) -> None:
-        """Prepare the workspace; nothing is built yet."""
         if documents < 1:
             raise ValueError(f"documents must be at least 1, not {documents}")
         self.seed = seed
@@ -84,28 +96,28 @@ class Workspace:
         """Return the workflow.
 
         Raises:
-            NoRecord: That is not its id.
+            RecordNotFoundError: The workflow has another id.
         """
         if workflow_id != self.workflow.id:
-            raise NoRecord("Workflow", workflow_id)
+            raise RecordNotFoundError("Workflow", workflow_id)
         return self.workflow
 
     def run_ids(self, experiment_id: str) -> tuple[str, ...]:
         """Return the ids of an experiment's runs, oldest first.
 
         Raises:
-            NoRecord: There is no such experiment.
+            RecordNotFoundError: There is no such experiment.
         """
-        plan = _plan(experiment_id)
-        return tuple(f"exprun_{plan.topic}_{chapter.number}" for chapter in plan.chapters)
+        plan = _find_plan(experiment_id)
+        return tuple(f"exprun_{plan.topic}_{run.number}" for run in plan.runs)
 
     def documents(self, experiment_id: str) -> tuple[Document, ...]:
         """Return the documents of an experiment.
 
         Raises:
-            NoRecord: There is no such experiment.
+            RecordNotFoundError: There is no such experiment.
         """
-        plan = _plan(experiment_id)
+        plan = _find_plan(experiment_id)
         with self._lock:
             if experiment_id not in self._documents:
                 made = make_documents(self.seed, plan.topic, plan.block.kind, self._size)
@@ -120,7 +132,7 @@ class Workspace:
         """Return the runs of an experiment, or of all, oldest first.
 
         Raises:
-            NoRecord: There is no such experiment.
+            RecordNotFoundError: There is no such experiment.
         """
         wanted = self.experiment_ids if experiment_id is None else (experiment_id,)
         runs = [self.run(run_id) for known in wanted for run_id in self.run_ids(known)]
@@ -130,24 +142,24 @@ class Workspace:
         """Return an experiment.
 
         Raises:
-            NoRecord: There is no such experiment.
+            RecordNotFoundError: There is no such experiment.
         """
-        plan = _plan(experiment_id)
+        plan = _find_plan(experiment_id)
         created = datetime(2026, 8, 24 + list(_PLANS).index(experiment_id), 9, tzinfo=UTC)
         run_ids = self.run_ids(experiment_id)
-        starts = [created_at(self.seed, experiment_id, chapter) for chapter in plan.chapters]
-        scores = [self._score(chapter, plan.topic) for chapter in plan.chapters]
+        starts = [draw_creation_time(self.seed, experiment_id, run) for run in plan.runs]
+        scores = [self._draw_score(run, plan.topic) for run in plan.runs]
         return Experiment(
             id=experiment_id,
             name=plan.name,
             workflow=self.workflow,
             block=plan.block,
-            n_consensus=N_CONSENSUS,
+            n_consensus=_N_CONSENSUS,
             status="processing" if run_ids else "draft",
             created_at=created,
             updated_at=max([created, *starts]),
             document_count=self._size,
-            documents_fingerprint=self._documents_fingerprint(experiment_id),
+            documents_fingerprint=self._make_documents_fingerprint(experiment_id),
             last_run_id=run_ids[-1] if run_ids else None,
             score=next((score for score in reversed(scores) if score is not None), None),
         )
@@ -156,43 +168,43 @@ class Workspace:
         """Return a run, its counts taken from its jobs.
 
         Raises:
-            NoRecord: There is no such run.
+            RecordNotFoundError: There is no such run.
         """
-        experiment_id, chapter = self._chapter(run_id)
-        plan = _PLANS[experiment_id]
+        experiment_id, plan = self._find_run(run_id)
+        experiment = _PLANS[experiment_id]
         jobs = self.jobs(run_id)
         errors = sum(job.status == "error" for job in jobs)
-        definition = fingerprint(self.seed, plan.topic, "definition", chapter.definition)
+        definition = make_fingerprint(self.seed, experiment.topic, "definition", plan.definition)
         return Run(
             id=run_id,
             experiment_id=experiment_id,
             workflow=self.workflow,
             workflow_version_id=f"wfver_{definition[:12]}",
-            block=plan.block,
+            block=experiment.block,
             block_version_id=f"blkver_{definition[12:24]}",
-            block_config=chapter.config,
-            n_consensus=N_CONSENSUS,
-            status=_run_status(chapter),
-            timing=self._run_timing(chapter, experiment_id, jobs),
+            block_config=plan.config,
+            n_consensus=_N_CONSENSUS,
+            status=_get_run_status(plan),
+            timing=self._make_run_timing(plan, experiment_id, jobs),
             definition_fingerprint=definition,
-            documents_fingerprint=self._documents_fingerprint(experiment_id),
+            documents_fingerprint=self._make_documents_fingerprint(experiment_id),
             document_count=len(jobs),
             completed_count=sum(job.status == "completed" for job in jobs),
             error_count=errors,
-            score=self._score(chapter, plan.topic),
-            failure=_run_failure(chapter, errors, len(jobs)),
+            score=self._draw_score(plan, experiment.topic),
+            failure=_make_run_failure(plan, errors, len(jobs)),
         )
 
     def jobs(self, run_id: str) -> tuple[Job, ...]:
         """Return the jobs of a run, in the order of the documents.
 
         Raises:
-            NoRecord: There is no such run.
+            RecordNotFoundError: There is no such run.
         """
-        experiment_id, chapter = self._chapter(run_id)
+        experiment_id, plan = self._find_run(run_id)
         with self._lock:
             if run_id not in self._jobs:
-                jobs = make_jobs(self._scene(experiment_id), chapter, run_id)
+                jobs = make_jobs(self._get_setup(experiment_id), plan, run_id)
                 self._jobs[run_id] = jobs
                 self._by_id.update((job.id, job) for job in jobs)
             return self._jobs[run_id]
@@ -201,78 +213,78 @@ class Workspace:
         """Return one placeholder for each document of an experiment.
 
         Raises:
-            NoRecord: There is no such experiment.
+            RecordNotFoundError: There is no such experiment.
         """
-        return placeholders(self._scene(experiment_id))
+        return make_placeholders(self._get_setup(experiment_id))
 
     def job(self, job_id: str) -> Job:
         """Return a job of any run by its id.
 
         Raises:
-            NoRecord: There is no such job.
+            RecordNotFoundError: There is no such job.
         """
         if job_id not in self._by_id:
             for run in self.runs():
                 self.jobs(run.id)
         if job_id not in self._by_id:
-            raise NoRecord("Experiment result", job_id)
+            raise RecordNotFoundError("Experiment result", job_id)
         return self._by_id[job_id]
 
-    def job_of(self, run_id: str, document_id: str) -> Job:
+    def find_job(self, run_id: str, document_id: str) -> Job:
         """Return the job of a run on one document.
 
         Raises:
-            NoRecord: There is no such run, or it has not that document.
+            RecordNotFoundError: There is no such run, or it has no such document.
         """
         for job in self.jobs(run_id):
             if job.document_id == document_id:
                 return job
-        raise NoRecord("Document", document_id)
+        raise RecordNotFoundError("Document", document_id)
 
-    def _scene(self, experiment_id: str) -> Scene:
-        block = _plan(experiment_id).block
-        return Scene(self.seed, experiment_id, block, self.documents(experiment_id))
+    def _get_setup(self, experiment_id: str) -> ExperimentSetup:
+        block = _find_plan(experiment_id).block
+        return ExperimentSetup(self.seed, experiment_id, block, self.documents(experiment_id))
 
-    def _chapter(self, run_id: str) -> tuple[str, Chapter]:
-        for experiment_id, plan in _PLANS.items():
-            for known, chapter in zip(self.run_ids(experiment_id), plan.chapters, strict=True):
+    def _find_run(self, run_id: str) -> tuple[str, RunPlan]:
+        for experiment_id, experiment in _PLANS.items():
+            for known, plan in zip(self.run_ids(experiment_id), experiment.runs, strict=True):
                 if known == run_id:
-                    return experiment_id, chapter
-        raise NoRecord("Experiment run", run_id)
+                    return experiment_id, plan
+        raise RecordNotFoundError("Experiment run", run_id)
 
-    def _documents_fingerprint(self, experiment_id: str) -> str:
-        return fingerprint(*(document.id for document in self.documents(experiment_id)))
+    def _make_documents_fingerprint(self, experiment_id: str) -> str:
+        return make_fingerprint(*(document.id for document in self.documents(experiment_id)))
 
-    def _run_timing(self, chapter: Chapter, experiment_id: str, jobs: tuple[Job, ...]) -> Timing:
-        created = created_at(self.seed, experiment_id, chapter)
+    def _make_run_timing(self, plan: RunPlan, experiment_id: str, jobs: tuple[Job, ...]) -> Timing:
+        created = draw_creation_time(self.seed, experiment_id, plan)
         started = created + timedelta(milliseconds=350)
-        if not chapter.finished:
+        if not plan.finished:
             return Timing(created, started)
         last = max(job.timing.completed_at for job in jobs if job.timing.completed_at)
         completed = last + timedelta(milliseconds=420)
         return Timing(created, started, completed, (completed - created) // _MS + 3)
 
-    def _score(self, chapter: Chapter, topic: str) -> float | None:
-        if not chapter.finished:
+    def _draw_score(self, plan: RunPlan, topic: str) -> float | None:
+        if not plan.finished:
             return None
-        rng = generator(self.seed, topic, chapter.number, "score")
-        return round(rng.uniform(0.86, 0.97) - 0.8 * chapter.failing, 4)
+        rng = make_random(self.seed, topic, plan.number, "score")
+        return round(rng.uniform(0.86, 0.97) - 0.8 * plan.failing_share, 4)
 
 
-def _plan(experiment_id: str) -> _Plan:
+def _find_plan(experiment_id: str) -> _ExperimentPlan:
     if experiment_id not in _PLANS:
-        raise NoRecord("Experiment", experiment_id)
+        raise RecordNotFoundError("Experiment", experiment_id)
     return _PLANS[experiment_id]
 
 
-def _run_status(chapter: Chapter) -> Status:
-    if not chapter.finished:
+def _get_run_status(plan: RunPlan) -> Status:
+    if not plan.finished:
         return "running"
-    return "error" if chapter.failing > ONE else "completed"
+    return "error" if plan.failing_share else "completed"
 
 
-def _run_failure(chapter: Chapter, errors: int, total: int) -> Failure | None:
-    if _run_status(chapter) != "error":
+def _make_run_failure(plan: RunPlan, errors: int, total: int) -> Failure | None:
+    if _get_run_status(plan) != "error":
         return None
     message = f"{errors} of {total} documents failed"
     return Failure(message, "documents_failed", "", {"error_count": errors})

@@ -10,9 +10,19 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["BOOL", "FLOAT64", "INT64", "STRING", "arrow_column", "frame_of", "frame_of_rows"]
+__all__ = [
+    "BOOL",
+    "FLOAT64",
+    "INT64",
+    "STRING",
+    "TIME",
+    "arrow_column",
+    "frame_of",
+    "frame_of_rows",
+]
 
 STRING, INT64, FLOAT64, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+TIME = pa.timestamp("us", tz="UTC")
 
 
 def arrow_column(values: Any, kind: pa.DataType) -> pd.Series[Any]:

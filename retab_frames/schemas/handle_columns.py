@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from retab_frames.schemas.models import HandlesSchema, arrow_schema
 
-__all__ = ["HANDLE_INPUTS", "long_handles"]
+__all__ = ["HANDLE_INPUTS", "handles_of_jobs"]
 
 HANDLE_INPUTS = "handle_inputs."
 """What the columns of handle inputs begin with."""
@@ -15,7 +15,7 @@ _FIELDS = ("type", "filename", "file_id", "mime_type", "data")
 _KEY = ("experiment_id", "run_id", "job_id", "document_id")
 
 
-def long_handles(jobs: pd.DataFrame) -> pd.DataFrame:
+def handles_of_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per job and handle input, in the order of the jobs.
 
     Columns and dtypes are those of HandlesSchema; what a wide frame does not hold is null. A job

@@ -6,19 +6,13 @@ so that a frame with a column of the user's own still validates.
 """
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
-from copy import copy
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, TypeAlias
 
 import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
-from pandera import errors
 from pandera.typing import Series
-
-from retab_frames.errors import SchemaError
-from retab_frames.schemas.frames import frame_of
-from retab_frames.schemas.validation import FAILURE_COLUMNS, failing_cells, failure_message
 
 __all__ = [
     "ExperimentsSchema",
@@ -30,8 +24,7 @@ __all__ = [
     "SnapshotsSchema",
     "arrow_schema",
     "empty_table",
-    "to_frame",
-    "validate",
+    "lower_bounds",
 ]
 
 Text: TypeAlias = Series[Annotated[pd.ArrowDtype, pa.string()]]
@@ -66,27 +59,31 @@ class JobsSchema(pandera.DataFrameModel):
     experiment_id: Text = _key("the experiment")
     run_id: Text = _cell("the run; null only for placeholders of an experiment never run")
     job_id: Text = _key("the job; `placeholder:<document_id>` where a placeholder has no id")
-    document_id: Text = _key("the document: what pairs the jobs of two runs")
+    document_id: Text = _key("the document; jobs of two runs are paired by it")
     filename: Text = _cell("the name of the first file among the handle inputs")
-    block_kind: Text = _cell("extract, classifier, split, for_each, or one newer than this library")
-    status: Text = _cell("pending, queued, running, completed, error, cancelled, skipped, or newer")
-    attempt: Whole = _measure("how often the job was tried again, from 0", "tries")
+    block_kind: Text = _cell(
+        "extract, classifier, split, for_each, or a value unknown to this library"
+    )
+    status: Text = _cell(
+        "pending, queued, running, completed, error, cancelled, skipped, or unknown"
+    )
+    attempt: Whole = _measure("number of retries, 0 for the first attempt", "retries")
     is_placeholder: Flag = _key("true where no job was ever run for the document")
-    artifact_operation: Text = _cell("what made the artifact, e.g. extraction")
+    artifact_operation: Text = _cell("the operation that produced the artifact, e.g. extraction")
     artifact_id: Text = _cell("the id of what the block produced")
     duration_ms: Whole = _measure("how long the job took, as the API reports it", "ms")
-    created_at: Time = _cell("when the job was made (UTC)")
-    started_at: Time = _cell("when work on it began (UTC)")
+    created_at: Time = _cell("when the job was created (UTC)")
+    started_at: Time = _cell("when it started (UTC)")
     completed_at: Time = _cell("when it ended (UTC)")
     error_message: Text = _cell("why it failed or was cancelled, in words")
     error_details: Text = _cell("the details of the failure (JSON)")
-    fetched_at: Time = _cell("when the response arrived (UTC); null for a source in hand")
-    input_type: Text | None = _handle("handle_inputs", "type", "file, json, text, or newer")
+    fetched_at: Time = _cell("when the response arrived (UTC); null if not read from the API")
+    input_type: Text | None = _handle("handle_inputs", "type", "file, json, text, or unknown")
     input_filename: Text | None = _handle("handle_inputs", "filename", "name of the file")
     input_file_id: Text | None = _handle("handle_inputs", "file_id", "id of the file")
     input_mime_type: Text | None = _handle("handle_inputs", "mime_type", "MIME type of the file")
     input_data: Text | None = _handle("handle_inputs", "data", "the value (JSON)")
-    output_type: Text | None = _handle("handle_outputs", "type", "file, json, text, or newer")
+    output_type: Text | None = _handle("handle_outputs", "type", "file, json, text, or unknown")
     output_filename: Text | None = _handle("handle_outputs", "filename", "name of the file")
     output_file_id: Text | None = _handle("handle_outputs", "file_id", "id of the file")
     output_mime_type: Text | None = _handle("handle_outputs", "mime_type", "MIME type")
@@ -95,7 +92,6 @@ class JobsSchema(pandera.DataFrameModel):
     class Config:
         """The key of the frame."""
 
-        name = "JobsSchema"
         unique = ("run_id", "job_id")
 
 
@@ -107,20 +103,19 @@ class HandlesSchema(pandera.DataFrameModel):
     job_id: Text = _key("the job")
     document_id: Text = _key("the document")
     handle: Text = _key("the name of the input or output, e.g. input-file-document")
-    position: Whole = pandera.Field(ge=0, description="its place among the handles of its job")
-    type: Text = _cell("file, json, text, or newer")
+    position: Whole = pandera.Field(ge=0, description="its position among the handles of its job")
+    type: Text = _cell("file, json, text, or unknown")
     filename: Text = _cell("the name of the file")
     file_id: Text = _cell("the id of the file")
     mime_type: Text = _cell("the MIME type of the file")
     size_bytes: Whole = _measure("the size of the file", "bytes")
     content_fingerprint: Text = _cell("the fingerprint of the file's content")
     data: Text = _cell("the JSON or text, exactly as received (JSON)")
-    extra: Text = _cell("every key that has no column here (JSON)")
+    extra: Text = _cell("every key that has no column (JSON)")
 
     class Config:
         """The key of the frame."""
 
-        name = "HandlesSchema"
         unique = ("run_id", "job_id", "handle")
 
 
@@ -132,36 +127,33 @@ class RunsSchema(pandera.DataFrameModel):
     run_id: Text = pandera.Field(unique=True, description="the run")
     parent_run_id: Text = _cell("the run that this one continues")
     block_id: Text = _cell("the block that was run")
-    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
-    status: Text = _cell("pending, queued, running, completed, error, cancelled, or newer")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or unknown")
+    status: Text = _cell("pending, queued, running, completed, error, cancelled, or unknown")
     error_message: Text = _cell("why it failed or was cancelled, in words")
     trigger_type: Text = _cell("what started the run")
     n_consensus: Whole = _measure("how many votes were taken for each document", "votes")
     document_count: Whole = _measure("documents of the run", "documents")
-    total_document_count: Whole = _measure("documents of the run, where told apart", "documents")
+    total_document_count: Whole = _measure(
+        "documents of the run, where the API counts them apart", "documents"
+    )
     completed_document_count: Whole = _measure("documents completed", "documents")
     error_count: Whole = _measure("documents that failed", "documents")
     score: Real = _cell("consensus score of the run, null until there are metrics")
     duration_ms: Whole = _measure("wall clock of the run, not the sum of its jobs", "ms")
-    created_at: Time = _cell("when the run was made (UTC)")
-    started_at: Time = _cell("when work on it began (UTC)")
+    created_at: Time = _cell("when the run was created (UTC)")
+    started_at: Time = _cell("when it started (UTC)")
     completed_at: Time = _cell("when it ended (UTC)")
     definition_fingerprint: Text = _cell("fingerprint of the block as it was run")
     documents_fingerprint: Text = _cell("fingerprint of the set of documents")
-    metrics_validity_fingerprint: Text = _cell("fingerprint under which its metrics hold")
+    metrics_validity_fingerprint: Text = _cell("fingerprint of what its metrics depend on")
     metrics_validity_fingerprint_version: Whole = _cell("version of that fingerprint")
     workflow_version_id: Text = _cell("the version of the workflow")
-    requested_version: Text = _cell("the version that was asked for, e.g. production")
+    requested_version: Text = _cell("the version that was requested, e.g. production")
     workflow_name: Text = _cell("the name of the workflow at run time")
     block_version_id: Text = _cell("the version of the block")
     block_config: Text = _cell("the configuration of the block (JSON)")
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "RunsSchema"
 
 
 class ExperimentsSchema(pandera.DataFrameModel):
@@ -169,16 +161,18 @@ class ExperimentsSchema(pandera.DataFrameModel):
 
     workflow_id: Text = _cell("the workflow, from the record or the call")
     experiment_id: Text = pandera.Field(unique=True, description="the experiment")
-    name: Text = _cell("the name people gave it")
+    name: Text = _cell("the display name")
     block_id: Text = _cell("the block it runs")
-    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
-    status: Text = _cell("draft, processing, completed, failed, cancelled, or newer")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or unknown")
+    status: Text = _cell("draft, processing, completed, failed, cancelled, or unknown")
     n_consensus: Whole = _measure("how many votes are taken for each document", "votes")
     document_count: Whole = _measure("documents of the experiment", "documents")
-    rerunnable_document_count: Whole = _measure("documents a new run would redo", "documents")
+    rerunnable_document_count: Whole = _measure(
+        "documents that a new run would process again", "documents"
+    )
     last_run_id: Text = _cell("the latest run; null if never run")
     score: Real = _cell("consensus score of the latest run with metrics")
-    created_at: Time = _cell("when it was made (UTC)")
+    created_at: Time = _cell("when it was created (UTC)")
     updated_at: Time = _cell("when it was last changed (UTC)")
     is_stale: Flag = _cell("true where the latest run no longer fits the draft")
     schema_drift: Text = _cell("none, partial, drifted or unknown")
@@ -195,39 +189,24 @@ class ExperimentsSchema(pandera.DataFrameModel):
     server_job_id: Text = _cell("the id of the server's own background job")
     fetched_at: Time = _cell("when the response arrived (UTC)")
 
-    class Config:
-        """The name that errors show."""
-
-        name = "ExperimentsSchema"
-
 
 class IssuesSchema(pandera.DataFrameModel):
-    """One row per odd thing: what came, and what was done about it."""
+    """One row per value that did not fit or is not known, and how it was handled."""
 
     run_id: Text = _cell("the run, where known")
     job_id: Text = _cell("the job; null for what concerns the whole run")
     field: Text = _cell("the field, e.g. timing.duration_ms, or the column")
-    problem: Text = _key("what is odd")
-    value: Text = _cell("what came, cut short, or how often it came")
-    action: Text = _key("what was done about it")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "IssuesSchema"
+    problem: Text = _key("what is wrong")
+    value: Text = _cell("the value received, cut short, or how often it occurred")
+    action: Text = _key("how it was handled")
 
 
 class RawSchema(pandera.DataFrameModel):
     """One row per row of the API, as it came; the key is `job_id`."""
 
     job_id: Text = pandera.Field(unique=True, description="the job")
-    position: Whole = pandera.Field(ge=0, description="the place of the row in the response")
+    position: Whole = pandera.Field(ge=0, description="the position of the row in the response")
     body: Text = _key("the row as received, byte for byte (JSON)")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "RawSchema"
 
 
 class SnapshotsSchema(pandera.DataFrameModel):
@@ -236,21 +215,16 @@ class SnapshotsSchema(pandera.DataFrameModel):
     workflow_id: Text = _cell("the workflow")
     experiment_id: Text = _cell("the experiment")
     run_id: Text = pandera.Field(unique=True, description="the run")
-    block_kind: Text = _cell("extract, classifier, split, for_each, or newer")
+    block_kind: Text = _cell("extract, classifier, split, for_each, or unknown")
     revision: Whole = pandera.Field(ge=1, description="its newest revision, from 1")
     complete: Flag = _key("true where every job had ended and nothing was missing")
     jobs: Whole = pandera.Field(ge=0, description="how many jobs it has")
     completed: Whole = pandera.Field(ge=0, description="jobs that were completed")
     error: Whole = pandera.Field(ge=0, description="jobs that failed")
-    run_created_at: Time = _cell("when the run was made (UTC)")
+    run_created_at: Time = _cell("when the run was created (UTC)")
     fetched_at: Time = _cell("when the response arrived (UTC)")
     written_at: Time = _cell("when the revision was written (UTC)")
     size_bytes: Whole = _measure("the size of its files", "bytes")
-
-    class Config:
-        """The name that errors show."""
-
-        name = "SnapshotsSchema"
 
 
 Model = type[pandera.DataFrameModel]
@@ -267,88 +241,17 @@ def arrow_schema(model: Model) -> pa.Schema:
 
 
 @cache
-def empty_table(model: Model) -> pa.Table:
-    """Return a table of zero rows that has every column of the model."""
-    return arrow_schema(model).empty_table()
-
-
-def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
-    """Return the table as a validated frame of Arrow-backed columns.
-
-    Raises:
-        SchemaError: If it does not fit the model.
-    """
-    return validate(frame_of(table), model)
-
-
-def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
-    """Return the frame if it fits the schema; `schema.validate` raises pandera's own error.
-
-    Args:
-        frame: Any frame; it is not changed. Columns that the schema does not know are allowed.
-        schema: One of the models of this module, e.g. `JobsSchema`.
-
-    Raises:
-        SchemaError: If it does not fit. All failures are collected, and told by job id (or the
-            key of that frame) instead of row number; `.failures` has them as a frame.
-    """
-    failures = _wrong_integers(frame, schema)
-    try:
-        _exact(schema, tuple(frame.columns)).validate(frame, lazy=True)
-    except errors.SchemaErrors as error:
-        failures.append(failing_cells(error.failure_cases, frame))
-    if not failures:
-        return frame
-    told = pd.concat(failures, ignore_index=True)
-    message = failure_message(schema.__name__, told, len(frame))
-    raise SchemaError(message, schema_name=schema.__name__, failures=told)
-
-
-@lru_cache(maxsize=256)
-def _exact(schema: Model, names: tuple[Any, ...]) -> pandera.DataFrameSchema:
-    """Return the schema with each regex column replaced by the columns of that name, if there are.
-
-    pandera looks for the names of a regex column three times at every validation, which takes
-    longer than all its checks.
-    """
-    whole = schema.to_schema()
-    header = pd.DataFrame(columns=list(names))
-    found: dict[str, pandera.Column] = {}
-    settled = []
-    for pattern in [column for column in whole.columns.values() if column.regex]:
-        try:
-            matches = set(pattern.get_regex_columns(header))
-        except errors.SchemaError:
-            matches = set()
-        if matches.isdisjoint({*whole.columns, *found}) and (matches or not pattern.required):
-            settled.append(pattern.name)
-            found |= {name: _named(pattern, name) for name in matches}
-    return whole.remove_columns(settled).add_columns(found) if settled else whole
-
-
-def _named(pattern: pandera.Column, name: str) -> pandera.Column:
-    column = copy(pattern)
-    column.regex = False
-    column.name = name
-    return column
-
-
-def _wrong_integers(frame: pd.DataFrame, schema: Model) -> list[pd.DataFrame]:
-    """Return the integer columns that are not Arrow-backed, which pandera takes for such."""
-    expected = _integers(schema)
-    wrong = [
-        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
-        for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
-        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
-    ]
-    return [pd.DataFrame(wrong, columns=FAILURE_COLUMNS, dtype=object)] if wrong else []
+def lower_bounds(model: Model) -> dict[str, int]:
+    """Return the least valid value of each column that has one."""
+    return {
+        name: check.statistics["min_value"]
+        for name, column in model.to_schema().columns.items()
+        for check in column.checks
+        if "min_value" in (check.statistics or {})
+    }
 
 
 @cache
-def _integers(schema: Model) -> dict[str, pd.ArrowDtype]:
-    """Return the columns of whole numbers, and what they should be."""
-    return {
-        field.name: pd.ArrowDtype(field.type)
-        for field in arrow_schema(schema)
-        if pa.types.is_integer(field.type)
-    }
+def empty_table(model: Model) -> pa.Table:
+    """Return a table of zero rows that has every column of the model."""
+    return arrow_schema(model).empty_table()

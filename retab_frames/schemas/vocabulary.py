@@ -1,12 +1,58 @@
-"""The statuses of a job that this library knows; any other is kept and means nothing to it."""
+"""The words of the API that mean something to this library; any other is kept as it came."""
 
 from __future__ import annotations
 
-__all__ = ["COMPLETED", "FAILED", "OPEN", "TERMINAL"]
+__all__ = [
+    "COMPLETED",
+    "COUNTED_STATUSES",
+    "FAILED",
+    "KNOWN_HANDLE_TYPES",
+    "KNOWN_VALUES",
+    "OPEN",
+    "RUNNING",
+    "TERMINAL",
+    "TERMINAL_RUN",
+]
 
 COMPLETED = ("completed",)
 FAILED = ("error", "cancelled", "skipped")
 OPEN = ("pending", "queued", "running")
-"""Those that will change."""
+"""The statuses of a job that will change."""
 TERMINAL = (*COMPLETED, *FAILED)
-"""Those that will not change any more."""
+"""The statuses of a job that will not change any more."""
+TERMINAL_RUN = ("completed", "error", "cancelled")
+"""The statuses of a run that will not change any more."""
+
+KNOWN_VALUES: dict[str, frozenset[str]] = {
+    "status": frozenset((*OPEN, *TERMINAL)),
+    "block_kind": frozenset(("extract", "classifier", "split", "for_each")),
+    "artifact_operation": frozenset(
+        (
+            "extraction",
+            "split",
+            "classification",
+            "parse",
+            "edit",
+            "partition",
+            "conditional_evaluation",
+            "while_loop_termination",
+            "api_call_invocation",
+            "function_invocation",
+            "hil_evaluation",
+            "review_trigger_evaluation",
+        )
+    ),
+}
+"""The values of a column of the jobs that the API is known to send; a new one is an issue."""
+
+KNOWN_HANDLE_TYPES = frozenset(("file", "json", "text"))
+
+RUNNING = ("running",)
+"""The statuses of a job that has started and not ended."""
+COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
+    "completed": COMPLETED,
+    "error": ("error",),
+    "cancelled": ("cancelled",),
+    "unfinished": OPEN,
+}
+"""The counts of jobs in statistics, and the statuses that each counts; all others are `other`."""

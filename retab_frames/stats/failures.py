@@ -1,4 +1,4 @@
-"""What failed jobs say, once what differs from one message of a kind to the next is masked."""
+"""Error messages of failed jobs, counted by template: the message with its variables masked."""
 
 from __future__ import annotations
 
@@ -12,70 +12,79 @@ import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column
 from retab_frames.schemas.vocabulary import FAILED
-from retab_frames.stats.on_dask import by_group, is_distributed
-from retab_frames.stats.samples import check_jobs, groups_of, has_status, with_group_keys
+from retab_frames.stats.groups import group_jobs, with_group_keys
+from retab_frames.stats.on_dask import apply_by_group, is_distributed
+from retab_frames.stats.samples import check_jobs, has_status
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-    from retab_frames.stats.samples import Grouping
+    from retab_frames.stats.groups import Grouping
 
-__all__ = ["failures", "templates"]
+__all__ = ["failures", "make_templates"]
 
-NO_MESSAGE = "(no message)"
-MOST_READ = 2_000
-"""Characters of a message that are read: what failed stands first, a stack trace after it."""
-LONGEST = 300
+_NO_MESSAGE = "(no message)"
+MAX_MESSAGE_CHARS = 2_000
+"""The rest of a message is ignored: the reason comes first, a stack trace after it."""
+MAX_TEMPLATE_CHARS = 300
 
-_FILES = (
+_FILE_ENDINGS = (
     "bmp|csv|docx?|eml|gif|gz|heic|html?|jpe?g|jsonl?|md|msg|odt|parquet|pdf|png|pptx?|rtf|tiff?"
     "|tsv|txt|webp|xlsx?|xml|ya?ml|zip"
 )
-_IDS = "blk|blkver|chatcmpl|doc|exp|expdoc|expjob|exprun|ext|file|job|req|run|trace|wf|wfver"
+_ID_PREFIXES = (
+    "blk|blkver|chatcmpl|doc|exp|expdoc|expjob|exprun|ext|file|job|req|run|trace|wf|wfver"
+)
 _CLOCK = r"\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?"
 _ZONE = r"(?: ?(?:Z|UTC)\b| ?[+-]\d\d:?\d\d)"
-_OPENS = r"(^|[\s(\[{=:,])"
+_START = r"(^|[\s(\[{=:,])"
+"""What comes before a quotation or a path."""
 
-_OWN, _OWN_FILE = "\ue000", "\ue001"
-"""Stand for a name of the job itself until what it is part of has been masked."""
+_JOB_ID, _JOB_FILE = "\ue000", "\ue001"
+"""Placeholders for an id and a file name of the job itself, until what contains them is masked."""
 
-MASKS = (
+_MASKS = (
     (r"\s+", " "),
     (r"^ | $", ""),
-    # the status of a response tells what failed: behind a mark its digits are no number
+    # an HTTP status says what failed: a mark before its digits protects them from being masked
     (r"(?i)\b(http(?:/\d(?:\.\d)?)?|status(?: code)?)([ :=]{1,2})([1-5]\d\d)\b", r"\1\2_\3"),
     (r'"(?:[^"\\]|\\.)*"|“[^”]*”|«[^»]*»|\x{2018}[^\x{2019}]*\x{2019}|`[^`]*`', "<text>"),
-    # an apostrophe opens no quotation within a word, and closes none before a letter
-    (_OPENS + r"'(?:[^']|'\pL)*'", r"\1<text>"),
+    # an apostrophe inside a word does not open a quotation, one before a letter does not close it
+    (_START + r"'(?:[^']|'\pL)*'", r"\1<text>"),
     (r"""[A-Za-z][A-Za-z0-9+.-]*://[^\s<>"']*[^\s<>"'.,;:!?)\]}]""", "<url>"),
     (r"[\pL\pN._%+-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+", "<email>"),
     (r"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "<id>"),
     (rf"\b\d{{4}}-\d\d-\d\d(?:[T ]{_CLOCK}{_ZONE}?)?|\b\d\d:\d\d:\d\d(?:[.,]\d+)?", "<time>"),
-    (_OPENS + r"(?:~|\.\.?)?(?:/[^\s/:,;()\[\]{}<>]*[^\s/:,;()\[\]{}<>.])+/?", r"\1<path>"),
+    (_START + r"(?:~|\.\.?)?(?:/[^\s/:,;()\[\]{}<>]*[^\s/:,;()\[\]{}<>.])+/?", r"\1<path>"),
     (r"\b[A-Za-z]:\\[^\s,;:*?|<>]*", "<path>"),
-    (rf"(?i)[\pL\pN_.~%@+/\x{{E000}}-]+\.(?:{_FILES})\b", "<path>"),
-    (rf"\b(?:{_IDS})[_-][\w-]*[A-Z0-9][\w-]*", "<id>"),
+    (rf"(?i)[\pL\pN_.~%@+/\x{{E000}}-]+\.(?:{_FILE_ENDINGS})\b", "<path>"),
+    (rf"\b(?:{_ID_PREFIXES})[_-][\w-]*[A-Z0-9][\w-]*", "<id>"),
     (r"\b[a-z]{2,12}_[\w-]*[A-Z][\w-]*", "<id>"),
     (r"\b[a-z]{2,12}_(?:[a-z]{0,6}\d[a-z0-9]{5,}|[a-z0-9]{8,}\d[a-z0-9]*)\b", "<id>"),
-    # before those ids that may be digits by chance: a long number is a number
+    # before the ids that may consist of digits alone: a long number is a number
     (r"\b\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?\b", "<n>"),
     (r"(?i)\b0x[0-9a-f]+\b|\b[0-9a-f]{12,}\b", "<id>"),
     (r"(?i)\b(?:[a-f]{0,7}\d[0-9a-f]{7,}|[0-9a-f]{7,}\d[0-9a-f]*)\b", "<id>"),
     (r"\b[A-Za-z]{0,15}\d[A-Za-z0-9]{11,}\b", "<id>"),
     (r"\b\d+(?:[.,]\d+)*", "<n>"),
     (r"([ :=])_([1-5]\d\d)\b", r"\1\2"),
-    (_OWN, "<id>"),
-    (_OWN_FILE, "<path>"),
+    (_JOB_ID, "<id>"),
+    (_JOB_FILE, "<path>"),
 )
-"""Patterns (RE2: linear in the length of any message) and what takes the place of each, in order.
+"""Patterns and their replacements, in order (RE2: linear in the length of the message).
 
-A number within a word stays (utf8, page2), and so does a name in small letters (unit_price).
+A number inside a word is not masked (utf8, page2), nor is a name in lower case (unit_price).
 """
 
-_OWN_NAMES = {"filename": _OWN_FILE, "document_id": _OWN, "job_id": _OWN, "run_id": _OWN}
-_SHORTEST_NAME = 6
-"""A shorter name may well be part of a word."""
-_NEEDED = (*_OWN_NAMES, "status", "is_placeholder", "error_message")
+_JOB_NAMES = {
+    "filename": _JOB_FILE,
+    "document_id": _JOB_ID,
+    "job_id": _JOB_ID,
+    "run_id": _JOB_ID,
+}
+_MIN_NAME_CHARS = 6
+"""Shorter names are not masked: they may be part of a word."""
+_NEEDED = (*_JOB_NAMES, "status", "is_placeholder", "error_message")
 _TYPES = {"jobs": INT64, "documents": INT64, "runs": INT64, "share": FLOAT64}
 
 
@@ -83,23 +92,24 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
     """Return the error messages of failed jobs, grouped by template.
 
     A template is a message whose ids, numbers, quoted texts, paths, file names, URLs, e-mail
-    addresses and times are masked, as are the names of the job itself, so that two messages that
-    differ only in these are counted together. The status of an HTTP response stays. A template may
-    still hold what a document says, where the message repeats it unquoted.
+    addresses and times are masked, and so are the ids and the file name of the job itself, so that
+    messages that differ only in these are counted together. HTTP statuses are not masked. A
+    template may still contain document content that the message repeats without quotes.
 
     Args:
         jobs: A frame with the columns of JobsSchema, or a Dask frame of them.
-        by: As for `duration_stats`: count the messages of each group apart.
+        by: As for `duration_stats`; the messages of each group are counted separately.
 
     Returns:
         One row per group, template and status of the jobs that are error, cancelled or skipped:
         the group's columns; `template` ("(no message)" for none; at most 300 characters),
-        `status`; `jobs`, `documents` and `runs` (counts of distinct ones); `share` of the failed
+        `status`; `jobs`, `documents` and `runs` (counts of distinct ones); `share`, of the failed
         jobs of the group; `example_document_id`, `example_filename` and `example_job_id` of the
         first such job by run and job id. Groups in order of first appearance, then the most
-        frequent first, ties by template.
+        frequent first, ties by template and status.
 
     Raises:
+        TypeError: If `jobs` is not a frame.
         ValueError: If a column is missing.
 
     Example:
@@ -112,12 +122,13 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
         Model answered with <n> tokens, over the limit of <n> (request <id>)
     """
     if is_distributed(jobs):
-        return by_group(jobs, by, partial(failures, by=by), columns=_NEEDED, kept=_failed)
+        statistic = partial(failures, by=by)
+        return apply_by_group(jobs, by, statistic, columns=_NEEDED, filter_rows=_select_failed)
     check_jobs(jobs, _NEEDED, "failures")
-    keys, group = groups_of(jobs, by)
+    keys, group = group_jobs(jobs, by)
     is_failed = has_status(jobs, FAILED)
     failed = jobs.loc[is_failed, list(_NEEDED)].reset_index(drop=True)
-    failed = failed.assign(_template=_templates_of(failed), _group=group[is_failed])
+    failed = failed.assign(_template=_make_job_templates(failed), _group=group[is_failed])
     failed = failed.sort_values(["_group", "run_id", "job_id"], kind="stable", ignore_index=True)
     kinds = failed.groupby(["_group", "_template", "status"], sort=False, dropna=False)
     first = failed.loc[~failed.duplicated(["_group", "_template", "status"])]
@@ -135,48 +146,49 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
         "example_job_id": first["job_id"],
     }
     order = np.lexsort((first["status"], first["_template"], -counts, number))
-    found = {
+    ordered = {
         name: arrow_column(pd.Series(values).iloc[order], _TYPES.get(name, STRING))
         for name, values in columns.items()
     }
-    return with_group_keys(keys.iloc[number[order]].reset_index(drop=True), found)
+    return with_group_keys(keys.iloc[number[order]].reset_index(drop=True), ordered)
 
 
-def _failed(jobs: pd.DataFrame) -> pd.DataFrame:
+def _select_failed(jobs: pd.DataFrame) -> pd.DataFrame:
     return jobs[has_status(jobs, FAILED)]
 
 
-def templates(messages: pa.Array) -> pa.Array:
-    """Return messages with what differs between those of a kind masked; null stays null.
+def make_templates(messages: pa.Array) -> pa.Array:
+    """Return the template of each message; null for null.
 
     Example:
-        >>> templates(pa.array(["Page 3 of expdoc_7 is blank"]))[0].as_py()
+        >>> make_templates(pa.array(["Page 3 of expdoc_7 is blank"]))[0].as_py()
         'Page <n> of <id> is blank'
     """
     distinct = pc.dictionary_encode(messages)
-    masked = pc.utf8_slice_codeunits(distinct.dictionary, 0, MOST_READ)
-    for pattern, mask in MASKS:
+    masked = pc.utf8_slice_codeunits(distinct.dictionary, 0, MAX_MESSAGE_CHARS)
+    for pattern, mask in _MASKS:
         masked = pc.replace_substring_regex(masked, pattern, mask)
-    cut = pc.binary_join_element_wise(pc.utf8_slice_codeunits(masked, 0, LONGEST - 1), "…", "")
-    masked = pc.if_else(pc.greater(pc.utf8_length(masked), LONGEST), cut, masked)
+    short = pc.utf8_slice_codeunits(masked, 0, MAX_TEMPLATE_CHARS - 1)
+    cut = pc.binary_join_element_wise(short, "…", "")
+    masked = pc.if_else(pc.greater(pc.utf8_length(masked), MAX_TEMPLATE_CHARS), cut, masked)
     return pc.take(masked, distinct.indices)
 
 
-def _templates_of(failed: pd.DataFrame) -> pd.Series[Any]:
-    texts = {name: failed[name].astype(object).tolist() for name in _OWN_NAMES}
+def _make_job_templates(failed: pd.DataFrame) -> pd.Series[Any]:
+    """Return the template of each job's message, in which its own ids and file name are masked."""
+    names = [failed[name].astype(object).tolist() for name in _JOB_NAMES]
     messages = failed["error_message"].astype(object).where(failed["error_message"].notna(), None)
-    shared = [
-        _without_names(message, names) if message else None
-        for message, *names in zip(messages.tolist(), *texts.values(), strict=True)
+    masked = [
+        _mask_job_names(message, job_names) if message else None
+        for message, *job_names in zip(messages.tolist(), *names, strict=True)
     ]
-    found = templates(pa.array(shared, STRING))
-    blank = pc.fill_null(pc.equal(found, ""), fill_value=True)
-    return arrow_column(pc.if_else(blank, NO_MESSAGE, found), STRING)
+    found = make_templates(pa.array(masked, STRING))
+    is_blank = pc.fill_null(pc.equal(found, ""), fill_value=True)
+    return arrow_column(pc.if_else(is_blank, _NO_MESSAGE, found), STRING)
 
 
-def _without_names(message: str, names: list[Any]) -> str:
-    """Mask the job's own file name and ids, whatever they look like."""
-    for name, mask in zip(names, _OWN_NAMES.values(), strict=True):
-        if isinstance(name, str) and len(name) >= _SHORTEST_NAME and name in message:
+def _mask_job_names(message: str, names: list[Any]) -> str:
+    for name, mask in zip(names, _JOB_NAMES.values(), strict=True):
+        if isinstance(name, str) and len(name) >= _MIN_NAME_CHARS and name in message:
             message = message.replace(name, mask)
     return message

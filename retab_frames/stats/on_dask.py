@@ -1,7 +1,7 @@
 """Statistics of groups of jobs over a Dask frame, on the cluster that the caller is connected to.
 
-The statistic is the one that pandas frames get. What Dask adds is that each group stands whole in
-one partition when it is taken, and that nothing but its result leaves the workers.
+The statistic itself is that for pandas frames. This module brings each group whole into one
+partition, applies the statistic there, and returns only the results to the client.
 """
 
 from __future__ import annotations
@@ -16,74 +16,79 @@ if TYPE_CHECKING:
 
     import dask.dataframe as dd
 
+    from retab_frames.stats.grouped_values import Flags, Ints
+
     Statistic = Callable[[pd.DataFrame], pd.DataFrame]
 
-__all__ = ["by_group", "is_distributed"]
+__all__ = ["apply_by_group", "is_distributed"]
 
-_NUMBER = "retab_frames_group"
+_GROUP = "retab_frames_group"
+"""The column with the number of each row's group, while rows move between workers."""
 
 
 def is_distributed(frame: object) -> bool:
-    """Return whether this is a frame of Dask, without importing Dask to find out."""
+    """Return whether this is a Dask frame, without importing Dask."""
     return type(frame).__module__.partition(".")[0] in {"dask", "dask_expr"}
 
 
-def by_group(
+def apply_by_group(
     jobs: dd.DataFrame,
     by: str | Sequence[str] | pd.Series[Any] | None,
     statistic: Statistic,
     *,
     columns: Sequence[str],
-    kept: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    filter_rows: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
-    """Return a statistic of each group of the jobs: the same as of one frame of all of them.
+    """Return a statistic of each group of jobs, equal to that of one pandas frame of all jobs.
 
-    First the keys of each partition are collected. A group that one partition holds whole is taken
-    where it lies: so it is for the runs, and mostly for the experiments, that `scan` gives. The
-    rows of all other groups move between the workers, and only those, with no columns but the ones
-    asked for: some 50 bytes a job for `duration_stats`. One group of all the jobs (`by=None`)
-    must fit, so narrowed, into the memory of one worker, as must the largest of any groups. The
-    keys (groups times partitions at most) and the result are what the client holds.
+    First the keys of each partition are collected. A group that lies whole in one partition is
+    computed there; so are the runs, and mostly the experiments, that `scan` gives. The rows of the
+    other groups are shuffled between the workers, with only the columns that the statistic reads:
+    some 50 bytes a job for `duration_stats`. The largest of these groups must fit, in these
+    columns, into the memory of one worker; `by=None` is one group of all jobs. The client holds the
+    keys (at most groups times partitions) and the result.
 
     Args:
         jobs: A Dask frame, as `scan(engine="dask")` gives it.
         by: The columns whose values make the groups; null is a value. None is one group of all.
         statistic: Takes the jobs of some groups and returns rows of each, the columns `by` first;
-            what it returns of a group depends on the jobs of that group alone. It goes to the
-            workers, so it must be one that can be pickled.
-        columns: The columns that it reads, beside `by`; those that there are not are left out.
-        kept: Returns those of some jobs that it reads, where it does not read all, so that the
-            others need not move; it can be pickled too.
+            the rows of a group depend on the jobs of that group alone. It must be picklable.
+        columns: The columns that it reads, in addition to `by`; those that are missing are ignored.
+        filter_rows: Takes jobs and returns those that the statistic reads, so that the others are
+            not moved; it must be picklable. None if it reads all.
 
     Returns:
         The rows of all groups, the groups in order of first appearance.
 
     Raises:
         TypeError: If `by` is a Series.
-        Exception: What the statistic raises, of no rows or on a worker.
+        Exception: What the statistic raises, for zero rows or on a worker.
     """
     import dask  # noqa: PLC0415 - an extra
     from dask.dataframe.dispatch import make_meta  # noqa: PLC0415
 
-    names = _names(by)
-    # of no rows it tells at once what is wrong with its arguments, and which columns it makes
+    keys = _list_keys(by)
+    # applied to zero rows it raises at once if its arguments are wrong, and gives the columns
     empty = statistic(make_meta(jobs))
-    present = [name for name in dict.fromkeys((*names, *columns)) if name in jobs.columns]
-    every = jobs[present]
-    narrow = every if kept is None else every.map_partitions(kept, meta=make_meta(every))
-    if not names:
-        keys = pd.DataFrame()
-        tasks = _on_each(narrow.repartition(npartitions=1), statistic)
+    present = [name for name in dict.fromkeys((*keys, *columns)) if name in jobs.columns]
+    narrow = jobs[present]
+    if filter_rows is not None:
+        narrow = narrow.map_partitions(filter_rows, meta=make_meta(narrow))
+    if keys:
+        groups, is_split = _collect_groups(jobs[keys])
+        tasks = _apply_in_place(narrow, groups[~is_split], statistic, none_split=not is_split.any())
+        tasks += _apply_after_shuffle(narrow, groups[is_split], statistic)
     else:
-        keys, split = _keys(every[names])
-        tasks = _in_place(narrow, keys[~split], statistic, alone=not split.any())
-        tasks += _moved(narrow, keys[split], statistic)
-    found = [frame for frame in dask.compute(*tasks) if len(frame)]
-    whole = pd.concat(found, ignore_index=True) if found else empty
-    return _in_order(whole, keys) if names else whole
+        tasks = _apply_to_partitions(narrow.repartition(npartitions=1), statistic)
+    parts = [part for part in dask.compute(*tasks) if len(part)]
+    result: pd.DataFrame = pd.concat(parts, ignore_index=True) if parts else empty
+    if keys:
+        order = np.argsort(_find_groups(result, groups), kind="stable")
+        result = result.iloc[order].reset_index(drop=True)
+    return result
 
 
-def _names(by: str | Sequence[str] | pd.Series[Any] | None) -> list[str]:
+def _list_keys(by: str | Sequence[str] | pd.Series[Any] | None) -> list[str]:
     if by is None:
         return []
     if isinstance(by, str):
@@ -95,8 +100,10 @@ def _names(by: str | Sequence[str] | pd.Series[Any] | None) -> list[str]:
     return list(dict.fromkeys(by))
 
 
-def _on_each(frame: dd.DataFrame, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Return the tasks that give the function each partition."""
+def _apply_to_partitions(
+    frame: dd.DataFrame, function: Callable[..., Any], *arguments: Any
+) -> list[Any]:
+    """Return one delayed call of the function per partition."""
     import dask  # noqa: PLC0415
 
     task = dask.delayed(function, pure=False)
@@ -104,62 +111,62 @@ def _on_each(frame: dd.DataFrame, function: Callable[..., Any], *arguments: Any)
     return [task(partition, *shared) for partition in frame.to_delayed()]
 
 
-def _keys(keys: dd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Return a row per group in order of first appearance, numbered, and which lie in several."""
+def _collect_groups(keys: dd.DataFrame) -> tuple[pd.DataFrame, Flags]:
+    """Return the keys and number of each group by first appearance, and which are split.
+
+    A group is split if its jobs lie in several partitions.
+    """
     import dask  # noqa: PLC0415
 
-    parts = dask.compute(*_on_each(keys, pd.DataFrame.drop_duplicates))
-    every = pd.concat(parts, ignore_index=True)
-    distinct = every.drop_duplicates(ignore_index=True)
-    distinct[_NUMBER] = np.arange(len(distinct))
-    times = np.bincount(_numbers(every, distinct), minlength=len(distinct))
-    return distinct, times > 1
+    parts = dask.compute(*_apply_to_partitions(keys, pd.DataFrame.drop_duplicates))
+    occurrences = pd.concat(parts, ignore_index=True)
+    groups = occurrences.drop_duplicates(ignore_index=True)
+    groups[_GROUP] = np.arange(len(groups))
+    partitions = np.bincount(_find_groups(occurrences, groups), minlength=len(groups))
+    return groups, partitions > 1
 
 
-def _numbers(rows: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the number of the group of each row, -1 for one of another group."""
-    names = [name for name in keys.columns if name != _NUMBER]
-    # of all joins this one keeps the order of the rows, and a null meets a null
-    found = rows[names].merge(keys, on=names, how="left")[_NUMBER]
+def _find_groups(rows: pd.DataFrame, groups: pd.DataFrame) -> Ints:
+    """Return the number of each row's group; -1 where it is not one of the groups."""
+    keys = [name for name in groups.columns if name != _GROUP]
+    # a left merge keeps the order of the rows, and matches null with null
+    found = rows[keys].merge(groups, on=keys, how="left")[_GROUP]
     return found.fillna(-1).to_numpy(dtype=np.int64)
 
 
-def _in_place(
-    narrow: dd.DataFrame, keys: pd.DataFrame, statistic: Statistic, *, alone: bool
+def _apply_in_place(
+    narrow: dd.DataFrame, groups: pd.DataFrame, statistic: Statistic, *, none_split: bool
 ) -> list[Any]:
-    """Return the tasks for the groups that lie whole in one partition; `alone` if all do."""
-    if alone:
-        return _on_each(narrow, statistic)
-    return _on_each(narrow, _of_groups, keys, statistic) if len(keys) else []
+    """Return the tasks for the groups that lie whole in one partition."""
+    if none_split:
+        return _apply_to_partitions(narrow, statistic)
+    return _apply_to_partitions(narrow, _apply_to_groups, groups, statistic) if len(groups) else []
 
 
-def _of_groups(jobs: pd.DataFrame, keys: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
-    return statistic(jobs[_numbers(jobs, keys) >= 0])
+def _apply_to_groups(jobs: pd.DataFrame, groups: pd.DataFrame, statistic: Statistic) -> Any:
+    return statistic(jobs[_find_groups(jobs, groups) >= 0])
 
 
-def _moved(narrow: dd.DataFrame, keys: pd.DataFrame, statistic: Statistic) -> list[Any]:
-    """Return the tasks for the groups that must first be brought together."""
-    if not len(keys):
+def _apply_after_shuffle(
+    narrow: dd.DataFrame, groups: pd.DataFrame, statistic: Statistic
+) -> list[Any]:
+    """Return the tasks for the split groups, each of which a shuffle brings into one partition."""
+    if not len(groups):
         return []
     from dask.dataframe.dispatch import make_meta  # noqa: PLC0415
 
-    rows = narrow.map_partitions(_numbered, keys, meta=_numbered(make_meta(narrow), keys))
-    shuffled = rows.shuffle(_NUMBER, npartitions=min(len(keys), narrow.npartitions))
-    return _on_each(shuffled, _as_they_were, make_meta(narrow).dtypes, statistic)
+    meta = make_meta(narrow)
+    rows = narrow.map_partitions(_number_rows, groups, meta=_number_rows(meta, groups))
+    shuffled = rows.shuffle(_GROUP, npartitions=min(len(groups), narrow.npartitions))
+    return _apply_to_partitions(shuffled, _apply_to_shuffled, meta.dtypes, statistic)
 
 
-def _numbered(jobs: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of these groups, each with the number of its group."""
-    number = _numbers(jobs, keys)
-    return jobs.assign(**{_NUMBER: number})[number >= 0]
+def _number_rows(jobs: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the jobs of these groups, each with the number of its group."""
+    number = _find_groups(jobs, groups)
+    return jobs.assign(**{_GROUP: number})[number >= 0]
 
 
-def _as_they_were(jobs: pd.DataFrame, types: pd.Series[Any], statistic: Statistic) -> pd.DataFrame:
-    # a shuffle between workers turns Arrow's text into objects
-    return statistic(jobs.drop(columns=_NUMBER).astype(types.to_dict()))
-
-
-def _in_order(found: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with the groups in the order of the keys."""
-    order = np.argsort(_numbers(found, keys), kind="stable")
-    return found.iloc[order].reset_index(drop=True)
+def _apply_to_shuffled(jobs: pd.DataFrame, types: pd.Series[Any], statistic: Statistic) -> Any:
+    # a shuffle between workers turns Arrow strings into objects
+    return statistic(jobs.drop(columns=_GROUP).astype(types.to_dict()))

@@ -1,4 +1,4 @@
-"""Two runs of the same documents: values in pairs, and what their ratio says."""
+"""Tests of paired values, such as the durations of the same documents in two runs."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from retab_frames.stats.estimates import Floats, checked_confidence, student_interval
+from retab_frames.stats.estimates import check_confidence, student_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["PairedRatio", "Verdict", "adjusted", "mcnemar", "paired_ratio"]
+    from retab_frames.stats.grouped_values import Floats
+
+__all__ = ["PairedRatio", "Verdict", "adjust_p_values", "mcnemar", "paired_ratio"]
 
 Verdict = Literal["faster", "slower", "equivalent", "inconclusive"]
 
-RESOLUTION = 12
-"""Decimals of a log ratio: equal ratios are equal whatever the rounding of their logarithms."""
-POWER = 0.8
-FEWEST_FOR_SKEW = 8
-SKEWED_BELOW = 0.01
+_LOG_DECIMALS = 12
+"""Log ratios are rounded to so many decimals, so that equal ratios have equal logarithms."""
+_POWER = 0.8
+_MIN_PAIRS_FOR_SKEW = 8
+_SKEW_P = 0.01
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairedRatio:
-    """By which factor the candidate's values exceed the baseline's, document by document.
+    """The ratio of paired values, candidate / baseline, with its interval, tests and verdict.
 
-    The estimand is the geometric mean of candidate / baseline over documents like these. Interval,
-    one-sided p-values and detectable ratio are Student's t on the log ratios; below two pairs they
-    are NaN. Verdict and p-values agree: `slower` is 2 * slower_p < 1 - confidence, `faster` and
-    `equivalent` likewise.
+    The estimand is the geometric mean of candidate / baseline over documents like these. The
+    interval, the one-sided p-values and the detectable ratio are Student's t on the log ratios;
+    below two pairs they are NaN. Verdict and p-values agree: the verdict is `slower` if
+    2 * slower_p < 1 - confidence, and `faster` and `equivalent` likewise.
 
     Attributes:
         log_ratios: The natural logarithm of each ratio used, in the order given.
-        left_out: How many pairs were not used: a value of 0, negative, NaN or infinite on a side
-            has no ratio.
+        left_out: How many pairs were not used: those with a value of 0 or less, NaN or infinity.
         median_delta: The median of candidate - baseline over the pairs used, in the unit of the
             values; NaN without pairs.
-        margin: The change that is too small to matter: 0.05 is from 1 / 1.05 to 1.05.
+        margin: The change that is too small to matter: 0.05 means from 1 / 1.05 to 1.05.
         confidence: Of the interval and the verdict.
     """
 
@@ -61,15 +62,12 @@ class PairedRatio:
 
     @property
     def ratio(self) -> float:
-        """The geometric mean of the ratios, above 1 where the candidate is slower.
-
-        NaN without pairs.
-        """
+        """The geometric mean ratio, above 1 if the candidate is slower; NaN without pairs."""
         return _exp(self._log_ratio)
 
     @property
     def ratio_low(self) -> float:
-        """The lower end of the interval, which is a point where all ratios are equal."""
+        """The lower end of the interval, which has width 0 if all ratios are equal."""
         return _exp(self._log_interval[0])
 
     @property
@@ -79,10 +77,10 @@ class PairedRatio:
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says.
+        """The verdict that the interval allows.
 
-        `equivalent` if it lies within the margin, `slower` or `faster` if wholly beyond, else
-        `inconclusive`, as it is below two pairs.
+        `equivalent` if it lies within the margin, `slower` or `faster` if it lies wholly beyond the
+        margin, else, and below two pairs, `inconclusive`.
         """
         low, high = self._log_interval
         if -self._log_margin <= low and high <= self._log_margin:
@@ -105,35 +103,35 @@ class PairedRatio:
     def equivalent_p(self) -> float:
         """The p of the null hypothesis that the ratio lies beyond the margin.
 
-        Two one-sided tests (Schuirmann 1987), the larger of both p-values, which is that of the
-        nearer bound. The verdict holds it against half of 1 - confidence, so that one interval
-        serves all verdicts.
+        Two one-sided tests (Schuirmann 1987): the larger of both p-values, which is that of the
+        nearer bound. The verdict compares it with half of 1 - confidence, so that one interval
+        gives all verdicts.
         """
         inside = self._log_margin - abs(self._log_ratio)
-        if inside == 0 == self._error:  # the interval is a point on the margin: within it
+        if inside == 0 == self._error:  # all ratios equal the margin: within it
             return 0.0
         return self._p_beyond(inside)
 
     @property
     def detectable_ratio(self) -> float:
-        """The smallest true slowdown that these pairs would have shown with 80 % probability.
+        """The smallest true slowdown for which these pairs give `slower` with 80 % probability.
 
         exp(log(1 + margin) + (t[1 - alpha / 2] + t[0.8]) * s / sqrt(n)), the minimum detectable
-        effect (Bloom 1995) beyond the margin, with n - 1 degrees of freedom and the scatter s of
-        these log ratios. Of a speedup it is the reciprocal.
+        effect (Bloom 1995) beyond the margin, with n - 1 degrees of freedom and the standard
+        deviation s of these log ratios. For a speedup it is the reciprocal.
         """
         if math.isnan(self._error):
             return math.nan
         from scipy.special import stdtrit  # noqa: PLC0415 - scipy is slow to import
 
-        quantiles = stdtrit(self.pairs - 1, [(1 + self.confidence) / 2, POWER])
+        quantiles = stdtrit(self.pairs - 1, [(1 + self.confidence) / 2, _POWER])
         return _exp(self._log_margin + float(sum(quantiles)) * self._error)
 
     @cached_property
     def wilcoxon_p(self) -> float:
-        """The two-sided Wilcoxon signed-rank p of no change; it knows no margin.
+        """The two-sided Wilcoxon signed-rank p of no change; it does not use the margin.
 
-        Ratios of 1 are left out before ranking, as Wilcoxon (1945) did; NaN where none is left.
+        Ratios of 1 are left out before ranking, as Wilcoxon (1945) did; NaN if no other is left.
         Exact up to 50 pairs without ties and 13 with ties, else the normal approximation, corrected
         for ties.
         """
@@ -144,17 +142,17 @@ class PairedRatio:
 
     @cached_property
     def skewed(self) -> bool:
-        """Whether the log ratios are so skewed that t intervals may cover less than they claim.
+        """Whether the log ratios are so skewed that the coverage of t intervals may be too low.
 
-        D'Agostino's test of skewness (1970) with p below 0.01; never below 8 pairs, which it needs.
-        Heavy tails on both sides may set it off too.
+        D'Agostino's test of skewness (1970) with p below 0.01. False below 8 pairs, which the test
+        needs. Heavy tails on both sides may also give True.
         """
-        if self.pairs < FEWEST_FOR_SKEW or self._error == 0:
+        if self.pairs < _MIN_PAIRS_FOR_SKEW or self._error == 0:
             return False
         from scipy.stats import skewtest  # noqa: PLC0415 - scipy is slow to import
 
-        # about 0, so that scipy does not take close ratios for equal ones
-        return bool(skewtest(self.log_ratios - self._log_ratio).pvalue < SKEWED_BELOW)
+        # centred on 0, or scipy would treat ratios that are close to each other as equal
+        return bool(skewtest(self.log_ratios - self._log_ratio).pvalue < _SKEW_P)
 
     @cached_property
     def _log_margin(self) -> float:
@@ -184,7 +182,7 @@ class PairedRatio:
         return student_interval(self.log_ratios, self.confidence)
 
     def _p_beyond(self, distance: float) -> float:
-        """Return the one-sided p of a distance from a bound; 0 or 1 where nothing scatters."""
+        """Return the one-sided p of a distance from a bound; 0 or 1 if all ratios are equal."""
         if self._error == 0:
             return float(distance <= 0)
         from scipy.special import stdtr  # noqa: PLC0415 - scipy is slow to import
@@ -195,10 +193,10 @@ class PairedRatio:
 def paired_ratio(
     baseline: ArrayLike, candidate: ArrayLike, *, margin: float = 0.05, confidence: float = 0.95
 ) -> PairedRatio:
-    """Compare paired values, one pair per document, by their ratio.
+    """Return the ratio of paired values, one pair per document, with its tests.
 
-    Swapping the sides inverts the ratio and its interval and keeps the p-value of no change;
-    multiplying both sides by a constant changes no ratio; the order of the pairs changes nothing.
+    If the sides are swapped, the ratio and its interval are inverted, and the p-value of no change
+    is the same. A factor common to both sides and the order of the pairs make no difference.
 
     Args:
         baseline: A value per document, in any unit.
@@ -210,16 +208,19 @@ def paired_ratio(
         ValueError: If the lengths differ, the margin is negative or not finite, or the confidence
             not between 0 and 1.
     """
-    checked_confidence(confidence)
+    check_confidence(confidence)
     if not 0 <= margin < math.inf:
-        raise ValueError(f"a margin is 0 or more, as 0.05 for 5 %, not {margin!r}")
+        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
     before, after = (np.asarray(side, dtype=np.float64) for side in (baseline, candidate))
     if before.ndim != 1 or before.shape != after.shape:
-        raise ValueError(f"{before.shape} values of the baseline do not pair with {after.shape}")
+        raise ValueError(
+            "baseline and candidate must be two lists of the same length, not of shape "
+            f"{before.shape} and {after.shape}"
+        )
     used = (before > 0) & (after > 0) & np.isfinite(before) & np.isfinite(after)
     before, after = before[used], after[used]
     return PairedRatio(
-        log_ratios=np.round(np.log(after) - np.log(before), RESOLUTION) + 0.0,  # no -0.0
+        log_ratios=np.round(np.log(after) - np.log(before), _LOG_DECIMALS) + 0.0,  # no -0.0
         left_out=int((~used).sum()),
         median_delta=float(np.median(after - before)) if len(before) else math.nan,
         margin=margin,
@@ -228,10 +229,10 @@ def paired_ratio(
 
 
 def mcnemar(broken: int, fixed: int) -> float:
-    """Return the exact two-sided p that failures broke and were fixed at the same rate.
+    """Return the exact two-sided p of the hypothesis that as many documents broke as were fixed.
 
-    McNemar's test (1947) as the binomial test of the documents that changed; the documents that
-    did the same in both runs say nothing of a difference.
+    McNemar's test (1947), as a binomial test of the documents that changed; those with the same
+    outcome in both runs carry no information on a difference.
 
     Args:
         broken: Documents completed in the baseline only.
@@ -244,24 +245,24 @@ def mcnemar(broken: int, fixed: int) -> float:
         ValueError: If a count is negative.
     """
     if min(broken, fixed) < 0:
-        raise ValueError(f"counts are not negative: broken {broken}, fixed {fixed}")
+        raise ValueError(f"counts must be 0 or more, not broken {broken}, fixed {fixed}")
     from scipy.stats import binomtest  # noqa: PLC0415 - scipy is slow to import
 
     changed = int(broken) + int(fixed)
     return float(binomtest(int(broken), changed).pvalue) if changed else 1.0
 
 
-def adjusted(p_values: ArrayLike) -> Floats:
-    """Return p-values adjusted for being several (Benjamini and Hochberg 1995).
+def adjust_p_values(p_values: ArrayLike) -> Floats:
+    """Return p-values adjusted for multiple tests (Benjamini and Hochberg 1995).
 
-    To call every adjusted p below 0.05 a finding keeps the expected share of false findings below
-    5 %, for tests that are independent or positively dependent.
+    If all tests with an adjusted p below 0.05 are called significant, the expected share of false
+    ones among them is at most 5 %, for independent or positively dependent tests.
 
     Args:
-        p_values: Between 0 and 1; a NaN is no test: it stays NaN and does not count.
+        p_values: Between 0 and 1. NaN stays NaN and does not count as a test.
 
     Raises:
-        ValueError: If a p-value lies outside 0 and 1.
+        ValueError: If a p-value is not between 0 and 1.
     """
     from scipy.stats import false_discovery_control  # noqa: PLC0415 - scipy is slow to import
 
@@ -273,6 +274,6 @@ def adjusted(p_values: ArrayLike) -> Floats:
 
 
 def _exp(log: float) -> float:
-    """Return the exponential; infinite where two pairs are worlds apart."""
+    """Return the exponential; infinite if it is too large, as for two very different pairs."""
     with np.errstate(over="ignore"):
         return float(np.exp(log))

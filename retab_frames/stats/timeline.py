@@ -1,4 +1,4 @@
-"""How many jobs ran and waited at each moment of a run, and what that says of its parallelism."""
+"""Timelines: how many jobs of a run waited and ran at each moment, and its parallelism."""
 
 from __future__ import annotations
 
@@ -6,40 +6,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
-from retab_frames.schemas.vocabulary import COMPLETED, TERMINAL
-from retab_frames.stats.samples import (
-    check_jobs,
-    groups_of,
-    has_status,
-    last_seen,
-    to_microseconds,
-    with_group_keys,
-)
+from retab_frames.schemas.frames import FLOAT64, INT64, TIME, arrow_column
+from retab_frames.schemas.vocabulary import COMPLETED, RUNNING, TERMINAL
+from retab_frames.stats.groups import group_jobs, with_group_keys
+from retab_frames.stats.samples import check_jobs, find_last_seen, has_status, to_microseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.stats.samples import AsOf, Flags, Ints
+    from retab_frames.schemas.moments import Moment
+    from retab_frames.stats.grouped_values import Flags, Ints
 
 __all__ = ["timeline"]
 
 _NEEDED = ("run_id", "status", "is_placeholder", "created_at", "started_at", "completed_at")
-_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True, eq=False)
 class JobIntervals:
-    """When each job waited and ran, in µs since 1970; one element per job.
+    """When each job waited and ran, in µs since 1970 UTC; one element per job.
+
+    It waits from `created` to `started` and runs from `started` to `ended`.
 
     Attributes:
         run: The number of the job's run.
-        created: When it began to wait; its start, where it never did.
-        started: When it left the queue; its end, where it ended without a start.
-        ended: When it was over; for one that is not, when it was last seen.
-        is_started: Whether it ran; else it waited all the time.
+        created: When it was created; equal to `started` if it never waited.
+        started: When it started; equal to `ended` if it never ran.
+        ended: When it ended; for an unfinished job when it was last seen.
+        is_started: Whether it ran at all.
         is_over: Whether it has ended.
     """
 
@@ -51,34 +46,34 @@ class JobIntervals:
     is_over: Flags
 
 
-def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None) -> pd.DataFrame:
-    """Return how many jobs of each run were waiting and running, from moment to moment.
+def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
+    """Return how many jobs of each run were waiting and running at each moment.
 
-    A job waits from `created_at` to `started_at` (not at all where it was not told when it was
-    created) and runs to `completed_at`. One that has not ended, or is of a status that this library
-    does not know, goes on to the last row of its run: the last event, or the last time that such a
-    job was seen. One that ended without a start (cancelled while it waited) never runs. A span that
-    would be negative has length 0.
+    A job waits from `created_at` to `started_at` (not at all if `created_at` is null) and runs
+    until `completed_at`. A job that has not ended, or whose status this library does not know, goes
+    on to the last row of its run: the last event, or the last time that such a job was seen. A job
+    that ended without a start (cancelled while it waited) never runs. A negative span counts as 0.
 
-    Left out are placeholders and jobs whose times do not tell when they ran: completed ones without
-    start, ended ones without end, running ones without start, and those without any time.
+    Left out are placeholders and jobs whose times do not say when they ran: completed or running
+    ones without a start, ended ones without an end, and those without any time.
 
     Args:
-        jobs: A frame with the columns of JobsSchema; of one run or several.
-        as_of: When the jobs that have not ended were last seen, with a time zone; None takes
-            `fetched_at` of each job.
+        jobs: A frame with the columns of JobsSchema, of one run or several.
+        as_of: When the jobs that have not ended were last seen: a datetime or ISO 8601 text with a
+            time zone; None takes `fetched_at` of each job.
 
     Returns:
         One row per run and distinct moment, the runs in order of first appearance, the moments
-        rising: `run_id`, `at` (UTC), `waiting`, `running`, `ended` (counts from this moment until
-        the next; an end and a start at the same moment are one row), `wall_clock_ms` (since the
-        first start of the run; 0 before), `work_ms` (the time all its jobs have run so far, added
-        up), `parallelism` (work / wall clock: jobs running on average; null where that is 0).
-        The last row of a run has its totals.
+        ascending: `run_id`, `at` (UTC); `waiting`, `running`, `ended` (counts from this moment
+        until the next); `wall_clock_ms` (since the first start of the run; 0 before), `work_ms`
+        (the total time that its jobs have run so far), `parallelism` (work / wall clock: the mean
+        number of running jobs; null where the wall clock is 0). The last row of a run has its
+        totals.
 
     Raises:
-        ValueError: If a column is missing, `as_of` is none, or an unfinished job was last seen at
-            an unknown time.
+        TypeError: If `jobs` is not a frame, or `as_of` neither a datetime nor text.
+        ValueError: If a column is missing, `as_of` is not a valid time or has no time zone, or it
+            is None and an unfinished job has no `fetched_at`.
 
     Example:
         >>> import retab_frames as rf
@@ -90,24 +85,23 @@ def timeline(jobs: pd.DataFrame, *, as_of: AsOf = None) -> pd.DataFrame:
         4
     """
     check_jobs(jobs, _NEEDED, "timeline")
-    keys, run = groups_of(jobs, "run_id")
-    return _sweep(_job_intervals(jobs, run, as_of), keys)
+    keys, run = group_jobs(jobs, "run_id")
+    return _sweep(_make_intervals(jobs, run, as_of), keys)
 
 
-def _job_intervals(jobs: pd.DataFrame, run: Ints, as_of: AsOf) -> JobIntervals:
+def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobIntervals:
     created, is_created = to_microseconds(jobs, "created_at")
     started, is_started = to_microseconds(jobs, "started_at")
     ended, is_ended = to_microseconds(jobs, "completed_at")
     is_over = has_status(jobs, TERMINAL)
-    may_wait = is_created & ~has_status(jobs, (*COMPLETED, "running"))
-    real = ~jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
-    kept = real & (is_started | may_wait) & (is_ended | ~is_over)
+    may_wait = is_created & ~has_status(jobs, (*COMPLETED, *RUNNING))
+    is_placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
+    kept = ~is_placeholder & (is_started | may_wait) & (is_ended | ~is_over)
     created = np.where(is_created, created, started)
-    begun = np.where(is_started, started, created)
-    unseen = kept & ~is_over
-    ended[unseen] = last_seen(jobs[unseen], as_of)
-    # with the clocks of several machines a job may end before it began
-    ended = np.maximum(ended, begun)
+    unfinished = kept & ~is_over
+    ended[unfinished] = find_last_seen(jobs[unfinished], as_of)
+    # if the clocks of several machines differ, a job may end before its start
+    ended = np.maximum(ended, np.where(is_started, started, created))
     started = np.where(is_started, started, ended)
     return JobIntervals(
         run=run[kept],
@@ -120,33 +114,36 @@ def _job_intervals(jobs: pd.DataFrame, run: Ints, as_of: AsOf) -> JobIntervals:
 
 
 def _sweep(intervals: JobIntervals, keys: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per run and moment, from the changes that each job brings."""
+    """Return the timeline: the running totals of what each job changes at its three times."""
     started, over = intervals.is_started, intervals.is_over
-    none = np.zeros(len(intervals.run), dtype=np.int64)
-    changes = {
-        "waiting": (none + 1, none - (started | over), none),
-        "running": (none, none + started, none - (started & over)),
-        "ended": (none, none, none + over),
+    zero = np.zeros(len(intervals.run), dtype=np.int64)
+    changes = {  # when the job is created, starts and ends
+        "waiting": (zero + 1, zero - (started | over), zero),
+        "running": (zero, zero + started, zero - (started & over)),
+        "ended": (zero, zero, zero + over),
     }
     run = np.tile(intervals.run, 3)
     at = np.concatenate([intervals.created, intervals.started, intervals.ended])
     order = np.lexsort((at, run))
     run, at = run[order], at[order]
+    # the counts of a moment are those after the last of its changes
     is_last = np.ones(len(run), dtype=np.bool_)
     is_last[:-1] = (run[1:] != run[:-1]) | (at[1:] != at[:-1])
     run, at = run[is_last], at[is_last]
-    first = np.flatnonzero(np.diff(run, prepend=-1))
+    first = np.flatnonzero(np.diff(run, prepend=-1))  # the first row of each run
     length = np.diff(first, append=len(run))
     counts = {
-        name: _anew(np.cumsum(np.concatenate(change)[order])[is_last], first, length)
+        name: _restart_totals(np.cumsum(np.concatenate(change)[order])[is_last], first, length)
         for name, change in changes.items()
     }
     begin = np.full(len(keys), np.iinfo(np.int64).max)
     np.minimum.at(begin, intervals.run[started], intervals.started[started])
     wall = np.maximum(at, begin[run]) - begin[run]
-    work = _work(counts["running"], at, first, length)
+    # in whole microseconds: a sum of many doubles is not exact
+    spent = np.concatenate([[0], np.cumsum(counts["running"][:-1] * np.diff(at))])[: len(at)]
+    work = spent - np.repeat(spent[first], length)
     columns = {
-        "at": arrow_column(at, _TIME),
+        "at": arrow_column(at, TIME),
         **{name: arrow_column(count, INT64) for name, count in counts.items()},
         "wall_clock_ms": arrow_column(wall / 1000, FLOAT64),
         "work_ms": arrow_column(work / 1000, FLOAT64),
@@ -155,15 +152,7 @@ def _sweep(intervals: JobIntervals, keys: pd.DataFrame) -> pd.DataFrame:
     return with_group_keys(keys.iloc[run].reset_index(drop=True), columns)
 
 
-def _anew(total: Ints, first: Ints, length: Ints) -> Ints:
-    """Return a running total that begins anew with each run."""
+def _restart_totals(total: Ints, first: Ints, length: Ints) -> Ints:
+    """Return running totals that restart at 0 with each run."""
     before = np.concatenate([[0], total])[first]
     return np.asarray(total - np.repeat(before, length))
-
-
-def _work(running: Ints, at: Ints, first: Ints, length: Ints) -> Ints:
-    """Return how long all jobs of a run together have run before each moment, in µs."""
-    # whole microseconds: a sum of many doubles is not exact
-    spent = running[:-1] * np.diff(at)
-    work = np.concatenate([[0], np.cumsum(spent)])[: len(at)]
-    return np.asarray(work - np.repeat(work[first], length))

@@ -1,4 +1,4 @@
-"""The manifests of a store: what runs it has, in which revisions, and which is the newest."""
+"""The manifests of a store: its runs, their revisions, and which of them is the newest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError
+from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import SnapshotsSchema, arrow_schema
 from retab_frames.store.manifest import Manifest, folder_name
 from retab_frames.store.packs import Packs
@@ -21,19 +22,20 @@ if TYPE_CHECKING:
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["MARKER", "MARKER_TEXT", "Catalog", "manifest_name"]
+__all__ = ["FOLDER", "MARKER", "MARKER_TEXT", "Catalog", "manifest_name"]
 
 MARKER = "retab-frames.json"
 MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
+FOLDER = "manifests"
 _VERSION = 1
 
 
 class Catalog:
-    """Finds and commits the manifests of a store.
+    """Finds the manifests of a store.
 
     Args:
         files: The files of the store.
-        packs: Its packs, for whoever has opened them already.
+        packs: Its packs, where they have been opened already.
     """
 
     def __init__(self, files: Storage, packs: Packs | None = None) -> None:
@@ -41,7 +43,7 @@ class Catalog:
         self._packs = Packs(files) if packs is None else packs
 
     def exists(self) -> bool:
-        """Return whether anything was ever written here."""
+        """Return whether a snapshot was ever written here."""
         try:
             self._files.size(MARKER)
         except FileNotFoundError:
@@ -58,10 +60,10 @@ class Catalog:
         self.check_marker()
         return self._newest_in(folder_name(run_id))
 
-    def hint(self, run_id: str) -> str:
-        """Return a hint at the run whose id is nearest to one that is not there, if one is near.
+    def suggest(self, run_id: str) -> str:
+        """Return " (did you mean X?)" with the run whose id is nearest to one that is not there.
 
-        The folders tell which one that is, so that only its manifest is read.
+        It is chosen by the names of the folders, so that only its manifest is read.
         """
         folder_of = {_slug(folder): folder for folder in self.folders()}
         near = get_close_matches(_slug(folder_name(run_id)), folder_of, n=1)
@@ -76,14 +78,14 @@ class Catalog:
         self.check_marker()
         file = manifest_name(run_id, revision)
         try:
-            return self._opened(file)
+            return self._read(file)
         except FileNotFoundError:
             return None
 
     def before(self, manifest: Manifest) -> list[Manifest]:
         """Return the revision before one; none for the first, or where it cannot be read."""
         try:
-            found = self._opened(manifest_name(manifest.run_id, manifest.revision - 1))
+            found = self._read(manifest_name(manifest.run_id, manifest.revision - 1))
         except (FileNotFoundError, SnapshotError):
             return []
         return [found]
@@ -91,14 +93,14 @@ class Catalog:
     def folders(self) -> list[str]:
         """Return the folders of the runs, sorted; raises SnapshotError as `newest`."""
         self.check_marker()
-        return self._files.names("manifests")
+        return self._files.names(FOLDER)
 
     def revisions(self, folder: str) -> Iterator[tuple[str, Manifest | SnapshotError]]:
         """Yield each manifest of a run, oldest first: its file, and it or why it cannot be read."""
         for revision in self._revisions(folder):
-            file = f"manifests/{folder}/{revision:06}.json"
+            file = _file(folder, revision)
             try:
-                yield file, self._opened(file)
+                yield file, self._read(file)
             except FileNotFoundError:
                 continue
             except SnapshotError as error:
@@ -107,7 +109,7 @@ class Catalog:
     def all(self) -> Iterator[Manifest]:
         """Yield the newest revision of every run, a damaged one left out with a warning.
 
-        Those that are in a pack are read from its index: one file instead of one for each run.
+        Manifests in a pack are read from its index: one file instead of one for each run.
         """
         self.check_marker()
         packed = self._packed()
@@ -117,14 +119,14 @@ class Catalog:
                 yield known
                 continue
             try:
-                manifest = self._opened(f"manifests/{folder}/{revision:06}.json")
+                manifest = self._read(_file(folder, revision))
             except SnapshotCorruptError as error:
                 warnings.warn(f"left out: {error}", RetabFramesWarning, stacklevel=4)
                 continue
             yield manifest
 
     def table(self) -> pa.Table:
-        """Return the newest revisions, by experiment and then by when the run was made.
+        """Return the newest revisions, by experiment and then by when the run was created.
 
         A damaged manifest is left out, with a warning.
         """
@@ -133,14 +135,12 @@ class Catalog:
         columns = []
         for field in arrow_schema(SnapshotsSchema):
             is_time = pa.types.is_timestamp(field.type)
-            values = pa.array(
-                [row[field.name] for row in rows], pa.string() if is_time else field.type
-            )
+            values = pa.array([row[field.name] for row in rows], STRING if is_time else field.type)
             columns.append(values.cast(field.type))
         return pa.table(columns, schema=arrow_schema(SnapshotsSchema))
 
     def mark(self) -> None:
-        """Mark the folder as a store, or check that it is one that this library can write."""
+        """Write the marker file, or check that the one that is there is of this format."""
         if not self._files.create(MARKER, MARKER_TEXT):
             self.check_marker()
 
@@ -156,27 +156,27 @@ class Catalog:
     def _newest_revisions(self) -> dict[str, int]:
         """Return the number of the newest revision of each run, by its folder, from one listing."""
         found: dict[str, int] = {}
-        for name in self._files.walk("manifests"):
+        for name in self._files.walk(FOLDER):
             _, _, rest = name.partition("/")
             folder, _, file = rest.partition("/")
             if match := _MANIFEST.fullmatch(file):
                 found[folder] = max(found.get(folder, 0), int(match[1]))
-        for folder in self._files.names("manifests"):
-            # what stands there instead of a file is told when it is opened
+        for folder in self._files.names(FOLDER):
+            # a folder in the place of a manifest: reading it gives the error
             if folder not in found and (revisions := self._revisions(folder)):
                 found[folder] = revisions[-1]
         return dict(sorted(found.items()))
 
     def _newest_in(self, folder: str) -> Manifest | None:
         revisions = self._revisions(folder)
-        return self._opened(f"manifests/{folder}/{revisions[-1]:06}.json") if revisions else None
+        return self._read(_file(folder, revisions[-1])) if revisions else None
 
     def _revisions(self, folder: str) -> list[int]:
-        names = self._files.names(f"manifests/{folder}")
+        names = self._files.names(f"{FOLDER}/{folder}")
         return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
 
-    def _opened(self, file: str) -> Manifest:
-        manifest = Manifest.opened(self._files.read(file), file)
+    def _read(self, file: str) -> Manifest:
+        manifest = Manifest.parse(self._files.read(file), file)
         if manifest_name(manifest.run_id, manifest.revision) == file:
             return manifest
         raise SnapshotCorruptError(
@@ -197,8 +197,8 @@ class Catalog:
         if version == _VERSION:
             return
         problem = (
-            f"{printable(str(self._files))} is no store that this library reads: {MARKER} should "
-            f"say version {_VERSION}, and says {printable(version)}"
+            f"{printable(str(self._files))} is not a store that this library can read: {MARKER} "
+            f"should have version {_VERSION}, and has {printable(version)}"
         )
         if isinstance(version, int) and version > _VERSION:
             raise SnapshotError(f"{problem}; upgrade retab-frames")
@@ -210,13 +210,17 @@ _ORDER = ("experiment_id", "run_created_at", "run_id")
 
 
 def _slug(folder: str) -> str:
-    """Return the part of a folder's name that can be read: the rest is a hash."""
+    """Return the readable part of a folder's name, without the hash."""
     return folder.rpartition("-")[0]
 
 
 def manifest_name(run_id: str, revision: int) -> str:
     """Return the name of the manifest of a revision."""
-    return f"manifests/{folder_name(run_id)}/{revision:06}.json"
+    return _file(folder_name(run_id), revision)
+
+
+def _file(folder: str, revision: int) -> str:
+    return f"{FOLDER}/{folder}/{revision:06}.json"
 
 
 def _row(manifest: Manifest) -> dict[str, object]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
-from retab_frames.schemas.frames import frame_of
-from retab_frames.store.catalog import MARKER, Catalog
+from retab_frames.schemas.frames import INT64, STRING, TIME, frame_of
+from retab_frames.store.catalog import FOLDER, MARKER, Catalog
 from retab_frames.store.commits import Commits
-from retab_frames.store.compaction import settled
+from retab_frames.store.compaction import publish_pack
 from retab_frames.store.manifest import Manifest, folder_name
 from retab_frames.store.packs import Pack, Packs, is_pack
 from retab_frames.store.revisions import ARCHIVE, RevisionFiles
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from retab_frames.errors import SnapshotError
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["Misplaced", "Register", "cleaned", "misplaced"]
+__all__ = ["Misplaced", "ReferencedFiles", "clean", "misplaced"]
 
 _MISSED = "is in the archive, where plain readers miss it"
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")
 _OWN = re.compile(r"(.+)-[0-9a-f]{16}\.parquet")
 _SCHEMA = pa.schema(
     {
-        "file": pa.string(),
-        "size_bytes": pa.int64(),
-        "modified_at": pa.timestamp("us", "UTC"),
-        "problem": pa.string(),
-        "action": pa.string(),
+        "file": STRING,
+        "size_bytes": INT64,
+        "modified_at": TIME,
+        "problem": STRING,
+        "action": STRING,
     }
 )
 
@@ -61,7 +61,7 @@ class Misplaced(NamedTuple):
     pack: Pack | None = None
 
 
-class Register:
+class ReferencedFiles:
     """What the manifests of a store name.
 
     Attributes:
@@ -132,7 +132,7 @@ class Register:
         self.newest |= dict.fromkeys(manifests[-1].names, manifests[-1])
 
 
-def misplaced(names: Iterable[str], register: Register) -> Iterator[Misplaced]:
+def misplaced(names: Iterable[str], referenced: ReferencedFiles) -> Iterator[Misplaced]:
     """Yield what is not where it belongs, or belongs to nothing.
 
     What may belong to a run whose manifest cannot be read is left out, and so are files of others
@@ -141,35 +141,35 @@ def misplaced(names: Iterable[str], register: Register) -> Iterator[Misplaced]:
     Args:
         names: The names of all files; those of a revision that was committed after they were
             listed are not missed.
-        register: What the manifests name, read after the names were listed.
+        referenced: What the manifests name, read after the names were listed.
     """
     every = set(names)
-    for name, newest in register.newest.items():
-        if register.is_unsure(name):
+    for name, newest in referenced.newest.items():
+        if referenced.is_unsure(name):
             continue
-        packed = register.is_packed(newest)
+        packed = referenced.is_packed(newest)
         if packed and name in every:
             yield Misplaced(name, "stray", "is in a pack too, where plain readers see it", newest)
         elif not packed and name not in every and ARCHIVE + name in every:
             yield Misplaced(name, "stray", _MISSED, newest)
-    for name, pack in register.packs.items():
+    for name, pack in referenced.packs.items():
         if name not in every and ARCHIVE + name in every:
             yield Misplaced(name, "stray", _MISSED, pack=pack)
     for name in sorted(every):
-        found = _misplaced(name, register, every)
-        if found is not None and not register.is_unsure(name):
+        found = _misplaced(name, referenced, every)
+        if found is not None and not referenced.is_unsure(name):
             yield found
 
 
-def _misplaced(name: str, register: Register, every: set[str]) -> Misplaced | None:
+def _misplaced(name: str, referenced: ReferencedFiles, every: set[str]) -> Misplaced | None:
     last = name.rpartition("/")[2]
     if _TEMPORARY.fullmatch(last):
         return Misplaced(name, "leftover", "is what a write that was cut short left")
     if name.startswith(ARCHIVE):
-        return _in_archive(name, register, every)
-    older = register.older.get(name)
+        return _in_archive(name, referenced, every)
+    older = referenced.older.get(name)
     hidden = older is None and last.startswith((".", "_"))
-    if name.partition("/")[0] not in TABLES or register.names(name) or hidden:
+    if name.partition("/")[0] not in TABLES or referenced.names(name) or hidden:
         return None
     if is_pack(last):
         return Misplaced(name, "stray", "is of a pack that was replaced, and plain readers see it")
@@ -180,15 +180,15 @@ def _misplaced(name: str, register: Register, every: set[str]) -> Misplaced | No
     return Misplaced(name, "stray", f"{problem}, and plain readers see it")
 
 
-def _in_archive(name: str, register: Register, every: set[str]) -> Misplaced | None:
+def _in_archive(name: str, referenced: ReferencedFiles, every: set[str]) -> Misplaced | None:
     shown_as = name.removeprefix(ARCHIVE)
-    newest = register.newest.get(shown_as)
-    if shown_as in register.packs:
+    newest = referenced.newest.get(shown_as)
+    if shown_as in referenced.packs:
         second = "is a second copy of a file in sight"
         return Misplaced(name, "leftover", second) if shown_as in every else None
-    if newest is not None and shown_as in every and not register.is_packed(newest):
+    if newest is not None and shown_as in every and not referenced.is_packed(newest):
         return Misplaced(name, "leftover", "is a second copy of a file in sight", newest)
-    if not register.needs(shown_as):
+    if not referenced.needs(shown_as):
         return Misplaced(name, "leftover", "is named by no manifest")
     return None
 
@@ -196,14 +196,14 @@ def _in_archive(name: str, register: Register, every: set[str]) -> Misplaced | N
 def _run_folder(name: str) -> str | None:
     """Return the folder of the run of a file, None for a file of others."""
     parts = name.split("/")
-    if parts[0] == "manifests":
+    if parts[0] == FOLDER:
         return parts[1]
     hidden = _TEMPORARY.fullmatch(parts[-1])
     own = _OWN.fullmatch(hidden[1] if hidden else parts[-1])
     return own[1] if own else None
 
 
-def cleaned(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataFrame:
+def clean(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataFrame:
     """Return the misplaced files of a store, and what was done about each.
 
     Raises:
@@ -217,24 +217,24 @@ def cleaned(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataF
     catalog.check_marker()
     # the names first: what is committed after they were listed is then named, and not removed
     names = list(files.walk(""))
-    register = Register()
+    referenced = ReferencedFiles()
     for folder in catalog.folders():
-        register.add(folder, catalog.revisions(folder))
-    register.add_packs(Packs(files).all())
-    if MARKER not in names and not register.revisions and not register.unreadable:
+        referenced.add(folder, catalog.revisions(folder))
+    referenced.add_packs(Packs(files).all())
+    if MARKER not in names and not referenced.revisions and not referenced.unreadable:
         raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}")
-    for error in register.unreadable.values():
+    for error in referenced.unreadable.values():
         if not dry_run:
             raise SnapshotCorruptError(
-                f"nothing was removed: {error}", file=getattr(error, "file", "manifests")
+                f"nothing was removed: {error}", file=getattr(error, "file", FOLDER)
             )
     young = datetime.now(UTC) - older_than
     rows = []
-    for one in misplaced(names, register):
+    for one in misplaced(names, referenced):
         for row in _rows(files, one):
-            action = _action(row, one, young, sure=not register.unreadable)
+            action = _action(row, one, young, sure=not referenced.unreadable)
             if not dry_run:
-                _carry_out(files, register, one, action)
+                _carry_out(files, referenced, one, action)
             elif not action.startswith("kept"):
                 action = f"would be {action}"
             rows.append({**row, "action": action})
@@ -263,11 +263,11 @@ def _action(row: dict[str, Any], one: Misplaced, young: datetime, *, sure: bool)
     return "removed" if row["modified_at"] < young else "kept: it is young, and may be in use"
 
 
-def _carry_out(files: Storage, register: Register, one: Misplaced, action: str) -> None:
+def _carry_out(files: Storage, referenced: ReferencedFiles, one: Misplaced, action: str) -> None:
     if action == "moved" and one.pack is not None:
-        settled(files, one.pack.experiment_id)
+        publish_pack(files, one.pack.experiment_id)
     elif action == "moved":
-        *older, newest = register.revisions[str(_run_folder(one.file))]
-        Commits(files, Catalog(files), RevisionFiles(files)).settle(newest, older)
+        *older, newest = referenced.revisions[str(_run_folder(one.file))]
+        Commits(files, Catalog(files), RevisionFiles(files)).publish(newest, older)
     elif action == "removed":
         files.delete(one.file)

@@ -24,11 +24,12 @@ from retab_frames.errors import (
     SnapshotWriteError,
 )
 from retab_frames.load.parallel import map_in_order, show_progress
+from retab_frames.schemas.frames import STRING
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.manifest import FileEntry, Manifest, folder_name, library, sha256
+from retab_frames.store.manifest import FileEntry, Manifest, folder_name, library, seal, sha256
 from retab_frames.store.packs import Pack, Packs, Part, is_pack, pack_name
-from retab_frames.store.parquet import encoded
-from retab_frames.store.revisions import ARCHIVE, RevisionFiles
+from retab_frames.store.parquet import encode
+from retab_frames.store.revisions import ARCHIVE, RevisionFiles, has_content
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.text.messages import printable
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["Compaction", "compacted", "rows_of", "settled", "without_run"]
+__all__ = ["Compaction", "compact", "publish_pack", "read_rows", "remove_run"]
 
 MOST_RUNS = 250
 """Of one file: what is read again when one of them gets a new revision."""
@@ -67,7 +68,7 @@ class Compaction:
     files_before: int
 
 
-def compacted(files: Storage, experiment_id: str, *, progress: bool | None) -> Compaction:
+def compact(files: Storage, experiment_id: str, *, progress: bool | None) -> Compaction:
     """Pack the complete runs of an experiment; see `SnapshotStore.compact`."""
     packs = Packs(files)
     runs, pack = _runs(files, experiment_id), _readable(packs, experiment_id)
@@ -88,12 +89,12 @@ def compacted(files: Storage, experiment_id: str, *, progress: bool | None) -> C
         _rule(files, packs, experiment_id, parts)
         # once more: a run may have got a revision, or someone else may have packed, meanwhile
         runs, pack = _runs(files, experiment_id), _readable(packs, experiment_id)
-    settled(files, experiment_id)
+    publish_pack(files, experiment_id)
     packed = sum(len(part.runs) for part in parts)
     return Compaction(experiment_id, packed, len(runs) - packed, _in_sight(pack, runs), before)
 
 
-def without_run(files: Storage, experiment_id: str, run_id: str) -> None:
+def remove_run(files: Storage, experiment_id: str, run_id: str) -> None:
     """Take a run out of its pack, whose other runs stay in it; those beside it make new parts.
 
     Raises:
@@ -119,7 +120,7 @@ def without_run(files: Storage, experiment_id: str, run_id: str) -> None:
                 # a damaged file of another run is no reason to refuse this one: they stand alone
                 continue
     _rule(files, packs, experiment_id, tuple(parts))
-    settled(files, experiment_id)
+    publish_pack(files, experiment_id)
 
 
 def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
@@ -190,8 +191,8 @@ def _kept(files: Storage, pack: Pack | None, runs: Sequence[Manifest]) -> Part |
     if part is None or {t: entry.schema_version for t, entry in part.files.items()} != VERSIONS:
         return None
     whole = all(
-        any(_holds(files, f"{place}{table}/{entry.name}", entry.sha256) for place in ("", ARCHIVE))
-        for table, entry in part.files.items()
+        any(has_content(files, f"{place}{table}/{e.name}", e.sha256) for place in ("", ARCHIVE))
+        for table, e in part.files.items()
     )
     return part if whole else None
 
@@ -206,14 +207,14 @@ def _made(files: Storage, runs: Sequence[Manifest]) -> Part:
     tables = RevisionFiles(files)
     entries = {}
     for table in TABLES:
-        rows = map_in_order(partial(rows_of, tables, table), runs, workers=_WORKERS)
+        rows = map_in_order(partial(read_rows, tables, table), runs, workers=_WORKERS)
         data = pa.concat_tables(rows, promote_options="default")
         entries[table] = _written(files, table, runs, data)
     return Part(tuple(runs), entries)
 
 
 def _written(files: Storage, table: str, runs: Sequence[Manifest], data: pa.Table) -> FileEntry:
-    body = encoded(data)
+    body = encode(data)
     digest = sha256(body)
     # two parts may have the same rows, as of issues without a run: each has a file of its own
     own = sha256("".join((digest, *_key(runs))).encode())
@@ -221,7 +222,7 @@ def _written(files: Storage, table: str, runs: Sequence[Manifest], data: pa.Tabl
     entry = FileEntry(name, len(body), digest, data.num_rows, VERSIONS[table])
     for place in ("", ARCHIVE):
         file = f"{place}{table}/{name}"
-        if _holds(files, file, digest):
+        if has_content(files, file, digest):
             return entry
         # damaged, or not there at all
         files.delete(file)
@@ -229,20 +230,13 @@ def _written(files: Storage, table: str, runs: Sequence[Manifest], data: pa.Tabl
     return entry
 
 
-def _holds(files: Storage, name: str, digest: str) -> bool:
-    try:
-        return sha256(files.read(name)) == digest
-    except (FileNotFoundError, SnapshotCorruptError):
-        return False
-
-
-def rows_of(tables: RevisionFiles, table: str, manifest: Manifest) -> pa.Table:
+def read_rows(tables: RevisionFiles, table: str, manifest: Manifest) -> pa.Table:
     """Return a table of a run as a pack has it: `raw` with the run in front."""
     data = tables.read(table, manifest)
     if table != "raw":
         return data
-    run = pa.array([manifest.run_id] * data.num_rows, pa.string())
-    return data.add_column(0, pa.field("run_id", pa.string(), nullable=False), run)
+    run = pa.array([manifest.run_id] * data.num_rows, STRING)
+    return data.add_column(0, pa.field("run_id", STRING, nullable=False), run)
 
 
 def _rule(files: Storage, packs: Packs, experiment_id: str, parts: tuple[Part, ...]) -> None:
@@ -255,7 +249,7 @@ def _rule(files: Storage, packs: Packs, experiment_id: str, parts: tuple[Part, .
         written_at=datetime.now(UTC).isoformat(),
         library=library(),
     )
-    name, text = pack_name(experiment_id, number), pack.sealed()
+    name, text = pack_name(experiment_id, number), seal(pack)
     if not files.create(name, text):
         return
     # gone, where another took its place already
@@ -267,7 +261,7 @@ def _rule(files: Storage, packs: Packs, experiment_id: str, parts: tuple[Part, .
             )
 
 
-def settled(files: Storage, experiment_id: str) -> None:
+def publish_pack(files: Storage, experiment_id: str) -> None:
     """Put the files of the pack that rules in sight, and out of it those whose rows are in it.
 
     Runs that were in the packs before it, and are not in this one, come back in sight, and the
@@ -318,6 +312,6 @@ def _bring_back(files: Storage, old: Pack, pack: Pack) -> None:
             continue
         older = [run]
         # once more if another writer made a newer one meanwhile, as when a run is written
-        while not pack.holds(newest) and tables.settle(newest, older):
+        while not pack.holds(newest) and tables.publish(newest, older):
             older.append(newest)
             newest = catalog.newest(run.run_id) or newest

@@ -1,4 +1,4 @@
-"""The manifest of one revision of a run: what it holds, and the proof that it is whole."""
+"""The manifest of one revision of a run: its files, their hashes, and a hash of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
+from retab_frames.schemas.frames import INT64
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ __all__ = [
     "content_digest",
     "folder_name",
     "library",
-    "opened_fields",
-    "sealed_text",
+    "parse_sealed",
+    "seal",
     "sha256",
 ]
 
@@ -40,14 +41,17 @@ DIGEST_KEYS = {
     "raw": ("job_id",),
     "runs": ("run_id",),
 }
-"""What the digest covers, and in which order; issues follow from the rest."""
+"""The tables that the digest covers, and the columns that order their rows.
+
+Issues are left out: they follow from the other tables.
+"""
 _SLUG = re.compile(r"[^a-z0-9_-]+")
 _REMEDY = "restore it, or delete it and pull the run again"
 _WITHIN = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.parquet)?")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """One file of a revision: its name within the folder of its table, and what it must be."""
+    """A file of a revision: its name in the folder of its table, and the content it must have."""
 
     name: str
     size: int
@@ -57,7 +61,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What one revision of a run holds; `sealed` adds the hash that proves it."""
+    """What one revision of a run holds; `seal` adds the hash that shows whether it is altered."""
 
     format: str = FORMAT
     version: int = VERSION
@@ -84,24 +88,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """The names of its files below the root, where plain readers look."""
         return [f"{table}/{entry.name}" for table, entry in self.files.items()]
 
-    def sealed(self) -> bytes:
-        """Return the manifest as JSON text that holds the hash of all the rest of it."""
-        return sealed_text(self)
-
     @classmethod
-    def opened(cls, text: bytes, file: str) -> Manifest:
+    def parse(cls, text: bytes, file: str) -> Manifest:
         """Return the manifest of a JSON text.
 
         Raises:
             SnapshotError: If a newer version of this library wrote it.
             SnapshotCorruptError: If it is cut or altered.
         """
-        fields = opened_fields(text, file, FORMAT, VERSION, _REMEDY)
+        fields = parse_sealed(text, file, FORMAT, VERSION, _REMEDY)
         try:
             manifest = msgspec.convert(fields, cls)
             if are_within(manifest.names):
                 return manifest
-            # anyone can make a hash that matches: nothing may be read or moved elsewhere
+            # anyone can compute a hash that matches: no file elsewhere may be read or moved
             problem = "it names a file outside of its table"
         except msgspec.MsgspecError as error:
             problem = printable(error, 200)
@@ -109,26 +109,26 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def are_within(names: Iterable[str]) -> bool:
-    """Return whether names of files, from the root, are all such as this library gives."""
+    """Return whether names of files, from the root, all have the form that this library gives."""
     return all(map(_WITHIN.fullmatch, names))
 
 
-def sealed_text(struct: msgspec.Struct) -> bytes:
-    """Return a struct as JSON text whose field `seal` is the hash of all the rest of it."""
+def seal(struct: msgspec.Struct) -> bytes:
+    """Return a struct as JSON text whose field `seal` is the hash of all other fields."""
     fields = msgspec.to_builtins(struct)
     del fields["seal"]
     return _canonical({**fields, "seal": sha256(_canonical(fields))})
 
 
-def opened_fields(
+def parse_sealed(
     text: bytes, file: str, expected: str, version: int, remedy: str
 ) -> dict[str, Any]:
-    """Return the fields of a sealed JSON text, the seal checked.
+    """Return the fields of a JSON text whose hash in the field `seal` is right.
 
     Args:
         text: The JSON text.
-        file: Where it was read, for the errors.
-        expected: What its field `format` must say.
+        file: The file it was read from, for the errors.
+        expected: The value that its field `format` must have.
         version: The highest version of that format that this library reads.
         remedy: What to do if it is damaged, for the errors.
 
@@ -139,15 +139,15 @@ def opened_fields(
     try:
         # as a dict, so that the seal covers fields that a later version of this library added
         fields = msgspec.json.decode(text, type=dict[str, Any])
-        came = fields.get("version")
-        if isinstance(came, int) and came > version:
+        written = fields.get("version")
+        if isinstance(written, int) and written > version:
             raise SnapshotError(
-                f"{printable(file)} has format version {came}, this library reads up to "
+                f"{printable(file)} has format version {written}, this library reads up to "
                 f"{version}: upgrade retab-frames"
             )
-        seal = fields.pop("seal", None)
-        if seal == sha256(_canonical(fields)) and fields.get("format") == expected:
-            return {**fields, "seal": seal}
+        came = fields.pop("seal", None)
+        if came == sha256(_canonical(fields)) and fields.get("format") == expected:
+            return {**fields, "seal": came}
         problem = "its content does not match its own hash"
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = printable(error, 200)
@@ -156,7 +156,7 @@ def opened_fields(
 
 @cache
 def library() -> str:
-    """Return the versions of what writes the files."""
+    """Return the versions of the libraries that write the files, as the manifest records them."""
     return f"retab-frames {version_of('retab-frames')}, pyarrow {pa.__version__}"
 
 
@@ -178,22 +178,23 @@ def folder_name(identifier: str) -> str:
 def content_digest(
     tables: Mapping[str, pa.Table], keys: Mapping[str, tuple[str, ...]], *, complete: bool
 ) -> str:
-    """Return a hash of what the tables say, whatever the order of their rows.
+    """Return a hash of the content of the tables; the order of their rows does not matter.
 
     It leaves out `fetched_at` and the `position` of raw rows, which differ between two responses
-    that say the same, and does not depend on codec, library version or chunks.
+    with the same content, and does not depend on codec, library version or chunks.
 
     Args:
         tables: The tables by name.
         keys: The columns that order the rows of each table.
-        complete: Whether that is all there is.
+        complete: Whether the run has ended and nothing is missing.
     """
     digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for name in sorted(keys):
         table = tables[name]
-        told = set(table.column_names) - {"fetched_at"} - ({"position"} if name == "raw" else set())
+        excluded = {"fetched_at", "position"} if name == "raw" else {"fetched_at"}
+        columns = set(table.column_names) - excluded
         table = (
-            table.select(sorted(told))
+            table.select(sorted(columns))
             .sort_by([(key, "ascending") for key in keys[name]])
             .combine_chunks()
         )
@@ -203,10 +204,10 @@ def content_digest(
 
 
 def _add_column(digest: hashlib._Hash, name: str, column: pa.ChunkedArray) -> None:
-    """Add the name, which values are null, the length of each value, and the values' text."""
-    plain = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+    """Add the name, the length of each value (-1 for null), and the text of the values."""
+    plain = column.cast(INT64) if pa.types.is_timestamp(column.type) else column
     text = plain.cast(pa.large_string()).combine_chunks()
-    lengths = pc.fill_null(pc.binary_length(text), -1).cast(pa.int64())
+    lengths = pc.fill_null(pc.binary_length(text), -1).cast(INT64)
     for part in (
         f"{name}:{column.type}:{len(column)}".encode(),
         lengths.to_numpy(zero_copy_only=False).tobytes(),

@@ -22,8 +22,7 @@ from retab_frames.store.manifest import (
     Manifest,
     are_within,
     folder_name,
-    opened_fields,
-    sealed_text,
+    parse_sealed,
 )
 from retab_frames.text.messages import printable
 
@@ -100,19 +99,15 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         known = self.runs.get(folder_name(manifest.run_id))
         return known is not None and known.seal == manifest.seal
 
-    def sealed(self) -> bytes:
-        """Return the index as JSON text that holds the hash of all the rest of it."""
-        return sealed_text(self)
-
     @classmethod
-    def opened(cls, text: bytes, file: str) -> Pack:
+    def parse(cls, text: bytes, file: str) -> Pack:
         """Return the index of a JSON text.
 
         Raises:
             SnapshotError: If a newer version of this library wrote it.
             SnapshotCorruptError: If it is cut or altered, or is the index of another.
         """
-        fields: dict[str, Any] = opened_fields(text, file, FORMAT, VERSION, _REMEDY)
+        fields: dict[str, Any] = parse_sealed(text, file, FORMAT, VERSION, _REMEDY)
         try:
             pack = msgspec.convert(fields, cls)
             if _fits(pack, file):
@@ -180,7 +175,7 @@ class Packs:
         for number in self.numbers(pack.experiment_id):
             file = pack_name(pack.experiment_id, number)
             try:
-                found += [Pack.opened(self._files.read(file), file)] if number < pack.number else []
+                found += [Pack.parse(self._files.read(file), file)] if number < pack.number else []
             except (FileNotFoundError, SnapshotError):
                 continue
         return found
@@ -207,7 +202,7 @@ class Packs:
             if known is not None and known[0] == number:
                 return known[1]
             try:
-                pack = Pack.opened(self._files.read(file), file)
+                pack = Pack.parse(self._files.read(file), file)
             except FileNotFoundError:
                 continue
             # an index is never changed, so it is opened once

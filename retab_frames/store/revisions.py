@@ -1,4 +1,4 @@
-"""The data files of a revision: named by content, read back checked, archived when superseded."""
+"""The data files of a revision: named by a hash of their content, which every read compares."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
 from retab_frames.schemas.models import empty_table
 from retab_frames.store.manifest import FileEntry, folder_name, sha256
-from retab_frames.store.parquet import decoded, encoded
-from retab_frames.store.table_versions import TABLES, VERSIONS, upgraded
+from retab_frames.store.parquet import decode, encode
+from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retab_frames.store.files.storage import Storage
     from retab_frames.store.manifest import Manifest
 
-__all__ = ["ARCHIVE", "RevisionFiles"]
+__all__ = ["ARCHIVE", "RevisionFiles", "has_content"]
 
 ARCHIVE = "archive/"
 _HASH_CHARACTERS = 16
@@ -30,8 +30,8 @@ class RevisionFiles:
     """Writes and reads the tables of revisions.
 
     What the newest revision of a run names stands in `<table>/<experiment>/`, where plain readers
-    look; everything else of that run in `archive/`, so that they see each run once. New files are
-    written there too, and come in sight once their manifest is there.
+    look; all other files of that run stand in `archive/`, so that plain readers see each run once.
+    New files are written to `archive/` too, and moved once their manifest is there.
 
     Args:
         files: The files of the store.
@@ -43,7 +43,7 @@ class RevisionFiles:
     def write(
         self, tables: Mapping[str, pa.Table], experiment_id: str, run_id: str
     ) -> dict[str, FileEntry]:
-        """Write the tables out of sight, and return what a manifest says of them.
+        """Write the tables to `archive/`, and return their entries for a manifest.
 
         Raises:
             SnapshotWriteError: If the file system refuses.
@@ -52,7 +52,7 @@ class RevisionFiles:
         return {table: self._write(table, stem, data) for table, data in tables.items()}
 
     def read(self, table: str, manifest: Manifest) -> pa.Table:
-        """Return a table of a revision with the columns of today, its file checked by its hash.
+        """Return a table of a revision in the current schema, after comparing its file's hash.
 
         A table that the library did not have when it wrote the revision has no rows.
 
@@ -64,13 +64,13 @@ class RevisionFiles:
             return empty_table(TABLES[table])
         entry = manifest.files[table]
         file = f"{table}/{entry.name}"
-        return upgraded(self.stored(table, manifest), table, entry.schema_version, file)
+        return upgrade(self.read_stored(table, manifest), table, entry.schema_version, file)
 
-    def stored(self, table: str, manifest: Manifest) -> pa.Table:
+    def read_stored(self, table: str, manifest: Manifest) -> pa.Table:
         """Return a table with the columns that its file has; raises SnapshotCorruptError."""
         entry = manifest.files[table]
         file = f"{table}/{entry.name}"
-        data = self.found(file)
+        data = self.find(file)
         if data is None or sha256(data) != entry.sha256:
             what = "missing" if data is None else "damaged"
             raise SnapshotCorruptError(
@@ -78,15 +78,15 @@ class RevisionFiles:
                 "restore the file",
                 file=file,
             )
-        return decoded(data, file)
+        return decode(data, file)
 
-    def found(self, file: str) -> bytes | None:
-        """Return the bytes of a file, in sight or not, None if it is missing.
+    def find(self, file: str) -> bytes | None:
+        """Return the bytes of a file, archived or not; None if it is missing.
 
         Raises:
             SnapshotError: If it cannot be read.
         """
-        # in sight once more at the end: it may have come there between the two looks
+        # again in the first place at the end: it may have been moved there between the two looks
         for name in (file, f"{ARCHIVE}{file}", file):
             try:
                 return self._files.read(name)
@@ -102,14 +102,14 @@ class RevisionFiles:
             return None
 
     def are_whole(self, manifest: Manifest) -> bool:
-        """Return whether every file of a revision is there with the content it had."""
+        """Return whether every file of a revision is there with the hash that its manifest has."""
         return all(
-            any(self._holds(f"{place}{table}/{e.name}", e.sha256) for place in ("", ARCHIVE))
-            for table, e in manifest.files.items()
+            any(has_content(self._files, place + name, entry.sha256) for place in ("", ARCHIVE))
+            for name, entry in zip(manifest.names, manifest.files.values(), strict=True)
         )
 
-    def gone(self, manifest: Manifest) -> str | None:
-        """Return the name of a file that is neither in sight nor in the archive, None if none."""
+    def find_missing(self, manifest: Manifest) -> str | None:
+        """Return the name of a file of a revision that is missing; None if none is."""
         return next(
             (
                 name
@@ -119,14 +119,14 @@ class RevisionFiles:
             None,
         )
 
-    def settle(
+    def publish(
         self, newest: Manifest, superseded: Iterable[Manifest], *, packed: bool = False
     ) -> bool:
-        """Put the files of the newest revision in sight, and those of others out of it.
+        """Move the files of the newest revision to where plain readers look, others to `archive/`.
 
         Args:
             newest: The newest revision of a run.
-            superseded: Revisions of it whose files may be in sight.
+            superseded: Revisions of it whose files may still be there.
             packed: Whether plain readers see the newest one in a pack, so not here as well.
 
         Returns:
@@ -145,12 +145,12 @@ class RevisionFiles:
         return bool(moves)
 
     def _write(self, table: str, stem: str, data: pa.Table) -> FileEntry:
-        body = encoded(data)
+        body = encode(data)
         digest = sha256(body)
         name = f"{stem}-{digest[:_HASH_CHARACTERS]}.parquet"
         file = f"{ARCHIVE}{table}/{name}"
         for _ in range(_TRIES):
-            if self._files.create(file, body) or self._holds(file, digest):
+            if self._files.create(file, body) or has_content(self._files, file, digest):
                 return FileEntry(name, len(body), digest, data.num_rows, VERSIONS[table])
             # damaged: out of the way, so that a good one can take its place
             self._files.move(file, f"{ARCHIVE}damaged/{table}/{name}")
@@ -159,12 +159,13 @@ class RevisionFiles:
             "moved away; what was there before is untouched"
         )
 
-    def _holds(self, name: str, digest: str) -> bool:
-        """Return whether a file is there, can be read, and has the hash."""
-        try:
-            return sha256(self._files.read(name)) == digest
-        except (FileNotFoundError, SnapshotCorruptError):
-            return False
+
+def has_content(files: Storage, name: str, digest: str) -> bool:
+    """Return whether a file is there, can be read, and has this SHA-256."""
+    try:
+        return sha256(files.read(name)) == digest
+    except (FileNotFoundError, SnapshotCorruptError):
+        return False
 
 
 def _old_before_new(move: tuple[str, str]) -> tuple[str, bool]:

@@ -1,13 +1,13 @@
-"""The store: one Parquet file per table and run, and a manifest that says what is true.
+"""The store: one Parquet file per table and run, and a manifest for each revision of a run.
 
     <root>/retab-frames.json                            format and version
     <root>/manifests/<run>/000001.json                  the commit point of revision 1 of a run
     <root>/<table>/<experiment>/<run>-<hash>.parquet    named by content, never changed
     <root>/archive/<table>/...                          files of superseded revisions
 
-Data files are written first, in `archive/`, and the manifest last, so a revision is there whole or
-not at all; then its files change places with those of the revision before it. A reader looks in
-both places.
+Data files are written first, in `archive/`, and the manifest last, so a revision is complete or not
+there at all; then its files are moved to their table, and those of the revision before it to
+`archive/`. A reader looks in both places.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from retab_frames.errors import RetabFramesWarning, SnapshotConflictError, Snaps
 from retab_frames.flatten.batches import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
-from retab_frames.schemas.models import SnapshotsSchema, to_frame
+from retab_frames.schemas.models import SnapshotsSchema
+from retab_frames.schemas.validation import to_frame
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.cleanup import cleaned
-from retab_frames.store.commits import Commits
-from retab_frames.store.compaction import compacted
-from retab_frames.store.drafts import ids_of, manifest_of, tables_of
-from retab_frames.store.files.storage import LocalStorage, open_storage
+from retab_frames.store.cleanup import clean
+from retab_frames.store.commits import Commits, build_manifest, build_tables, check_ids
+from retab_frames.store.compaction import compact
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import DIGEST_KEYS, Manifest, content_digest
 from retab_frames.store.revisions import RevisionFiles
-from retab_frames.store.verification import verified
+from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
-from retab_frames.text.tables import html, html_text
+from retab_frames.text.tables import escape_html, render_html
 
 if TYPE_CHECKING:
     import os
@@ -52,14 +53,14 @@ Action = Literal["created", "revised", "repaired", "unchanged"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a write did.
+    """The result of a write.
 
     Attributes:
         run_id: The run.
         experiment_id: Its experiment.
-        revision: The revision that now is the newest, from 1.
-        action: "created" the first one, "revised" one that differs, "repaired" one of which a file
-            was missing or damaged, or found it "unchanged".
+        revision: The number of the newest revision, from 1.
+        action: "created": the first revision. "revised": the content differs from the revision
+            before. "repaired": a file of that was missing or damaged. "unchanged": no new revision.
         complete: Whether every job had ended and nothing was missing.
         jobs: How many jobs it has.
     """
@@ -72,11 +73,11 @@ class Snapshot:
     jobs: int
 
     def _repr_html_(self) -> str:
-        return f"<div><b>{html_text(self.action)}</b> {html_text(repr(self))}</div>"
+        return f"<div><b>{escape_html(self.action)}</b> {escape_html(repr(self))}</div>"
 
 
 class SnapshotStore:
-    """A folder of snapshots: plain Parquet that any tool reads, and manifests that prove it whole.
+    """A folder of snapshots: Parquet that any tool reads, and manifests with the hash of each file.
 
     Args:
         root: The folder; it is made when the first snapshot is written.
@@ -98,23 +99,23 @@ class SnapshotStore:
         return f"SnapshotStore({self.root!r})"
 
     def _repr_html_(self) -> str:
-        """Return the same with the runs of a folder; a bucket is not asked for them."""
-        head = f"<div><b>{html_text(repr(self))}</b>"
+        """Return the name and, of a store in a folder, its last runs; a bucket is not listed."""
+        head = f"<div><b>{escape_html(repr(self))}</b>"
         if not isinstance(self._files, LocalStorage):
             return f"{head}</div>"
         runs = self.list()
         names = ["experiment_id", "run_id", "revision", "complete", "jobs", "completed", "error"]
         rest = f"<div>{len(runs)} runs, the last {_RUNS_SHOWN} of them above</div>"
-        table = html(runs[names].tail(_RUNS_SHOWN))
+        table = render_html(runs[names].tail(_RUNS_SHOWN))
         return f"{head}{table}{rest if len(runs) > _RUNS_SHOWN else ''}</div>"
 
     @property
     def root(self) -> str:
-        """Where the store is."""
+        """The folder or URL of the store."""
         return str(self._files)
 
     def exists(self) -> bool:
-        """Return whether anything was ever written there."""
+        """Return whether a snapshot was ever written there."""
         return self._catalog.exists()
 
     def pull(
@@ -161,17 +162,17 @@ class SnapshotStore:
         return written
 
     def write(self, content: RunContent) -> Snapshot:
-        """Write the content of a run as its next revision, unless the newest one says the same.
+        """Write the content of a run as its next revision, unless the newest one is equal.
 
         Raises:
-            ValueError: If the experiment was never run, or the run could not be loaded, so that
+            ValueError: If the experiment was never run, or the run could not be loaded, so
                 there is nothing to write.
             SnapshotConflictError: If someone else wrote a different revision at the same time, or
-                the store has that run of another experiment.
+                the store has that run as one of another experiment.
             SnapshotWriteError: If the file system refuses; what was there is untouched.
         """
-        run_id, experiment_id = ids_of(content)
-        tables = tables_of(content)
+        run_id, experiment_id = check_ids(content)
+        tables = build_tables(content)
         digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
         newest = self._catalog.newest(run_id)
         if newest is not None and newest.experiment_id != experiment_id:
@@ -181,14 +182,14 @@ class SnapshotStore:
             )
         equal = newest is not None and newest.digest == digest
         if newest is not None:
-            # a crash may have come between its manifest and the moving of its files
-            self._commits.settle(newest)
+            # a crash may have come after its manifest was created and before its files were moved
+            self._commits.publish(newest)
             if equal and self._tables.are_whole(newest):
                 return _snapshot(newest, "unchanged")
         self._catalog.mark()
         files = self._tables.write(tables, experiment_id, run_id)
-        manifest = manifest_of(content, digest, files, newest)
-        other = self._commits.make(manifest)
+        manifest = build_manifest(content, digest, files, newest)
+        other = self._commits.commit(manifest)
         if other is None:
             return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
         if other.digest == digest:
@@ -200,7 +201,7 @@ class SnapshotStore:
         )
 
     def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
-        """Return the content of a run, every file checked against its hash.
+        """Return the content of a run, after comparing every file with its hash.
 
         Args:
             run_id: The run.
@@ -217,10 +218,10 @@ class SnapshotStore:
         )
         if manifest is None:
             which = "" if revision is None else f", revision {revision},"
-            hint = self._catalog.hint(run_id) if revision is None else ""
+            hint = self._catalog.suggest(run_id) if revision is None else ""
             raise SnapshotNotFoundError(
                 f"there is no snapshot of run {printable(run_id)}{which} in "
-                f"{printable(self.root)}{hint}; list() shows what there is"
+                f"{printable(self.root)}{hint}; list() shows the runs"
             )
         tables = {
             name: self._tables.read(name, manifest)
@@ -249,54 +250,54 @@ class SnapshotStore:
     def verify(
         self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None
     ) -> pd.DataFrame:
-        """Return what is wrong with the store; no rows if nothing is.
+        """Return the problems of the store, one row each; no rows if there are none.
 
         Args:
-            level: "quick" opens every manifest, and looks for every file by name and size; "hash"
-                also reads every file and compares its SHA-256; "full" also decodes it with the
-                checksum of each page, compares rows, columns and the digest of the content, and
-                makes the frames anew from the rows of the API in `raw`.
-            run_id: Only this run, in all its revisions; None for all that is in the store.
+            level: "quick" opens every manifest, and compares the size of every file; "hash" also
+                reads every file and compares its SHA-256; "full" also decodes it with the checksum
+                of each page, compares rows, columns and the digest of the content, and builds the
+                frames again from the rows of the API in `raw`.
+            run_id: Only this run, in all its revisions; None for the whole store.
             progress: True shows a progress bar, False none; None shows one for several runs in a
                 terminal or a notebook.
 
         Returns:
-            One row per problem, by run and revision, what belongs to no run last: `run_id,
+            One row per problem, by run and revision, files of no run last: `run_id,
             experiment_id, revision, file, kind, problem, action`. `kind` is "damaged" (missing,
             cut or altered), "newer" (than this library reads), "stray" (plain readers see a file
-            that they should not, or do not see one that they should), "differs" (what the rows in
-            `raw` make today is not what is stored) or "leftover" (it only takes space). `action`
+            that they should not, or do not see one that they should), "differs" (the frames built
+            again from `raw` are not those stored) or "leftover" (it only takes space). `action`
             says what to do.
 
         Raises:
             SnapshotNotFoundError: If there is no store, or no such run in it.
             SnapshotError: If the folder cannot be listed.
         """
-        return verified(self._files, level, run_id=run_id, progress=progress)
+        return verify(self._files, level, run_id=run_id, progress=progress)
 
     def clean(
         self, *, older_than: timedelta = timedelta(days=1), dry_run: bool = True
     ) -> pd.DataFrame:
-        """Return what a crash or a failed write left behind; remove it if asked to.
+        """Return the files that a crash or a failed write left behind; remove them if asked to.
 
         Removed are temporary files, and files in the archive that no manifest names. Files of a
-        revision that stand where they should not are moved. A file in sight that no manifest names
-        is listed and left alone: the manifest may be what is missing.
+        revision that are in the wrong place are moved. A file among those of plain readers that no
+        manifest names is listed and left alone: its manifest may be missing.
 
         Args:
-            older_than: Younger files are kept: someone may be writing them just now.
+            older_than: Younger files are kept: a writer may be at work on them.
             dry_run: True changes nothing; `action` says what would be done.
 
         Returns:
             One row per file, sorted by name: `file, size_bytes, modified_at, problem, action`.
 
         Raises:
-            SnapshotCorruptError: If a manifest cannot be read: what it names is not known, and
+            SnapshotCorruptError: If a manifest cannot be read: the files it names are unknown, so
                 nothing is removed. Not raised by a dry run, whose `action` says so.
             SnapshotNotFoundError: If there is no store.
             SnapshotWriteError: If the file system refuses.
         """
-        return cleaned(self._files, older_than=older_than, dry_run=dry_run)
+        return clean(self._files, older_than=older_than, dry_run=dry_run)
 
     def compact(self, experiment_id: str, *, progress: bool | None = None) -> Compaction:
         """Pack the complete runs of an experiment into few files, which read many times faster.
@@ -318,7 +319,7 @@ class SnapshotStore:
             SnapshotCorruptError: If a file is missing, cut or altered; nothing changes.
             SnapshotWriteError: If the file system refuses.
         """
-        return compacted(self._files, experiment_id, progress=progress)
+        return compact(self._files, experiment_id, progress=progress)
 
 
 def _snapshot(manifest: Manifest, action: Action) -> Snapshot:

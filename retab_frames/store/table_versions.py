@@ -1,7 +1,7 @@
-"""The version of each table's columns, and what brings the tables of an older file up to it.
+"""The version of each table's columns, and the steps that upgrade the table of an older file.
 
-A column that is new and may be null needs neither: an older file without it reads as null there.
-Anything else raises the version of the table, and adds the step from the version before.
+A new column that may be null needs no new version: it is null where an older file lacks it. Any
+other change raises the version of the table, and adds the step from the version before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from retab_frames.schemas.models import Model
 
-__all__ = ["STEPS", "TABLES", "VERSIONS", "upgraded"]
+__all__ = ["STEPS", "TABLES", "VERSIONS", "upgrade"]
 
 TABLES: dict[str, Model] = {
     "jobs": JobsSchema,
@@ -37,24 +37,24 @@ TABLES: dict[str, Model] = {
     "runs": RunsSchema,
 }
 VERSIONS = dict.fromkeys(TABLES, 1)
-"""What files are written with; a manifest says for each file which one it has."""
+"""The versions that files are written with; a manifest has the version of each of its files."""
 
 STEPS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
-"""For a table and a version: what makes of its columns those of the next version."""
+"""By table and version: the function that changes its columns to those of the next version."""
 
 
-def upgraded(data: pa.Table, table: str, version: int, file: str) -> pa.Table:
-    """Return a table with the columns of today, in their order, and those it has more.
+def upgrade(data: pa.Table, table: str, version: int, file: str) -> pa.Table:
+    """Return a table with the columns of its schema, in their order, and then any others it has.
 
     Args:
-        data: The table as its file has it.
+        data: The table as it is in its file.
         table: Its name, e.g. "jobs".
         version: The version of its columns, as the manifest says.
-        file: Where it was read, for the errors.
+        file: The file it was read from, for the errors.
 
     Raises:
         SnapshotError: If a newer version of this library wrote it.
-        SnapshotCorruptError: If a column is missing that is never null, or is of another type.
+        SnapshotCorruptError: If a required column is missing, or a column is of another type.
     """
     if version > VERSIONS[table]:
         raise SnapshotError(
@@ -80,10 +80,10 @@ def _column(data: pa.Table, field: pa.Field, file: str) -> pa.ChunkedArray:
     elif field.nullable:
         return pa.chunked_array([pa.nulls(data.num_rows, field.type)])
     else:
-        came = "nothing"
+        came = "missing"
     raise SnapshotCorruptError(
-        f"{printable(file)} is not what this library writes: its column {field.name} should be "
-        f"{field.type}{'' if field.nullable else ' without nulls'}, and is {came}; pull the run "
+        f"{printable(file)} does not fit the schema of its table: its column {field.name} should "
+        f"be {field.type}{'' if field.nullable else ' without nulls'}, and is {came}; pull the run "
         "again, or restore the file",
         file=file,
     )

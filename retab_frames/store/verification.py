@@ -1,7 +1,6 @@
-"""Whether a store is what its manifests say: a frame of problems, empty where it is.
+"""Compares a store with its manifests, and returns a frame of problems.
 
-Nothing that is found raises: a damaged manifest is a problem like any other, and the other runs
-are looked at all the same.
+No problem raises: a damaged manifest is a row of the frame, and the other runs are checked too.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ import pyarrow as pa
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.load.parallel import map_in_order, show_progress
-from retab_frames.schemas.frames import frame_of
-from retab_frames.store.catalog import MARKER, MARKER_TEXT, Catalog, manifest_name
-from retab_frames.store.cleanup import Register, misplaced
-from retab_frames.store.content_checks import content_problems
-from retab_frames.store.manifest import Manifest, folder_name, sha256
-from retab_frames.store.pack_checks import pack_problems
+from retab_frames.schemas.frames import INT64, STRING, frame_of
+from retab_frames.store.catalog import FOLDER, MARKER, MARKER_TEXT, Catalog, manifest_name
+from retab_frames.store.cleanup import ReferencedFiles, misplaced
+from retab_frames.store.deep_checks import content_problems, file_problem, pack_problems
+from retab_frames.store.manifest import Manifest, folder_name
 from retab_frames.store.packs import Pack, Packs, is_pack
 from retab_frames.store.revisions import ARCHIVE, RevisionFiles
 from retab_frames.store.table_versions import TABLES, VERSIONS
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from retab_frames.store.files.storage import Storage
     from retab_frames.store.manifest import FileEntry
 
-__all__ = ["Level", "verified"]
+__all__ = ["Level", "verify"]
 
 Level = Literal["quick", "hash", "full"]
 T = TypeVar("T")
@@ -40,13 +38,13 @@ T = TypeVar("T")
 _WORKERS = 4
 _SCHEMA = pa.schema(
     {
-        "run_id": pa.string(),
-        "experiment_id": pa.string(),
-        "revision": pa.int64(),
-        "file": pa.string(),
-        "kind": pa.string(),
-        "problem": pa.string(),
-        "action": pa.string(),
+        "run_id": STRING,
+        "experiment_id": STRING,
+        "revision": INT64,
+        "file": STRING,
+        "kind": STRING,
+        "problem": STRING,
+        "action": STRING,
     }
 )
 _RESTORE = "restore it from a copy, or pull the run again"
@@ -55,7 +53,7 @@ _RESTORE_MANIFEST = "restore it from a copy, or delete it and pull the run again
 _REPACK = "compact the experiment again, which makes it anew from the files of the runs"
 _UPGRADE = "upgrade retab-frames"
 _MOVE = "clean(dry_run=False) moves it, and so does the next write of the run"
-_SETTLE = "clean(dry_run=False) moves it"
+_PUBLISH = "clean(dry_run=False) moves it"
 _REMOVE = "clean(dry_run=False) removes it once it is old"
 _REMAKE_MARKER = "if this is a store, delete it and write any run, which makes it again"
 _UNNAMED = "restore the manifest that names it, or move the file elsewhere"
@@ -74,42 +72,42 @@ class _Problem(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """What stands in the folder of a run, and what is wrong with it."""
+    """The manifests in the folder of a run, and the problems of the run."""
 
     folder: str
     revisions: list[tuple[str, Manifest | SnapshotError]]
     problems: list[_Problem]
 
 
-def verified(
+def verify(
     files: Storage, level: Level, *, run_id: str | None, progress: bool | None
 ) -> pd.DataFrame:
-    """Return what is wrong with a store; see `SnapshotStore.verify`."""
+    """Return the problems of a store; see `SnapshotStore.verify`."""
     if level not in get_args(Level):
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
     catalog, tables = Catalog(files), RevisionFiles(files)
     try:
         catalog.check_marker()
     except SnapshotError as error:
-        # what is in a store of another format, only its own library knows
+        # the rest of a store of another format cannot be checked
         damaged = isinstance(error, SnapshotCorruptError)
         kind, action = ("damaged", _REMAKE_MARKER) if damaged else ("newer", _UPGRADE)
         problem = printable(str(error), 400)
         return _frame([_Problem(None, None, None, MARKER, kind, problem, action)])
     folders = _folders(catalog, files, run_id)
-    # names before manifests: what is committed after they were listed is then named, not missed
+    # names before manifests: a revision committed in between then has no file that looks unnamed
     names = _names(files, catalog, folders) if run_id is not None else list(files.walk(""))
     problems = _of_marker(files)
-    register = Register()
-    look = partial(_look, catalog, tables, level)
-    looked = map_in_order(look, folders, workers=_WORKERS)
-    for run in show_progress(looked, len(folders), "Verifying runs", show=progress):
-        register.add(run.folder, run.revisions)
+    referenced = ReferencedFiles()
+    check = partial(_check_run, catalog, tables, level)
+    runs = map_in_order(check, folders, workers=_WORKERS)
+    for run in show_progress(runs, len(folders), "Verifying runs", show=progress):
+        referenced.add(run.folder, run.revisions)
         problems += run.problems
     packs = list(Packs(files).all())
-    register.add_packs(packs)
-    problems += _of_packs(tables, register, packs if run_id is None else [], level)
-    return _frame([*problems, *_misplaced(tables, names, register)])
+    referenced.add_packs(packs)
+    problems += _of_packs(tables, referenced, packs if run_id is None else [], level)
+    return _frame([*problems, *_misplaced(tables, names, referenced)])
 
 
 def _folders(catalog: Catalog, files: Storage, run_id: str | None) -> list[str]:
@@ -136,12 +134,12 @@ def _names(files: Storage, catalog: Catalog, folders: list[str]) -> list[str]:
     found = [found for _, found in catalog.revisions(folder) if isinstance(found, Manifest)]
     experiments = {folder_name(manifest.experiment_id) for manifest in found}
     parents = [f"{table}/{experiment}" for table in TABLES for experiment in experiments]
-    places = [f"manifests/{folder}", *parents, *(ARCHIVE + parent for parent in parents)]
+    places = [f"{FOLDER}/{folder}", *parents, *(ARCHIVE + parent for parent in parents)]
     return [name for place in places for name in files.walk(place) if folder in name]
 
 
-def _look(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) -> _Run:
-    """Return the revisions of a run, and what is wrong with each."""
+def _check_run(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) -> _Run:
+    """Return the revisions of a run, and the problems of each."""
     revisions = list(catalog.revisions(folder))
     manifests = [found for _, found in revisions if isinstance(found, Manifest)]
     problems = [
@@ -166,7 +164,7 @@ def _look(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) ->
 def _of(
     manifest: Manifest, file: str, kind: str, problem: str, action: str = "", *, old: bool = False
 ) -> _Problem:
-    """Return a problem of a revision; what is to be done follows from its kind, unless told."""
+    """Return a problem of a revision; without an action, that of its kind is used."""
     default = _UPGRADE if kind == "newer" else _RESTORE_OLD if old else _RESTORE
     return _Problem(
         manifest.run_id,
@@ -194,7 +192,7 @@ def _of_manifest(file: str, error: SnapshotError, readable: list[Manifest]) -> _
 
 
 def _chain(manifests: list[Manifest], files: set[str]) -> Iterator[_Problem]:
-    """Yield the revisions that are missing before another, or are not the one it came after."""
+    """Yield the revisions that are missing, or are not the one that the next one came after."""
     seals = {manifest.revision: manifest.seal for manifest in manifests}
     for manifest in manifests:
         before = manifest.revision - 1
@@ -210,35 +208,27 @@ def _of_file(
     tables: RevisionFiles, table: str, entry: FileEntry, level: Level
 ) -> tuple[str, str] | None:
     """Return the kind of problem that a file has, and the problem; None if it has none."""
+    problem: str | None
     known = VERSIONS.get(table, entry.schema_version)
     if entry.schema_version > known:
-        problem = f"has version {entry.schema_version} of the table {table}, this library reads up"
-        return "newer", f"{problem} to {known}"
-    name = f"{table}/{entry.name}"
+        reason = f"has version {entry.schema_version} of the table {table}, this library reads up"
+        return "newer", f"{reason} to {known}"
     try:
-        sizes = (tables.size(place + name) for place in ("", ARCHIVE, ""))
-        size = next((size for size in sizes if size is not None), None)
-        data = None if size != entry.size or level == "quick" else tables.found(name)
+        problem = file_problem(tables, f"{table}/{entry.name}", entry, level, "its manifest")
     except SnapshotError as error:
-        return "damaged", printable(str(error), 400)
-    if size is None:
-        return "damaged", "is missing"
-    if size != entry.size:
-        return "damaged", f"has {size:,} bytes instead of {entry.size:,}"
-    if level == "quick" or (data is not None and sha256(data) == entry.sha256):
-        return None
-    return "damaged", "is altered: its SHA-256 is not the one in its manifest"
+        problem = printable(str(error), 400)
+    return None if problem is None else ("damaged", problem)
 
 
 def _of_packs(
     tables: RevisionFiles,
-    register: Register,
+    referenced: ReferencedFiles,
     packs: list[tuple[str, Pack | SnapshotError]],
     level: Level,
 ) -> Iterator[_Problem]:
     for folder, pack in packs:
         if isinstance(pack, Pack):
-            for run in register.without_manifest(pack):
+            for run in referenced.without_manifest(pack):
                 file = manifest_name(run.run_id, run.revision)
                 yield _of(run, file, "damaged", "is missing, and a pack has the run")
             for file, problem in pack_problems(tables, pack, level):
@@ -261,14 +251,16 @@ def _of_marker(files: Storage) -> list[_Problem]:
     return [_Problem(None, None, None, MARKER, "damaged", problem, action)]
 
 
-def _misplaced(tables: RevisionFiles, names: list[str], register: Register) -> Iterator[_Problem]:
-    for one in misplaced(names, register):
+def _misplaced(
+    tables: RevisionFiles, names: list[str], referenced: ReferencedFiles
+) -> Iterator[_Problem]:
+    for one in misplaced(names, referenced):
         if one.manifest is not None:
             yield _of(one.manifest, one.file, one.kind, one.problem, _MOVE)
         # another writer may have moved it meanwhile
         elif one.pack is not None:
             yield _Problem(
-                None, one.pack.experiment_id, None, one.file, one.kind, one.problem, _SETTLE
+                None, one.pack.experiment_id, None, one.file, one.kind, one.problem, _PUBLISH
             )
         elif tables.size(one.file) is not None:
             known = is_pack(one.file.rpartition("/")[2])

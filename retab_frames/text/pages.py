@@ -1,11 +1,11 @@
-"""A page of sentences, tables and plots, as HTML that stands alone or as Markdown."""
+"""A page of sentences, tables and plots: as an HTML file, for a notebook, or as Markdown."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
@@ -18,84 +18,146 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-__all__ = ["Page", "Plot", "Section", "as_html", "as_markdown", "write_whole"]
+__all__ = [
+    "Page",
+    "Plot",
+    "Section",
+    "render_fragment",
+    "render_html",
+    "render_markdown",
+    "write_file",
+]
 
-_MOST_ROWS = {"html": 200, "markdown": 20}
+_MAX_ROWS_FILE = 200
+"""Of a table in an HTML file."""
+_MAX_ROWS_SHORT = 20
+"""Of a table in a notebook or a pull request."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot of a page; drawn only where the page can show it.
+    """A plot of a page, drawn only where the page can show it.
 
     Attributes:
-        draw: Returns matplotlib axes.
-        told: What it shows, in words.
+        image: Draws it and returns the image as a data URI.
+        caption: What it shows; also the text for readers who cannot see it.
     """
 
-    draw: Callable[[], Any]
-    told: str
+    image: Callable[[], str]
+    caption: str
+
+
+Part = str | pd.DataFrame | Plot
 
 
 @dataclass(frozen=True)
 class Section:
     """A heading and what stands below it: sentences, frames and plots.
 
-    The ends of an interval, which have columns of their own, stand beside the estimate.
+    If a frame has an estimate and the ends of its interval (`x`, `x_low`, `x_high`), the page shows
+    them in one column.
     """
 
     title: str
-    parts: Sequence[str | pd.DataFrame | Plot]
+    parts: Sequence[Part]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A title, what is to be known first, and the sections.
+    """A title, the main findings, and the sections with the details.
 
     Attributes:
         title: The heading of the page.
-        told: Sentences.
-        sections: Those without parts are left out.
+        sentences: The main findings in words.
+        sections: The details; frames without rows and sections with nothing to show are left out.
     """
 
     title: str
-    told: Sequence[str]
+    sentences: Sequence[str]
     sections: Sequence[Section]
 
+    def with_plot(self, title: str, plot: Plot) -> Page:
+        """Return the page with a plot at the end of the section of this title, or in a new one."""
+        sections = [
+            replace(one, parts=[*one.parts, plot]) if one.title == title else one
+            for one in self.sections
+        ]
+        if not any(one.title == title for one in self.sections):
+            sections.append(Section(title, [plot]))
+        return replace(self, sections=sections)
 
-def as_html(page: Page) -> str:
-    """Return the page as one HTML document without scripts, whose plots are SVG.
 
-    It loads nothing and holds no time of its making, so that an equal page is equal text.
+def render_html(page: Page) -> str:
+    """Return the page as an HTML file that needs no other file: no scripts, plots as images in it.
+
+    Tables have at most 200 rows. Equal pages give equal text: it does not contain the current time.
 
     Raises:
         MissingExtraError: If it has plots and matplotlib is not installed.
     """
-    title = tables.html_text(page.title)
-    told = "".join(f"<li>{tables.html_text(line)}</li>" for line in page.told)
+    title = tables.escape_html(page.title)
+    sentences = "".join(f"<li>{tables.escape_html(line)}</li>" for line in page.sentences)
     sections = [
-        _html_section(section, f"p{n}") for n, section in enumerate(page.sections) if section.parts
+        f"<section>\n<h2>{tables.escape_html(section.title)}</h2>\n"
+        f"{_render_html_parts(section, _MAX_ROWS_FILE)}</section>\n"
+        for section in _select_sections(page, plots=True)
     ]
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_POLICY}\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_CONTENT_POLICY}\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{title}</h1>\n<ul>{told}</ul>\n{''.join(sections)}</main>\n</body>\n</html>\n"
+        f"<h1>{title}</h1>\n<ul>{sentences}</ul>\n{''.join(sections)}"
+        "</main>\n</body>\n</html>\n"
     )
 
 
-def as_markdown(page: Page) -> str:
+def render_fragment(page: Page) -> str:
+    """Return the page as HTML for a notebook: without plots, tables of at most 20 rows."""
+    sentences = "".join(f"<li>{tables.escape_html(line)}</li>" for line in page.sentences)
+    sections = [
+        f"<p><b>{tables.escape_html(section.title)}</b></p>\n"
+        f"{_render_html_parts(section, _MAX_ROWS_SHORT)}"
+        for section in _select_sections(page, plots=False)
+    ]
+    title = tables.escape_html(page.title)
+    return f"<div><b>{title}</b><ul>{sentences}</ul>\n{''.join(sections)}</div>"
+
+
+def _render_html_parts(section: Section, max_rows: int) -> str:
+    parts = []
+    for part in section.parts:
+        if isinstance(part, str):
+            parts.append(f"<p>{tables.escape_html(part)}</p>\n")
+        elif isinstance(part, Plot):
+            caption = tables.escape_html(part.caption)
+            image = f'<img src="{tables.escape_html(part.image())}" alt="{caption}">'
+            parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n")
+        else:
+            shown, more = _shorten(part, max_rows)
+            parts.append(f"<div>{tables.render_html(shown)}</div>\n")
+            parts.append(f"<p>{more}</p>\n" if more else "")
+    return "".join(parts)
+
+
+def render_markdown(page: Page) -> str:
     """Return the page as Markdown for a pull request: without plots, tables of at most 20 rows."""
-    lines = [f"## {tables.markdown_text(page.title)}"]
-    lines.append("\n".join(f"- {tables.markdown_text(line)}" for line in page.told))
-    for section in page.sections:
-        parts = [_markdown_part(part) for part in section.parts if not isinstance(part, Plot)]
-        if parts:
-            lines += [f"### {tables.markdown_text(section.title)}", *parts]
-    return "\n\n".join(lines) + "\n"
+    sentences = (f"- {tables.escape_markdown(line)}" for line in page.sentences)
+    paragraphs = [f"## {tables.escape_markdown(page.title)}", "\n".join(sentences)]
+    for section in _select_sections(page, plots=False):
+        paragraphs.append(f"### {tables.escape_markdown(section.title)}")
+        for part in section.parts:
+            if isinstance(part, str):
+                paragraphs.append(tables.escape_markdown(part))
+            elif isinstance(part, pd.DataFrame):
+                shown, more = _shorten(part, _MAX_ROWS_SHORT)
+                paragraphs += [tables.render_markdown(shown), more]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, in place of one that is there, so that it is seen whole or not at all.
+def write_file(path: Path, text: str) -> None:
+    """Write a text file, replacing one that exists; a reader sees the old file or the new one.
+
+    Unlike the files of a store, which are never replaced, a report may be written again.
 
     Raises:
         OSError: If it cannot be written; what was there before is untouched.
@@ -108,81 +170,67 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        # one that stays must not hide what went wrong before
+        # it is gone unless writing failed, and then that error must be the one to be raised
         with suppress(OSError):
             temporary.unlink()
 
 
-def _html_section(section: Section, prefix: str) -> str:
-    parts = (_html_part(part, f"{prefix}-{n}") for n, part in enumerate(section.parts))
-    title = tables.html_text(section.title)
-    return f"<section>\n<h2>{title}</h2>\n{''.join(parts)}</section>\n"
+def _select_sections(page: Page, *, plots: bool) -> list[Section]:
+    """Return the sections that have something to show, without empty frames."""
+    sections = []
+    for section in page.sections:
+        parts = [
+            part
+            for part in section.parts
+            if not (isinstance(part, pd.DataFrame) and part.empty)
+            and (plots or not isinstance(part, Plot))
+        ]
+        if parts:
+            sections.append(replace(section, parts=parts))
+    return sections
 
 
-def _html_part(part: str | pd.DataFrame | Plot, prefix: str) -> str:
-    if isinstance(part, str):
-        return f"<p>{tables.html_text(part)}</p>\n"
-    if isinstance(part, Plot):
-        from retab_frames.plots.images import svg  # noqa: PLC0415  (loads matplotlib)
-
-        drawn = svg(part.draw(), prefix=prefix, told=part.told)
-        return f"<figure>{drawn}<figcaption>{tables.html_text(part.told)}</figcaption></figure>\n"
-    most = _MOST_ROWS["html"]
-    more = f"<p>{_more(part, most)}</p>\n" if len(part) > most else ""
-    return f'<div class="table">{tables.html(_brief(part.head(most)))}</div>\n{more}'
+def _shorten(frame: pd.DataFrame, max_rows: int) -> tuple[pd.DataFrame, str]:
+    """Return what fits a page, and a line about the rows left out; "" if all are shown."""
+    more = f"and {len(frame) - max_rows} more" if len(frame) > max_rows else ""
+    return _merge_intervals(frame.head(max_rows)), more
 
 
-def _markdown_part(part: str | pd.DataFrame) -> str:
-    if isinstance(part, str):
-        return tables.markdown_text(part)
-    most = _MOST_ROWS["markdown"]
-    more = f"\n\n{_more(part, most)}" if len(part) > most else ""
-    return f"{tables.markdown(_brief(part.head(most)))}{more}"
-
-
-def _brief(frame: pd.DataFrame) -> pd.DataFrame:
+def _merge_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with each estimate and its interval in one column: `4.1 s (3.6 s to 5 s)`.
 
-    Three columns for each would make most tables too wide for a page.
+    With three columns for each, most tables would be too wide for a page.
     """
     columns = {}
     for name in frame.columns:
         stem, unit = (name[:-3], "_ms") if str(name).endswith("_ms") else (name, "")
         ends = [f"{stem}_low{unit}", f"{stem}_high{unit}"]
         if set(ends) <= set(frame.columns):
-            shown = tables.duration if unit else _number
+            show = tables.format_duration if unit else "{:.2f}".format
             cells = frame[[name, *ends]].to_numpy(np.float64, na_value=np.nan)
-            texts = [_interval(*row, shown=shown) for row in cells.tolist()]
+            texts = [_format_interval(*row, show=show) for row in cells.tolist()]
             columns[stem] = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
         elif not str(name).removesuffix(unit).endswith(("_low", "_high")):
             columns[name] = frame[name].reset_index(drop=True)
     return pd.DataFrame(columns)
 
 
-def _interval(
-    value: float, low: float, high: float, *, shown: Callable[[float], str]
+def _format_interval(
+    value: float, low: float, high: float, *, show: Callable[[float], str]
 ) -> str | None:
     if np.isnan(value):
         return None
     if np.isnan(low) and np.isnan(high):
-        return f"{shown(value)} (unbounded)"
-    ends = ("unbounded" if np.isnan(end) else shown(end) for end in (low, high))
-    return f"{shown(value)} ({' to '.join(ends)})"
+        return f"{show(value)} (unbounded)"
+    ends = ("unbounded" if np.isnan(end) else show(end) for end in (low, high))
+    return f"{show(value)} ({' to '.join(ends)})"
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def _more(frame: pd.DataFrame, most: int) -> str:
-    return f"and {len(frame) - most} more"
-
-
-_POLICY = (
+_CONTENT_POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
 )
-"""Should anything ever get past the escaping, a browser still loads and runs nothing."""
+"""A second line of defence behind the escaping: a browser loads and runs nothing."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: rgba(128, 128, 128, .4); }
@@ -191,7 +239,7 @@ main { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
-.table { overflow-x: auto; margin: .5rem 0; }
+section > div { overflow-x: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { white-space: nowrap; }
@@ -199,20 +247,20 @@ td { max-width: 26rem; overflow-wrap: break-word; }
 td[style$="right"] { white-space: nowrap; }
 figure { margin: .8rem 0; padding: .6rem; background: #fff; color: #222; border-radius: .4rem; }
 figcaption { font-size: .85rem; }
-svg { max-width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt; }
+img { max-width: 100%; height: auto; }
 @page { margin: 14mm; }
 @media print {
   :root { color-scheme: light; }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  .table { overflow: visible; }
+  section > div { overflow: visible; }
   table { font-size: 8pt; }
   th, td { padding: .15rem .35rem; }
   th { white-space: normal; overflow-wrap: anywhere; }
   h2 { break-after: avoid; }
   figure, tr { break-inside: avoid; }
   figure { padding: 0; }
-  svg { max-height: 235mm; }
+  img { max-height: 235mm; }
   thead { display: table-header-group; }
 }
 """

@@ -1,6 +1,6 @@
-"""A frame as a table: for a terminal, aligned and no wider than it; for Markdown; for a page.
+"""Frames as tables for a terminal, for Markdown and for HTML, and as CSV.
 
-Everything is escaped, and all three show a value in the same words.
+All text is escaped, and the three tables format a value in the same way.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "counted",
-    "csv",
-    "duration",
-    "html",
-    "html_text",
-    "markdown",
-    "markdown_text",
-    "terminal",
+    "escape_html",
+    "escape_markdown",
+    "format_count",
+    "format_duration",
+    "render_csv",
+    "render_html",
+    "render_markdown",
+    "render_terminal",
 ]
 
 _NULL = "-"
-_END = re.compile(r"_(low|high)(_ms)?$")
+_INTERVAL_END = re.compile(r"_(low|high)(_ms)?$")
 """The end of an interval, in the name of its column."""
 _FORMULA = re.compile(r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 """What spreadsheets read as a formula; the last four are full-width forms."""
-_SMALL = 0.01
-_NARROWEST = 8
+_SMALL_NUMBER = 0.01
+_MIN_WIDTH = 8
 _GAP = "  "
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 
 
-def duration(ms: float | None) -> str:
-    """Return a duration with three digits that matter: 87 ms, 4.12 s, 3 min 05 s, 2 h 10 min.
+def format_duration(ms: float | None) -> str:
+    """Return a duration with up to three significant digits: 87 ms, 4.12 s, 3 min 05 s, 2 h 10 min.
 
     Example:
-        >>> duration(4120)
+        >>> format_duration(4120)
         '4.12 s'
     """
     if ms is None or math.isnan(ms):
         return _NULL
-    return f"{'-' if ms < 0 else ''}{_with_unit(abs(ms))}"
+    return f"{'-' if ms < 0 else ''}{_add_unit(abs(ms))}"
 
 
-def _with_unit(ms: float) -> str:
+def _add_unit(ms: float) -> str:
     if math.isinf(ms):
         return "∞"
     if ms < _SECOND_MS - 0.5:
@@ -70,154 +70,158 @@ def _with_unit(ms: float) -> str:
     return f"{hours} h {minutes:02} min"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a count in words.
+def format_count(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural unless the number is 1.
 
     Example:
-        >>> counted(1, "document"), counted(0, "document")
+        >>> format_count(1, "document"), format_count(0, "document")
         ('1 document', '0 documents')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
+def render_terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     """Return the frame as lines of at most `width` characters.
 
-    Numbers and durations (columns that end in `_ms`, shown with their unit) stand to the right,
-    null is `-` or, for the end of an interval whose estimate is there, `unbounded`; control
-    characters are escaped. Where the columns are too wide the widest text is cut, with an ellipsis.
+    Numbers and durations (columns that end in `_ms`, shown with their unit) are right-aligned. Null
+    is `-`, or `unbounded` if it is the end of an interval whose estimate is not null. Control
+    characters are escaped. If the columns are too wide, the longest texts are cut, with an
+    ellipsis.
     """
     if frame.empty:
         return f"(no rows; columns: {', '.join(map(printable, frame.columns))})"
-    headers, cells, right = _shown(frame)
-    widths = _fit([max(map(_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width)
+    headers, cells, right = _format_frame(frame)
+    widths = _fit_widths(
+        [max(map(_measure_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width
+    )
     lines = [headers, ["-" * w for w in widths], *zip_longest(*cells, fillvalue="")]
-    return "\n".join(_line(line, widths, right) for line in lines)
+    return "\n".join(_render_line(line, widths, right) for line in lines)
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return the frame as a Markdown table, in the words of `terminal`."""
-    headers, cells, right = _shown(frame)
+def render_markdown(frame: pd.DataFrame) -> str:
+    """Return the frame as a Markdown table, with values as in `render_terminal`."""
+    headers, cells, right = _format_frame(frame)
     rules = ["---:" if is_right else "---" for is_right in right]
     lines = [
-        map(markdown_text, headers),
+        map(escape_markdown, headers),
         rules,
-        *(map(markdown_text, row) for row in zip(*cells, strict=True)),
+        *(map(escape_markdown, row) for row in zip(*cells, strict=True)),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def markdown_text(text: str) -> str:
-    """Return the text so that Markdown shows it as it is."""
+def escape_markdown(text: str) -> str:
+    """Return the text so that Markdown shows it literally."""
     escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", text)
-    # a name would notify someone in a pull request
+    # in a pull request, an unescaped @name would notify a person
     return escaped.replace("@", "@\u200b")
 
 
-def html(frame: pd.DataFrame) -> str:
-    """Return the frame as an HTML table, in the words of `terminal`."""
-    headers, cells, right = _shown(frame)
+def render_html(frame: pd.DataFrame) -> str:
+    """Return the frame as an HTML table, with values as in `render_terminal`."""
+    headers, cells, right = _format_frame(frame)
     styles = [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
-    rows = [_html_row("td", row, styles) for row in zip(*cells, strict=True)]
-    head = _html_row("th", headers, styles)
+    rows = [_render_html_row("td", row, styles) for row in zip(*cells, strict=True)]
+    head = _render_html_row("th", headers, styles)
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def html_text(text: str) -> str:
-    """Return the text so that a page shows it as it is."""
+def escape_html(text: str) -> str:
+    """Return the text so that HTML shows it literally."""
     return escape(text, quote=True)
 
 
-def csv(frame: pd.DataFrame) -> str:
+def render_csv(frame: pd.DataFrame) -> str:
     """Return the frame as CSV: raw values, ISO times, every text quoted, null empty.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets
-    write it themselves; take it off again to have the text.
+    Text that a spreadsheet would read as a formula gets a leading apostrophe, as spreadsheets do
+    themselves; remove it to get the text.
     """
-    plain = pd.DataFrame({n: _plain(frame.iloc[:, n]) for n in range(frame.shape[1])}, dtype=object)
+    # by position, as a frame may have a name twice
+    columns = {n: _to_csv_values(frame.iloc[:, n]) for n in range(frame.shape[1])}
+    plain = pd.DataFrame(columns, dtype=object)
     header = [_FORMULA.sub(r"'\1", str(name)) for name in frame.columns]
     text: str = plain.to_csv(index=False, header=header, quoting=QUOTE_NONNUMERIC)
     return text
 
 
-def _plain(column: pd.Series[Any]) -> list[object]:
-    """Return the values as Python's own; times as ISO text, text guarded."""
+def _to_csv_values(column: pd.Series[Any]) -> list[object]:
+    """Return the values as Python objects: times as ISO text, text that is safe to open."""
     values = [None if pd.isna(value) else value for value in column]
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return [value and value.isoformat() for value in values]
     return [_FORMULA.sub(r"'\1", v) if isinstance(v, str) else v for v in values]
 
 
-def _html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
+def _render_html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
     parts = (
-        f'<{tag} style="{style}">{html_text(cell)}</{tag}>'
+        f'<{tag} style="{style}">{escape_html(cell)}</{tag}>'
         for cell, style in zip(cells, styles, strict=True)
     )
     return f"<tr>{''.join(parts)}</tr>"
 
 
-def _shown(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
-    """Return the headers, the cells of each column, and which columns stand to the right."""
+def _format_frame(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Return the headers, the cells of each column, and which columns are right-aligned."""
     headers = [printable(str(name).removesuffix("_ms"), 40) for name in frame.columns]
-    cells = [_cells(frame, position) for position in range(frame.shape[1])]
-    right = [_is_number(frame.iloc[:, position]) for position in range(frame.shape[1])]
+    cells = [_format_column(frame, position) for position in range(frame.shape[1])]
+    is_number, is_bool = pd.api.types.is_numeric_dtype, pd.api.types.is_bool_dtype
+    right = [is_number(dtype) and not is_bool(dtype) for dtype in frame.dtypes]
     return headers, cells, right
 
 
-def _line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
+def _render_line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
     parts = []
     for cell, width, is_right in zip(cells, widths, right, strict=True):
-        text = _cut(cell, width)
-        blanks = " " * (width - _width(text))
+        text = _shorten(cell, width)
+        blanks = " " * (width - _measure_width(text))
         parts.append(blanks + text if is_right else text + blanks)
     return _GAP.join(parts).rstrip()
 
 
-def _cut(text: str, width: int) -> str:
-    if _width(text) <= width:
+def _shorten(text: str, width: int) -> str:
+    if _measure_width(text) <= width:
         return text
-    while _width(text) > width - 1:
+    while _measure_width(text) > width - 1:
         text = text[:-1]
     return f"{text}…"
 
 
-def _width(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
+def _measure_width(text: str) -> int:
+    """Return the number of terminal columns that the text takes."""
     if text.isascii():
         return len(text)
     wide = sum(east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(combining(character) > 0 for character in text)
 
 
-def _fit(widths: list[int], width: int) -> list[int]:
-    """Take from the widest column, one character at a time, until all fit."""
+def _fit_widths(widths: list[int], width: int) -> list[int]:
+    """Return the widths after narrowing the widest columns until all fit."""
     widths = list(widths)
     room = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
+    while sum(widths) > room and max(widths) > _MIN_WIDTH:
         widths[widths.index(max(widths))] -= 1
     return widths
 
 
-def _is_number(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _cells(frame: pd.DataFrame, position: int) -> list[str]:
+def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
     column, name = frame.iloc[:, position], str(frame.columns[position])
     if not name.endswith("_ms"):
-        texts = [_cell(value) for value in column]
+        texts = [_format_value(value) for value in column]
     else:
         sign = "+" if "delta" in name else ""
         values = [None if pd.isna(value) else float(value) for value in column]
-        texts = [f"{sign if value and value > 0 else ''}{duration(value)}" for value in values]
-    estimate = _END.sub(r"\2", name)
+        texts = [
+            f"{sign if value and value > 0 else ''}{format_duration(value)}" for value in values
+        ]
+    estimate = _INTERVAL_END.sub(r"\2", name)
     if estimate == name or estimate not in frame.columns:
         return texts
-    there = frame[estimate].notna()
-    return ["unbounded" if t == _NULL and e else t for t, e in zip(texts, there, strict=True)]
+    known = frame[estimate].notna()
+    return ["unbounded" if t == _NULL and k else t for t, k in zip(texts, known, strict=True)]
 
 
-def _cell(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None or value is pd.NA or value is pd.NaT:
         return _NULL
     if isinstance(value, bool):
@@ -225,7 +229,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return _NULL
-        return f"{value:.2g}" if 0 < abs(value) < _SMALL else f"{value:.2f}"
+        return f"{value:.2g}" if 0 < abs(value) < _SMALL_NUMBER else f"{value:.2f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return printable(value, 200)

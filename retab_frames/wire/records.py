@@ -1,200 +1,161 @@
-"""What the API sends: its records as msgspec structs, and JSON text checked before it is decoded.
+"""One row of the API as a msgspec struct, under the names of every generation.
 
-The API has had three wire generations, and a server may mix them: jobs under `/content` (A), then
-results with `lifecycle` and `timing` objects beside flat copies (B), then flat routes with other
-names for the same things (C). One set of structs, the union of the three, reads them all; which of
-two names a value has is settled per column in `columns`.
-
-The structs refuse unknown fields: `rows` learns those, so that none is dropped unseen.
+The structs are built from the declarations in `paths`. They refuse unknown fields, so that none is
+dropped unseen: `rows` collects those, and asks for structs that have them too.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import pyarrow as pa
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from retab_frames.errors import MalformedResponseError
-from retab_frames.text.messages import printable
+from retab_frames.wire.paths import HANDLES, JOBS, OPAQUE, RUN_OF_ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from retab_frames.wire.paths import Source
 
 __all__ = [
-    "NOTHING",
-    "Artifact",
-    "Cells",
-    "Document",
+    "DOCUMENT",
+    "HANDLE",
+    "MISSING",
+    "NESTED_IN_ROW",
+    "ROW",
+    "SIDES",
     "Handle",
-    "Lifecycle",
     "Row",
-    "Timing",
-    "array",
-    "as_json",
-    "beginning",
-    "check",
+    "Unknown",
+    "fields_of",
+    "has_unknown_fields",
+    "known_keys",
+    "row_struct",
+    "unknown_fields",
 ]
 
-T = TypeVar("T")
+MISSING = Raw()
+"""The value of a JSON field that was not sent; `null` is Raw(b"null")."""
 
-Cells = dict[str, Sequence[Any]]
-"""What records hold, by path on the wire, or by column where a path does not tell.
+SIDES = ("handle_inputs", "handle_outputs")
+"""The two fields of a row that hold its handles by name."""
 
-Lists of values, or the Arrow arrays of a reader that makes such; a path that no record has may be
-left out.
-"""
+ROW, HANDLE, DOCUMENT = "", "handle", "document"
+"""Levels: the row itself, a handle, the document of a handle; the others are named by their key."""
 
-_SAFE_RECURSION_LIMIT = 3_000
-_SAFE_DEPTH = 200
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+Unknown = tuple[tuple[str, str], ...]
+"""Unknown fields, each as (level, key), in the order they were met."""
 
-NOTHING = Raw()
-"""The value of a Raw field that was not sent; `null` is Raw(b"null")."""
-
-
-class Timing(Struct, forbid_unknown_fields=True, gc=False):
-    """When a job ran (B, C)."""
-
-    created_at: str | None = None
-    started_at: str | None = None
-    completed_at: str | None = None
-    duration_ms: int | float | None = None
+_PYTHON_TYPES: dict[str, Any] = {
+    "string": str | None,
+    "integer": int | None,
+    "number": int | float | None,
+    "boolean": bool | None,
+    "json": Raw,
+}
+_REQUIRED = {(ROW, JOBS["job_id"].paths[0]), (ROW, JOBS["document_id"].paths[0])}
 
 
-class Lifecycle(Struct, forbid_unknown_fields=True, gc=False):
-    """How a job stands (B, C)."""
-
-    status: str | None = None
-    message: str | None = None
-    reason: str | None = None
-    details: Raw = NOTHING
-
-
-class Artifact(Struct, forbid_unknown_fields=True, gc=False):
-    """A reference to what the block produced."""
-
-    operation: str | None = None
-    id: str | None = None
-
-
-class Document(Struct, forbid_unknown_fields=True, gc=False):
-    """The file of a handle; `original_id` is the older name of `id`."""
-
-    id: str | None = None
-    original_id: str | None = None
-    filename: str | None = None
-    mime_type: str | None = None
-    size_bytes: int | None = None
-    content_fingerprint: str | None = None
-
-
-class Handle(Struct, forbid_unknown_fields=True, gc=False):
-    """A named input or output: a file, JSON or text, or a type newer than this library."""
-
-    type: str | None = None
-    filename: str | None = None
-    document: Document | None = None
-    data: Raw = NOTHING
-    text: Raw = NOTHING
-
-
-class Row(Struct, forbid_unknown_fields=True, gc=False):
-    """One job, under the names of every generation."""
+class Row(Protocol):
+    """One job; what the code reads of it by name. The other fields are read by their paths."""
 
     id: str
     document_id: str
-    experiment_id: str | None = None
-    run_id: str | None = None
-    experiment_run_id: str | None = None
-    status: str | None = None
-    lifecycle: Lifecycle | None = None
-    block_kind: str | None = None
-    block_type: str | None = None
-    handle_inputs: dict[str, Handle] | UnsetType | None = UNSET
-    handle_outputs: dict[str, Handle] | UnsetType | None = UNSET
-    artifact: Artifact | None = None
-    error: Raw = NOTHING
-    attempt: int | None = None
-    is_placeholder: bool | None = None
-    timing: Timing | None = None
-    duration_ms: int | float | None = None
-    created_at: str | None = None
-    started_at: str | None = None
-    completed_at: str | None = None
+    run_id: str | None
+    experiment_run_id: str | None
+    is_placeholder: bool | None
+    error: Raw
+    handle_inputs: dict[str, Handle] | UnsetType | None
+    handle_outputs: dict[str, Handle] | UnsetType | None
 
 
-def as_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
-    """Decode JSON text, or raise the one error that says what came instead.
+class Handle(Protocol):
+    """A named input or output: a file, JSON or text, or a type newer than this library."""
 
-    Raises:
-        MalformedResponseError: If it is not UTF-8, not JSON, nested too deep, or not of the kind.
+    document: Struct | None
+
+
+def _collect_fields(sources: Iterable[Source], root: str) -> dict[str, dict[str, Any]]:
+    """Return the Python type of each field, by level and key."""
+    levels: dict[str, dict[str, Any]] = {root: {}}
+    for source in sources:
+        for path in source.paths:
+            parent, _, key = path.rpartition(".")
+            if parent in OPAQUE:
+                levels[root][parent] = Raw
+            else:
+                levels.setdefault(parent or root, {})[key] = _PYTHON_TYPES[source.json_type]
+    return levels
+
+
+_FIELDS = {
+    **_collect_fields([*JOBS.values(), RUN_OF_ROW], ROW),
+    **_collect_fields(HANDLES.values(), HANDLE),
+}
+NESTED_IN_ROW = [level for level in _collect_fields(JOBS.values(), ROW) if level != ROW]
+
+
+@lru_cache(maxsize=64)
+def row_struct(unknown: Unknown = ()) -> type[Row]:
+    """Return the struct of a row that also has these unknown fields.
+
+    The n-th unknown field is the attribute `unknown_<n>` of the struct of its level.
     """
-    try:
-        check(body)
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        message, where = _located(str(error))
-        problem = f"{what} does not fit at {where}: {message}"
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        half = " (a lone surrogate escape is half a character)" if "escape" in str(error) else ""
-        where = None
-        problem = f"{what} is not JSON: {error}{half}; it begins {printable(beginning(body))!r}"
-    except RecursionError:
-        where, problem = None, f"{what} is nested too deep to decode"
-    raise MalformedResponseError(problem, where=where)
+
+    def define(level: str, **nested: object) -> Any:
+        added = {f"unknown_{n}": key for n, (at, key) in enumerate(unknown) if at == level}
+        fields: list[Any] = [
+            (key, str)
+            if (level, key) in _REQUIRED
+            else (key, kind, MISSING if kind is Raw else None)
+            for key, kind in _FIELDS[level].items()
+        ]
+        fields += [(key, kind, UNSET if key in SIDES else None) for key, kind in nested.items()]
+        fields += [(attribute, Raw, MISSING) for attribute in added]
+        return msgspec.defstruct(
+            level.capitalize() or "Row",
+            fields,
+            rename=added,
+            forbid_unknown_fields=True,
+            kw_only=True,
+            gc=False,
+        )
+
+    handle = define(HANDLE, document=define(DOCUMENT) | None)
+    handles = dict.__class_getitem__((str, handle)) | UnsetType | None
+    nested = {level: define(level) | None for level in NESTED_IN_ROW}
+    row: type[Row] = define(ROW, **nested, **dict.fromkeys(SIDES, handles))
+    return row
 
 
-def array(rows: Iterable[Raw]) -> bytes:
-    """Return the JSON text of an array of the rows."""
-    return b"[" + b",".join(rows) + b"]"
+fields_of = lru_cache(maxsize=512)(msgspec.structs.fields)
+"""The fields of a struct; msgspec works out the annotations anew at every call."""
 
 
-def check(body: bytes | memoryview | Raw) -> None:
-    """Refuse what the decoder would not see, for it does not look inside text that it skips.
-
-    Raises:
-        UnicodeDecodeError: If it is not UTF-8.
-        RecursionError: If it is nested deeper than the default limit of Python allows, where a
-            higher one would not stop it in time.
-    """
-    _check_text(body)
-    _guard_stack(body)
+@cache
+def known_keys(level: str) -> frozenset[str]:
+    """Return the keys that are no unknown fields at a level."""
+    nested = {ROW: (*NESTED_IN_ROW, *SIDES), HANDLE: (DOCUMENT,)}.get(level, ())
+    return frozenset((*_FIELDS[level], *nested))
 
 
-def beginning(body: bytes | memoryview | Raw) -> str:
-    """Return how it begins, for messages."""
-    return bytes(memoryview(body)[:60]).decode(errors="backslashreplace")
+def unknown_fields(struct: Any) -> dict[str, Raw]:
+    """Return the unknown fields that a struct has, by key."""
+    kind: Any = type(struct)
+    values = ((key, getattr(struct, attribute)) for key, attribute in _added_fields(kind))
+    return {key: value for key, value in values if value is not MISSING}
 
 
-def _check_text(body: bytes | memoryview | Raw) -> None:
-    """Refuse what is not UTF-8, without a copy of it."""
-    ends = pa.array((0, len(body)), pa.int64()).buffers()[1]
-    text = pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(body)])
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        bytes(body).decode()  # says where
+def has_unknown_fields(structs: Iterable[Struct | None]) -> bool:
+    """Return whether any of the structs may have unknown fields."""
+    kinds: set[Any] = set(map(type, structs))
+    return any(map(_added_fields, kinds))
 
 
-def _guard_stack(body: bytes | memoryview | Raw) -> None:
-    """Refuse deep nesting: the decoder recurses in C.
-
-    A recursion limit that someone raised lets it run into the end of the stack, which no exception
-    survives.
-    """
-    if sys.getrecursionlimit() <= _SAFE_RECURSION_LIMIT:
-        return
-    depth = deepest = 0
-    for token in _BRACKETS.finditer(memoryview(body)):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
-        deepest = max(deepest, depth)
-    if deepest > _SAFE_DEPTH:
-        raise RecursionError
-
-
-def _located(message: str) -> tuple[str, str]:
-    """Split msgspec's message into what is wrong and the JSON path."""
-    what, _, where = message.rpartition(" - at `")
-    return (what, where[:-1]) if what else (message, "$")
+@lru_cache(maxsize=512)
+def _added_fields(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Return the unknown fields of a struct: their keys and attributes."""
+    fields = fields_of(kind) if issubclass(kind, Struct) else ()
+    return tuple((f.encode_name, f.name) for f in fields if f.name.startswith("unknown_"))

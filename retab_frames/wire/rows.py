@@ -1,9 +1,10 @@
 """Rows of the API, decoded: strictly where they fit, cell by cell where they do not.
 
-Rows are decoded strictly, at full speed. An unknown field is learned: the structs grow by it, so
-that something new on every row sends no row the slow way, and nothing is dropped unseen. Only a row
-with a value that does not fit its field is read again cell by cell; that cell becomes null, the
-rest of the row stays, and an `Oddity` tells of it.
+Most rows are decoded at full speed into structs that refuse what they do not know. If that fails,
+the keys of all the rows are looked at, and the structs get the unknown fields among them; so a new
+field on every row slows nothing down, and none is dropped unseen. Only a row with a value that does
+not fit its field is decoded cell by cell: that cell becomes null, the rest of the row stays, and a
+`Misfit` reports it.
 """
 
 from __future__ import annotations
@@ -11,131 +12,66 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Raw, Struct
 
 from retab_frames.errors import MalformedResponseError
 from retab_frames.text.messages import printable
+from retab_frames.wire.json_text import decode_json, join_array
+from retab_frames.wire.misfits import LOST, Misfit
 from retab_frames.wire.records import (
-    NOTHING,
-    Artifact,
-    Document,
-    Handle,
-    Lifecycle,
+    DOCUMENT,
+    HANDLE,
+    MISSING,
+    NESTED_IN_ROW,
+    ROW,
+    SIDES,
     Row,
-    Timing,
-    array,
-    as_json,
+    Unknown,
+    fields_of,
+    known_keys,
+    row_struct,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Oddity", "RowReader", "beyond", "goes_beyond"]
+__all__ = ["RowReader", "split_rows"]
 
-_MOST_LEARNED = 64
-"""A payload that makes up a new field on every row is not worth a struct for each."""
+_MAX_UNKNOWN_FIELDS = 64
+"""How many unknown fields get a place in the structs; a response may make up a new one per row."""
 
-_STRUCTS: dict[str, type[Struct]] = {
-    "": Row,
-    "timing": Timing,
-    "lifecycle": Lifecycle,
-    "artifact": Artifact,
-    "handle": Handle,
-    "document": Document,
-}
-_UNKNOWN_FIELD = re.compile(
-    r"^Object contains unknown field `(.*)` - at `\$\[\d+\](.*)`$", re.DOTALL
-)
+_NOT_A_FIELD_NAME = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec does not accept in the name of a field."""
 
-_UNLEARNABLE = re.compile(r'["\\\x00-\x1f]')
-"""What msgspec does not take in the name of a field."""
-
-Learned = tuple[tuple[str, str], ...]
-"""The unknown fields, each as (level, name), in the order they were met."""
-
-
-class Oddity(NamedTuple):
-    """Something that does not fit, and what was done about it; without a job it is of the run."""
-
-    job_id: str | None
-    field: str | None
-    problem: str
-    value: str | None
-    action: str
-
-
-_fields = lru_cache(maxsize=512)(msgspec.structs.fields)
-"""The fields of a struct; msgspec works out the annotations anew at every call."""
-
-
-@lru_cache(maxsize=64)
-def _grown_row(learned: Learned) -> type[Row]:
-    """Return the row struct with the learned fields added; the n-th is attribute `learned_n`."""
-
-    def grow(level: str, **nested: object) -> Any:
-        added = {f"learned_{n}": name for n, (at, name) in enumerate(learned) if at == level}
-        fields: list[Any] = [(attribute, Raw, NOTHING) for attribute in added]
-        fields += [
-            (attribute, kind, UNSET if attribute.startswith("handle_") else None)
-            for attribute, kind in nested.items()
-        ]
-        struct = _STRUCTS[level]
-        return msgspec.defstruct(
-            struct.__name__,
-            fields,
-            bases=(struct,),
-            rename=added,
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-
-    handle = grow("handle", document=grow("document") | None)
-    handles = dict.__class_getitem__((str, handle)) | UnsetType | None
-    row = grow(
-        "",
-        timing=grow("timing") | None,
-        lifecycle=grow("lifecycle") | None,
-        artifact=grow("artifact") | None,
-        handle_inputs=handles,
-        handle_outputs=handles,
-    )
-    return cast("type[Row]", row)
+_SCALAR = rb'(?:"(?:[^"\\]|\\.)*"|[-+.\w]+)'
+_FIRST_ROW = re.compile(rb'\s*\{\s*("\w+")\s*:\s*%b\s*,\s*("\w+")\s*:' % _SCALAR)
 
 
 @dataclass
 class RowReader:
-    """Decodes rows, and remembers the fields that it had to learn.
+    """Decodes the rows of a run, and remembers the unknown fields that it met.
 
     Attributes:
-        learned: The unknown fields met so far.
-        met: How often the rows that were counted have each of them.
-        unlearned: How often those were met that are one too many, or have a name that no struct
-            takes.
-        oddities: The cells that did not fit, in the order they were met.
+        unknown: The unknown fields that have a place in the structs.
+        counts: How often the rows that were counted have each unknown field.
     """
 
-    learned: Learned = ()
-    met: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unlearned: Counter[tuple[str, str]] = field(default_factory=Counter)
-    oddities: list[Oddity] = field(default_factory=list)
+    unknown: Unknown = ()
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def read(self, rows: bytes) -> list[Row]:
-        """Return the rows of an array, given as JSON text.
+    def read(self, rows: bytes) -> tuple[list[Row], list[Misfit]]:
+        """Return the rows of an array, given as JSON text, and the cells that did not fit.
 
         Raises:
             MalformedResponseError: If it is not JSON, or if a row is not an object, or has no id
                 or document id.
         """
         try:
-            try:
-                return self._decode(rows)
-            except msgspec.ValidationError:
-                texts = msgspec.json.decode(rows, type=list[Raw])
-                return [self._read_row(n, bytes(text)) for n, text in enumerate(texts)]
+            return self._read(rows)
         except RecursionError:
             # how deep one can decode depends on how deep the caller's stack is already
             problem = "a row is nested too deep to decode"
@@ -143,140 +79,147 @@ class RowReader:
             problem = f"the rows cannot be decoded: {error}"
         raise MalformedResponseError(problem)
 
-    def count(self, rows: list[Row]) -> None:
+    def count(self, rows: Sequence[Row]) -> None:
         """Count the unknown fields of the rows."""
-        for n, (level, name) in enumerate(self.learned):
-            values = (getattr(one, f"learned_{n}", NOTHING) for one in _structs(rows, level))
-            self.met[level, name] += sum(value is not NOTHING for value in values)
+        for n, (level, key) in enumerate(self.unknown):
+            structs = _structs_of(rows, level)
+            values = (getattr(one, f"unknown_{n}", MISSING) for one in structs)
+            self.counts[level, key] += sum(value is not MISSING for value in values)
 
-    def told(self) -> list[Oddity]:
-        """Return all that was odd: the cells, then each unknown field with how often it came."""
-        unknown = [*((one, self.met[one]) for one in self.learned), *self.unlearned.items()]
-        return [*self.oddities, *(_unknown(*one, count) for one, count in unknown)]
+    def _read(self, rows: bytes) -> tuple[list[Row], list[Misfit]]:
+        misfits: list[Misfit] = []
+        try:
+            return self._decode(rows), misfits
+        except msgspec.ValidationError:
+            self._collect_unknown(rows)
+        try:
+            return self._decode(rows), misfits
+        except msgspec.ValidationError:
+            texts = msgspec.json.decode(rows, type=list[Raw])
+        return [self._read_row(n, bytes(text), misfits) for n, text in enumerate(texts)], misfits
 
     def _decode(self, rows: bytes) -> list[Row]:
-        """Decode strictly, learning one field at a time; msgspec names only the first."""
-        while True:
-            try:
-                return msgspec.json.decode(rows, type=list[_grown_row(self.learned)])  # type: ignore[misc,no-any-return]
-            except msgspec.ValidationError as error:
-                match = _UNKNOWN_FIELD.match(str(error))
-                if match is None or not self._learn(_level(match[2]), match[1]):
-                    raise
+        kind: Any = list.__class_getitem__(row_struct(self.unknown))
+        return cast("list[Row]", msgspec.json.decode(rows, type=kind))
 
-    def _learn(self, level: str, name: str) -> bool:
-        known = level not in _STRUCTS or (level, name) in self.learned
-        if known or len(self.learned) >= _MOST_LEARNED or _UNLEARNABLE.search(name):
-            return False
-        self.learned += ((level, name),)
-        return True
+    def _collect_unknown(self, rows: bytes) -> None:
+        """Give the unknown fields among the keys of the rows a place in the structs."""
+        for level, key in _keys_met(rows):
+            is_full = len(self.unknown) >= _MAX_UNKNOWN_FIELDS
+            if not (is_full or (level, key) in self.unknown or _NOT_A_FIELD_NAME.search(key)):
+                self.unknown += ((level, key),)
 
-    def _read_row(self, n: int, text: bytes) -> Row:
+    def _read_row(self, n: int, text: bytes, misfits: list[Misfit]) -> Row:
+        """Decode one row strictly if that is possible, else cell by cell."""
         try:
-            return self._decode(array([Raw(text)]))[0]
+            return self._decode(join_array([text]))[0]
         except msgspec.ValidationError:
-            cells = as_json(text, dict[str, Raw], f"row {n}")
-            self._survey(text, "")
-        return self._mend(n, text, cells)
-
-    def _survey(self, text: bytes, level: str) -> None:
-        """Learn all the unknown fields of a row that is going to be mended."""
-        known = {item.encode_name for item in _fields(_STRUCTS[level])}
-        for name, raw in as_json(text, dict[str, Raw], "a row").items():
-            cell = bytes(raw)
-            if name not in known:
-                if not self._learn(level, name) and (level, name) not in self.learned:
-                    self.unlearned[level, name] += 1
-            elif cell[:1] == b"{" and name in _STRUCTS:
-                self._survey(cell, name)
-            elif cell[:1] == b"{" and name.startswith("handle_"):
-                for handle in as_json(cell, dict[str, Raw], name).values():
-                    if bytes(handle)[:1] == b"{":
-                        self._survey(bytes(handle), "handle")
-
-    def _mend(self, n: int, text: bytes, cells: dict[str, Raw]) -> Row:
+            cells = decode_json(text, dict[str, Raw], f"row {n}")
         for key in ("id", "document_id"):
-            came = bytes(cells.get(key, NOTHING)) or b"nothing"
+            came = bytes(cells.get(key, MISSING)) or b"nothing"
             if came[:1] != b'"':
                 raise MalformedResponseError(
                     f"row {n} has no `{key}`: expected text, got {printable(came.decode())}",
                     where=f"$[{n}].{key}",
                 )
-        job_id = msgspec.json.decode(cells["id"], type=str)
-        return cast("Row", self._fit(text, _grown_row(self.learned), job_id, ""))
+        # what has no place in the structs is counted here, and is in the raw row
+        self.counts.update(set(_keys_met(join_array([text]))) - set(self.unknown))
+        struct = cast("type[Struct]", row_struct(self.unknown))
+        return cast("Row", self._decode_fields(text, struct, n, "", misfits))
 
-    def _fit(self, text: bytes, struct: type[Struct], job_id: str, where: str) -> Struct:
+    def _decode_fields(
+        self, text: bytes, struct: type[Struct], n: int, where: str, misfits: list[Misfit]
+    ) -> Struct:
         """Decode an object field by field; one that does not fit keeps its default."""
-        cells = as_json(text, dict[str, Raw], where)
+        cells = decode_json(text, dict[str, Raw], where)
         values: dict[str, Any] = {}
-        for item in _fields(struct):
-            if item.encode_name not in cells:
+        for one in fields_of(struct):
+            if one.encode_name not in cells:
                 continue
-            cell = bytes(cells[item.encode_name])
-            path = f"{where}.{item.encode_name}".lstrip(".")
+            cell = bytes(cells[one.encode_name])
+            path = f"{where}.{one.encode_name}".lstrip(".")
             try:
-                values[item.name] = msgspec.json.decode(cell, type=item.type)
+                values[one.name] = msgspec.json.decode(cell, type=one.type)
             except msgspec.ValidationError as error:
-                nested = _nested(item.type)
+                nested = _nested_struct(one.type)
                 if nested is None or cell[:1] != b"{":
-                    self._odd(job_id, path, str(error), cell, "null, kept in raw")
-                elif item.name.startswith("handle_"):
-                    values[item.name] = self._fit_handles(cell, nested, job_id, path)
+                    misfits.append(_misfit(n, path, str(error), cell, LOST))
+                elif one.name in SIDES:
+                    values[one.name] = self._decode_handles(cell, nested, n, path, misfits)
                 else:
-                    values[item.name] = self._fit(cell, nested, job_id, path)
+                    values[one.name] = self._decode_fields(cell, nested, n, path, misfits)
         return struct(**values)
 
-    def _fit_handles(
-        self, text: bytes, struct: type[Struct], job_id: str, where: str
+    def _decode_handles(
+        self, text: bytes, struct: type[Struct], n: int, where: str, misfits: list[Misfit]
     ) -> dict[str, Struct]:
         handles: dict[str, Struct] = {}
-        for name, cell in as_json(text, dict[str, Raw], where).items():
+        for name, cell in decode_json(text, dict[str, Raw], where).items():
             value, path = bytes(cell), f"{where}.{name}"
             if value[:1] == b"{":
-                handles[name] = self._fit(value, struct, job_id, path)
+                handles[name] = self._decode_fields(value, struct, n, path, misfits)
             else:
-                self._odd(job_id, path, "a handle that is not an object", value, "kept as data")
+                problem = "a handle that is not an object"
+                misfits.append(_misfit(n, path, problem, value, "kept as data"))
                 handles[name] = struct(data=Raw(value))
         return handles
 
-    def _odd(self, job_id: str, field: str, problem: str, value: bytes, action: str) -> None:
-        problem = problem.partition(" - at `")[0]
-        came = printable(value.decode(errors="backslashreplace"), 200)
-        self.oddities.append(Oddity(job_id, field, problem, came, action))
+
+def split_rows(rows: memoryview, size: int) -> Iterator[memoryview]:
+    """Yield the rows some at a time, without decoding them.
+
+    A row is taken to begin where the first two keys of the first row follow one another. If that
+    happens inside a row, the brackets of the two parts do not balance, and no decoder accepts them.
+    If the first value of a row is not text or a number, all rows are one part.
+
+    Args:
+        rows: What stands between the brackets of an array, as JSON text.
+        size: The bytes that each part has at least, the last one aside.
+    """
+    start = 0
+    first = _FIRST_ROW.match(rows)
+    if first is not None:
+        keys = rb"\{\s*%b\s*:\s*%b\s*,\s*%b\s*:" % (first[1], _SCALAR, first[2])
+        between = re.compile(rb"\}\s*(,)\s*(?=%b)" % keys)
+        while (found := between.search(rows, start + size)) is not None:
+            yield rows[start : found.start(1)]
+            start = found.end()
+    yield rows[start:]
 
 
-def beyond(struct: Struct | None) -> dict[str, Raw]:
-    """Return the unknown fields that a struct has, by their names on the wire."""
-    kind: Any = type(struct)
-    values = ((name, getattr(struct, attribute)) for name, attribute in _added(kind))
-    return {name: value for name, value in values if value is not NOTHING}
+def _keys_met(rows: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the level and key of each field of the rows that is not known.
+
+    All objects of a level are decoded together, which costs little per row.
+    """
+    levels = {ROW: _decode_objects(msgspec.json.decode(rows, type=list[Raw]))}
+    for level in NESTED_IN_ROW:
+        levels[level] = _decode_objects(row[level] for row in levels[ROW] if level in row)
+    sides = _decode_objects(row[side] for row in levels[ROW] for side in SIDES if side in row)
+    levels[HANDLE] = _decode_objects(handle for side in sides for handle in side.values())
+    levels[DOCUMENT] = _decode_objects(one[DOCUMENT] for one in levels[HANDLE] if DOCUMENT in one)
+    for level, objects in levels.items():
+        met = dict.fromkeys(chain.from_iterable(objects))
+        yield from ((level, key) for key in met if key not in known_keys(level))
 
 
-def goes_beyond(structs: Iterable[Struct | None]) -> bool:
-    """Return whether any of the structs may have unknown fields."""
-    kinds: set[Any] = {type(struct) for struct in structs}
-    return any(map(_added, kinds))
+def _decode_objects(texts: Iterable[Raw]) -> list[dict[str, Raw]]:
+    """Return those of the texts that are objects, one level decoded."""
+    objects = [text for text in map(bytes, texts) if text.lstrip()[:1] == b"{"]
+    return msgspec.json.decode(join_array(objects), type=list[dict[str, Raw]])
 
 
-@lru_cache(maxsize=512)
-def _added(kind: Any) -> tuple[tuple[str, str], ...]:
-    """Return the names of the learned fields of a struct: on the wire, and in Python."""
-    fields = _fields(kind) if issubclass(kind, Struct) else ()
-    return tuple((f.encode_name, f.name) for f in fields if f.name.startswith("learned_"))
+def _structs_of(rows: Sequence[Row], level: str) -> Iterator[Any]:
+    """Yield the structs of one level in all the rows, None where a row has none."""
+    if level in (HANDLE, DOCUMENT):
+        sides = ((row.handle_inputs, row.handle_outputs) for row in rows)
+        handles = (handle for pair in sides for side in pair if side for handle in side.values())
+        yield from handles if level == HANDLE else (handle.document for handle in handles)
+    else:
+        yield from rows if level == ROW else (getattr(row, level) for row in rows)
 
 
-def _unknown(level: str, name: str, count: int) -> Oddity:
-    dotted = f"{level}.{name}".lstrip(".")
-    return Oddity(None, dotted, "unknown field", f"{count} times", "kept in raw")
-
-
-def _level(path: str) -> str:
-    """Return the level of a JSON path below a row: `.handle_inputs[...].document` -> document."""
-    last = path.replace("[...]", "").rpartition(".")[2]
-    return "handle" if last.startswith("handle_") else last
-
-
-def _nested(kind: Any) -> type[Struct] | None:
+def _nested_struct(kind: Any) -> type[Struct] | None:
     """Return the struct in `Struct | None` or `dict[str, Struct] | None`, if there is one."""
     for option in getattr(kind, "__args__", ()):
         inner = option.__args__[1] if hasattr(option, "__args__") else option
@@ -285,11 +228,7 @@ def _nested(kind: Any) -> type[Struct] | None:
     return None
 
 
-def _structs(rows: list[Row], level: str) -> Iterator[Struct | None]:
-    """Yield the structs of one level in all the rows."""
-    if level in ("handle", "document"):
-        sides = ((row.handle_inputs, row.handle_outputs) for row in rows)
-        handles = (handle for pair in sides for side in pair if side for handle in side.values())
-        yield from handles if level == "handle" else (handle.document for handle in handles)
-    else:
-        yield from rows if level == "" else (getattr(row, level) for row in rows)
+def _misfit(row: int, field: str, problem: str, value: bytes, action: str) -> Misfit:
+    problem = problem.partition(" - at `")[0]
+    came = printable(value.decode(errors="backslashreplace"), 200)
+    return Misfit(row, field, problem, came, action)

@@ -224,7 +224,7 @@ def test_a_client_may_be_shared_by_threads(client: Client, sandbox: Sandbox) -> 
     found: list[int] = []
 
     def ask() -> None:
-        found.append(len(ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.payloads)))
+        found.append(len(ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.responses)))
 
     threads = [threading.Thread(target=ask) for _ in range(20)]
     for thread in threads:
@@ -305,7 +305,7 @@ def test_a_named_generation_is_not_looked_for(generation: str, api: str, asked: 
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
         assert paths(sandbox) == asked
         assert content.responses.run_id == RUN
-        assert sorted(ids_of(content.responses.payloads)) == sorted(job_ids(sandbox))
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_route_that_is_not_allowed_counts_as_missing() -> None:
     with Sandbox(generations=("C4",)) as sandbox, client_of(sandbox) as client:
         sandbox.answer(CONTENT, {"detail": "Method Not Allowed"}, status=405)
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert ids_of(content.responses.payloads) == job_ids(sandbox)
+        assert ids_of(content.responses.responses) == job_ids(sandbox)
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -336,7 +336,7 @@ def test_a_server_in_trouble_is_not_taken_for_another_generation(after: int) -> 
         with pytest.raises(ApiStatusError, match="500 Internal Server Error"):
             client.content(WORKFLOW, EXPERIMENT, RUN)
         assert repr(client).endswith("api='auto')")
-        assert ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.payloads) == job_ids(
+        assert ids_of(client.content(WORKFLOW, EXPERIMENT, RUN).responses.responses) == job_ids(
             sandbox
         )
 
@@ -353,7 +353,7 @@ def test_a_missing_experiment_is_told_from_a_missing_route(generations: tuple[st
             client.runs(WORKFLOW, "exp_gone")
         assert repr(client).endswith("api='auto')")
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert sorted(ids_of(content.responses.payloads)) == sorted(job_ids(sandbox))
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_a_missing_run_is_told_from_a_missing_route(
         with pytest.raises(NotFoundError, match=r"exprun_gone|Experiment run"):
             client.content(WORKFLOW, EXPERIMENT, "exprun_gone")
         content = client.content(WORKFLOW, EXPERIMENT, RUN)
-        assert sorted(ids_of(content.responses.payloads)) == sorted(job_ids(sandbox))
+        assert sorted(ids_of(content.responses.responses)) == sorted(job_ids(sandbox))
 
 
 @pytest.mark.parametrize("generations", SPOKEN, ids="+".join)
@@ -561,7 +561,7 @@ def test_fewer_rows_than_the_record_says_are_given_with_the_record(
     sandbox, client = paged
     sandbox.answer(RESULTS, short_page(sandbox, run_id))
     found = client.content(WORKFLOW, EXPERIMENT, run_id)
-    assert ids_of(found.responses.payloads) == job_ids(sandbox, run_id)[:-1]
+    assert ids_of(found.responses.responses) == job_ids(sandbox, run_id)[:-1]
     assert found.record is not None
     assert (found.record["id"], found.record["total_document_count"]) == (run_id, 12)
 

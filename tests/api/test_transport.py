@@ -96,7 +96,7 @@ def jobs_of(client: Client) -> pd.DataFrame:
 def content_of(client: Client) -> list[dict[str, Any]]:
     """Return the rows of a run that comes in one response."""
     found = client.content(WORKFLOW, EXPERIMENT, RUN)
-    return [json.loads(bytes(row)) for row in found.responses.texts]
+    return [json.loads(bytes(row)) for row in found.responses.rows]
 
 
 def client_of(sandbox: Sandbox, **settings: Any) -> Client:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("jupyterlab>=4.2", "playwright>=1.49")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def executable() -> str:
-    """Return the browser of this machine; who asks for these tests wants them to run."""
+    """Return the path of the browser; without one the tests fail, as they were asked for."""
     missing = [package for package in PACKAGES if find_spec(package.partition(">=")[0]) is None]
     if missing:
         asked = " ".join(f"'{package}'" for package in missing)
@@ -46,7 +46,7 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(executable: str, lab_folder: Path) -> Iterator[str]:
-    """Return the address of a JupyterLab; `executable` first, to fail before it is started."""
+    """Return the address of a JupyterLab, started only if there is a browser."""
     assert executable
     with running_lab(lab_folder) as address:
         yield address
@@ -54,11 +54,11 @@ def lab(executable: str, lab_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser(executable: str) -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not everybody has it
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only these tests need it
 
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox"], timeout=PATIENCE_MS
+            executable_path=executable, args=["--no-sandbox"], timeout=TIMEOUT_MS
         )
         yield made
         made.close()
@@ -66,9 +66,9 @@ def browser(executable: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    """Return a new window, 1,200 wide; a picture of what it shows at the end is in `tmp_path`."""
+    """Return a new window, 1,200 pixels wide; a screenshot of its end state is in `tmp_path`."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(TIMEOUT_MS)
     opened = context.new_page()
     yield opened
     if opened.locator(".jp-WindowedPanel-outer").count():

@@ -1,4 +1,4 @@
-"""JupyterLab on this machine, with folders of its own, and notebooks opened in it."""
+"""Starts a local JupyterLab with its own folders, and opens notebooks in it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-TOKEN = "of-the-browser-tests"  # noqa: S105 - the server lives for one test session, on 127.0.0.1
+TOKEN = "browser-tests"  # noqa: S105 - the server lives for one test session, on 127.0.0.1
 START_SECONDS = 60
 STOP_SECONDS = 15
 RUN_MS = 120_000
 SETTINGS = {
-    # cells out of sight would not be in the page
+    # without this, cells outside the window are not in the page
     "notebook-extension/tracker": {"windowingMode": "none", "scrollPastLastCell": False},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
@@ -36,7 +36,7 @@ STDERR = '[data-mime-type="application/vnd.jupyter.stderr"]'
 
 @contextmanager
 def running_lab(folder: Path) -> Iterator[str]:
-    """Run JupyterLab on `folder/work`; yield its address; end it and its kernels for certain."""
+    """Run JupyterLab on `folder/work`, yield its address, and stop it with its kernels."""
     (folder / "work").mkdir()
     port = free_port()
     with (folder / "jupyterlab.log").open("w") as log:
@@ -71,9 +71,9 @@ def command(work: Path, port: int) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which nothing of the person's own Jupyter is read or written."""
-    # makes its cache, or a kernel would say that it does
-    import matplotlib.font_manager  # noqa: PLC0415 - only who runs these tests needs it here
+    """Return an environment that neither reads nor writes the user's own Jupyter settings."""
+    # builds its font cache now: in a kernel that would print a warning
+    import matplotlib.font_manager  # noqa: PLC0415 - only these tests need it
 
     for name, values in SETTINGS.items():
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
@@ -99,8 +99,8 @@ def free_port() -> int:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end_of_patience = time.monotonic() + START_SECONDS
-    while time.monotonic() < end_of_patience and process.poll() is None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
         except (urllib.error.URLError, OSError):
@@ -111,7 +111,7 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the server: asked, it ends its kernels; killed, they notice and end themselves."""
+    """Stop the server: at SIGTERM it stops its kernels, after SIGKILL they stop by themselves."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sent)
@@ -121,11 +121,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def run_all(page: Page, address: str, name: str) -> None:
-    """Open a notebook and run all of its cells, as a person does; return when all have run."""
+    """Open a notebook and run all cells from the menu; return when all have run."""
     page.goto(f"{address}/lab/tree/{name}?token={TOKEN}&reset")
     choose = page.get_by_role("dialog").get_by_role("button", name="Select Kernel", exact=True)
     page.add_locator_handler(choose, lambda button: button.click())
-    # run sooner, it asks which kernel to take
+    # before the kernel is idle, JupyterLab would ask which kernel to use
     page.locator(".jp-StatusBar-GroupItem, .jp-StatusBar-Item").get_by_text("| Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
@@ -141,7 +141,7 @@ def code_cells(page: Page) -> Locator:
 
 
 def show_whole(page: Page) -> None:
-    """Make the window as tall as the notebook, for a picture of all of it."""
+    """Make the window as tall as the notebook, for a screenshot of all of it."""
     panel = page.locator(".jp-WindowedPanel-outer")
     height = panel.evaluate("panel => panel.scrollHeight")
     width = (page.viewport_size or {"width": 1200})["width"]

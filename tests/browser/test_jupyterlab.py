@@ -9,7 +9,13 @@ import nbformat
 import pytest
 
 from browser.lab import ERRORS, STDERR, code_cells, run_all
-from browser.sights import SIGHT_OF, assert_plot, assert_progress, assert_table, assert_told
+from browser.visible import (
+    CHECK_BY_MIME_TYPE,
+    assert_plot,
+    assert_progress,
+    assert_says,
+    assert_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +37,7 @@ with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) a
     "rf.compare_many(runs, 'exprun_invoices_2')",
     "runs[3].jobs.retab.plot.timeline()",
 ]
-"""The cells of a notebook that shows each kind of result by itself."""
+"""The cells of a notebook that displays each kind of result."""
 
 BAD = "</td><script>window.hit = 1</script><img src=x onerror='window.hit = 1'>"
 HOSTILE = [
@@ -48,8 +54,8 @@ runs = [rf.read_content(Path(f"hostile-{run}.json")) for run in range(3)]""",
 """The same for runs in which every text is BAD."""
 
 
-def cleared(path: Path) -> Any:
-    """Return a notebook as it is before anybody ran it."""
+def read_without_outputs(path: Path) -> Any:
+    """Return a notebook without its outputs."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
@@ -84,7 +90,10 @@ def hostile_run(run: int) -> dict[str, Any]:
 def execute(
     page: Page, lab: str, lab_folder: Path
 ) -> Iterator[Callable[[str, Any], list[Locator]]]:
-    """Return what runs a notebook and gives its code cells; none may fail, warn or fetch."""
+    """Return a function that runs a notebook and returns its code cells.
+
+    No cell may fail or warn, and nothing may be fetched from another server.
+    """
     elsewhere: list[str] = []
     own = re.compile(rf"(data:|blob:|{re.escape(lab)}/)")
 
@@ -107,18 +116,18 @@ def execute(
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_committed_is_seen(
+def test_committed_outputs_are_visible(
     path: Path, execute: Callable[[str, Any], list[Locator]]
 ) -> None:
     committed = nbformat.read(path, as_version=4).cells
 
-    shown = execute(path.name, cleared(path))
+    shown = execute(path.name, read_without_outputs(path))
 
     code = [cell for cell in committed if cell.cell_type == "code"]
     for cell, seen in zip(code, shown, strict=True):
         for kind in {kind for output in cell.outputs for kind in output.get("data", ())}:
-            if kind in SIGHT_OF:
-                SIGHT_OF[kind](seen)
+            if kind in CHECK_BY_MIME_TYPE:
+                CHECK_BY_MIME_TYPE[kind](seen)
 
 
 def test_each_kind_of_result(execute: Callable[[str, Any], list[Locator]]) -> None:
@@ -127,15 +136,15 @@ def test_each_kind_of_result(execute: Callable[[str, Any], list[Locator]]) -> No
     )
 
     assert_progress(load)
-    assert_told(content, "exp_invoices", "exprun_invoices_4", "9 completed", "3 error")
+    assert_says(content, "exp_invoices", "exprun_invoices_4", "9 completed", "3 error")
     assert_table(jobs)
-    assert_told(jobs, "filename", "Rechnung_45155.pdf")
-    assert_told(snapshot, "exprun_invoices_4", "created")
-    assert_told(store, "of-the-reprs")
+    assert_says(jobs, "filename", "Rechnung_45155.pdf")
+    assert_says(snapshot, "exprun_invoices_4", "created")
+    assert_says(store, "of-the-reprs")
     assert_table(two)
-    assert_told(two, "exprun_invoices_4 against exprun_invoices_2", "3 broken")
+    assert_says(two, "exprun_invoices_4 against exprun_invoices_2", "3 broken")
     assert_table(many)
-    assert_told(many, "against exprun_invoices_2", "exprun_invoices_5")
+    assert_says(many, "against exprun_invoices_2", "exprun_invoices_5")
     assert_plot(plot)
 
 
@@ -149,6 +158,6 @@ def test_nothing_that_a_document_says_is_markup(
     _, *results = execute("hostile.ipynb", notebook_of(HOSTILE))
 
     for shown in results:
-        assert_told(shown, "<script>")
+        assert_says(shown, "<script>")
     assert page.locator(".jp-OutputArea-output img").count() == 0
     assert page.evaluate("window.hit") is None

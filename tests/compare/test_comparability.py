@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import COMPLETED, SIDES, Outcome, data, ended, file, never_run, outcome_jobs, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs import COMPLETED, SIDES, Outcome, data, ended, file, jobs_of, never_run, run
 
-from retab_frames.compare.comparability import comparability, comparable
-from retab_frames.compare.sides import paired_documents, side_of
+from retab_frames.compare.comparability import check_comparability, combine_results
+from retab_frames.compare.documents import pair_documents
+from retab_frames.compare.sides import make_side
 
 if TYPE_CHECKING:
     import retab_frames as rf
@@ -43,8 +44,8 @@ ALL = [
 def checks(
     baseline: rf.RunContent | pd.DataFrame, candidate: rf.RunContent | pd.DataFrame
 ) -> pd.DataFrame:
-    sides = side_of(baseline, "baseline"), side_of(candidate, "candidate")
-    return comparability(*sides, paired_documents(*sides))
+    sides = make_side(baseline, "baseline"), make_side(candidate, "candidate")
+    return check_comparability(*sides, pair_documents(*sides))
 
 
 def row(found: pd.DataFrame, check: str) -> list[Any]:
@@ -73,7 +74,7 @@ def test_runs_that_agree_in_all_are_comparable() -> None:
         ["jobs", "2", "2", "yes", pd.NA],
         ["inputs", pd.NA, "0 changed", "yes", pd.NA],
     ]
-    assert comparable(found) == "yes"
+    assert combine_results(found) == "yes"
 
 
 def test_what_bare_frames_do_not_record_is_unknown_and_no_obstacle() -> None:
@@ -83,7 +84,7 @@ def test_what_bare_frames_do_not_record_is_unknown_and_no_obstacle() -> None:
     unknown = [*ALL[1:7], "inputs"]
     assert results(found) == {check: "unknown" if check in unknown else "yes" for check in ALL}
     assert found.loc[found["result"] == "unknown", "reason"].notna().all()
-    assert comparable(found) == "yes"
+    assert combine_results(found) == "yes"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_difference_of_the_records_is_a_warning(
 
     assert row(found, check) == [*values, "warning", reason]
     assert results(found) == {name: "warning" if name == check else "yes" for name in ALL}
-    assert comparable(found) == "warnings"
+    assert combine_results(found) == "warnings"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_fact_of_one_side_only_is_unknown(absent: str, check: str, field: str)
     found = checks(run(FULL, **RECORD), run(FULL, run_id="s", **less))
 
     assert row(found, check)[1:] == [pd.NA, "unknown", f"a side has no {field}"]
-    assert comparable(found) == "yes"
+    assert combine_results(found) == "yes"
 
 
 def test_runs_of_two_experiments_are_a_warning() -> None:
@@ -183,7 +184,7 @@ def test_two_kinds_of_block_do_not_compare(
     found = checks(before, after)
 
     assert row(found, "block kind")[:3] == [*told, result]
-    assert comparable(found) == ("no" if result == "no" else "yes")
+    assert combine_results(found) == ("no" if result == "no" else "yes")
 
 
 def test_the_kind_of_block_is_that_of_the_record_where_no_job_tells_it() -> None:
@@ -227,7 +228,7 @@ def test_without_a_document_to_compare_nothing_is(
     found = checks(baseline, candidate)
 
     assert row(found, "documents")[2:] == ["no", reason]
-    assert comparable(found) == "no"
+    assert combine_results(found) == "no"
 
 
 @pytest.mark.parametrize(
@@ -267,10 +268,10 @@ def test_jobs_that_have_not_ended(
     assert row(found, "ended") == expected
 
 
-def test_all_failed_is_comparable() -> None:
+def test_all_failed_is_combine_results() -> None:
     found = checks(ended("error", "error").jobs, ended("error", "cancelled", run_id="s").jobs)
 
-    assert comparable(found) == "yes"
+    assert combine_results(found) == "yes"
 
 
 def test_a_side_that_was_never_run_does_not_compare() -> None:
@@ -278,7 +279,7 @@ def test_a_side_that_was_never_run_does_not_compare() -> None:
 
     assert row(found, "placeholders") == ["0", "2", "no", "a side was never run"]
     assert row(found, "ended")[:3] == ["ended", pd.NA, "unknown"]
-    assert comparable(found) == "no"
+    assert combine_results(found) == "no"
 
 
 def test_placeholders_among_jobs_are_counted_once_per_document() -> None:
@@ -288,7 +289,7 @@ def test_placeholders_among_jobs_are_counted_once_per_document() -> None:
     reason = "3 documents never run on a side: pending"
     assert row(found, "placeholders") == ["2", "2", "warning", reason]
     assert row(found, "ended")[2] == "yes"
-    assert comparable(found) == "warnings"
+    assert combine_results(found) == "warnings"
 
 
 def test_jobs_that_are_not_there() -> None:
@@ -317,7 +318,7 @@ def test_changed_inputs_are_counted() -> None:
     before = run(data(1), data(1), file(filename="x"))
     after = run(data(2), data(1), file(filename="y"), run_id="s")
 
-    reason = "the inputs of 2 documents changed: so may what was made of them"
+    reason = "the inputs of 2 documents changed: differences may come from the inputs"
     assert row(checks(before, after), "inputs") == [pd.NA, "2 changed", "warning", reason]
 
 
@@ -335,13 +336,13 @@ def test_values_are_printable_and_short() -> None:
 def test_swapping_the_sides_swaps_the_values_and_keeps_the_results(
     before: dict[str, Outcome], after: dict[str, Outcome]
 ) -> None:
-    there = checks(jobs_of(before, "r"), jobs_of(after, "s"))
-    back = checks(jobs_of(after, "s"), jobs_of(before, "r"))
+    there = checks(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
+    back = checks(outcome_jobs(after, "s"), outcome_jobs(before, "r"))
 
     swapped = back.rename(columns={"baseline": "candidate", "candidate": "baseline"})
     columns = ["check", "baseline", "candidate", "result"]
     pd.testing.assert_frame_equal(there[columns], swapped[columns])
-    assert comparable(there) == comparable(back)
+    assert combine_results(there) == combine_results(back)
     reasons = there.loc[there["result"] == "yes", "reason"]
     assert reasons.isna().all()
     assert there.loc[there["result"] != "yes", "reason"].notna().all()
@@ -354,8 +355,8 @@ def test_unmatched_documents_change_only_the_report_of_them(
 ) -> None:
     alone = {**before, "common": Outcome("completed", 1)}
     other = {**after, "common": Outcome("completed", 1)}
-    without = checks(jobs_of(alone, "r"), jobs_of(other, "s"))
-    found = checks(jobs_of(alone | more, "r"), jobs_of(other, "s"))
+    without = checks(outcome_jobs(alone, "r"), outcome_jobs(other, "s"))
+    found = checks(outcome_jobs(alone | more, "r"), outcome_jobs(other, "s"))
 
     assert row(found, "documents")[2] == "warning"
     same = {name: result for name, result in results(found).items() if name != "documents"}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import SIDES, Outcome, ended, file, never_run, outcome_jobs, run, timed
 from hypothesis import given, settings
-from runs import SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
 
 import retab_frames as rf
 from retab_frames.compare.gate import gate_checks
@@ -50,20 +50,20 @@ OK, BAD = "completed", "error"
             [OK, OK],
             ["running", OK],
             0,
-            ["0", "0", "inconclusive", "1 document pending or gone, which could be broken"],
+            ["0", "0", "inconclusive", "1 document pending or removed, which could be broken"],
         ),
         ([OK, OK], ["running", OK], 1, ["0", "1", "pass", pd.NA]),
         (
             [OK] * 4,
             [BAD, "queued", OK],
             2,
-            ["1", "2", "inconclusive", "2 documents pending or gone, which could be broken"],
+            ["1", "2", "inconclusive", "2 documents pending or removed, which could be broken"],
         ),
         (
             ["running", OK],
             [BAD, OK],
             0,
-            ["0", "0", "inconclusive", "1 document pending or gone, which could be broken"],
+            ["0", "0", "inconclusive", "1 document pending or removed, which could be broken"],
         ),
         (["running", OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
         ([BAD, OK], ["running", OK], 0, ["0", "0", "pass", pd.NA]),
@@ -84,7 +84,7 @@ def test_broken_documents(
             [100] * 3,
             [120] * 3,
             0.1,
-            ["x 1.2 (1.2 to 1.2)", "x 1.1", "regression", "the interval lies above the limit"],
+            ["x 1.2 (1.2 to 1.2)", "x 1.1", "regression", "the interval is above the limit"],
         ),
         (
             [100, 100],
@@ -94,7 +94,7 @@ def test_broken_documents(
                 "x 1.1 (0.3277 to 3.693)",
                 "x 1.1",
                 "inconclusive",
-                "the interval reaches across the limit: more documents narrow it",
+                "the limit is within the interval: more documents make the interval narrower",
             ],
         ),
         (
@@ -105,7 +105,7 @@ def test_broken_documents(
                 "-",
                 "x 1.1",
                 "inconclusive",
-                "1 document completed in both, with a duration: at least 2 are needed",
+                "1 document completed in both with a duration: at least 2 are needed",
             ],
         ),
         ([100] * 2, [80] * 2, 0.005, ["x 0.8 (0.8 to 0.8)", "x 1.005", "pass", pd.NA]),
@@ -171,7 +171,7 @@ def test_what_cannot_be_told_is_no_regression() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"max_broken": None}, "the gate has nothing to look at"),
+        ({"max_broken": None}, "the gate has nothing to check"),
         ({"max_broken": -1}, "max_broken must be 0 or more, not -1"),
         ({"max_slowdown": -0.1}, "max_slowdown must be 0 or more, not -0.1"),
         ({"max_slowdown": float("nan")}, "max_slowdown must be 0 or more, not nan"),
@@ -201,7 +201,7 @@ def test_runs_of_the_api_at_the_gate(client: Client) -> None:
         rf.assert_no_regression(rf.compare_runs(first, slow), max_slowdown=0.05)
     with pytest.raises(RegressionError, match="broken"):
         rf.assert_no_regression(rf.compare_runs(first, broken))
-    with pytest.raises(InconclusiveError, match="9 documents pending or gone"):
+    with pytest.raises(InconclusiveError, match="9 documents pending or removed"):
         rf.assert_no_regression(rf.compare_runs(first, running))
     rf.assert_no_regression(rf.compare_runs(first, slow))
 
@@ -212,7 +212,7 @@ def test_gate_and_verdict_come_from_the_same_rows(
     before: dict[str, Outcome], after: dict[str, Outcome]
 ) -> None:
     """Law: at the margin of the comparison, a regression of speed is the verdict `slower`."""
-    comparison = rf.compare_runs(jobs_of(before, "r"), jobs_of(after, "s"))
+    comparison = rf.compare_runs(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
     outcomes = {row[0]: row[3] for row in gate(comparison, 0, comparison.margin)}
 
     if comparison.comparable == "no":

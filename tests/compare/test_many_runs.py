@@ -6,11 +6,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import (
+    COMPLETED,
+    FLAG,
+    REAL,
+    SIDES,
+    TEXT,
+    WHOLE,
+    Outcome,
+    ended,
+    file,
+    never_run,
+    outcome_jobs,
+    run,
+    timed,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from runs import COMPLETED, SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
-from samples import FLAG, REAL, TEXT, WHOLE
 from scipy import stats
 
 import retab_frames as rf
@@ -120,7 +133,7 @@ def test_many_runs_need_more_evidence_than_one() -> None:
 def test_of_one_run_the_verdict_is_that_of_two_runs(
     before: dict[str, Outcome], after: dict[str, Outcome], margin: float, confidence: float
 ) -> None:
-    sides = jobs_of(before, "r"), jobs_of(after, "s")
+    sides = outcome_jobs(before, "r"), outcome_jobs(after, "s")
     options: dict[str, Any] = {"margin": margin, "confidence": confidence}
 
     many = compare_many(list(sides), **options)
@@ -136,7 +149,7 @@ def test_of_one_run_the_verdict_is_that_of_two_runs(
     )
 )
 def test_one_frame_of_several_runs_is_a_list_of_them(sides: list[dict[str, Outcome]]) -> None:
-    frames = [jobs_of(side, f"r{n}") for n, side in enumerate(sides)]
+    frames = [outcome_jobs(side, f"r{n}") for n, side in enumerate(sides)]
 
     apart, together = compare_many(frames, 1), compare_many(pd.concat(frames), 1)
 
@@ -298,7 +311,11 @@ def test_repr_and_tables() -> None:
 
     assert repr(found) == "ManyComparison('r' -> 1 run: 1 inconclusive; 6 documents)"
     assert found.to_markdown().splitlines()[0] == "## 1 run against r"
-    assert "| s | 6 | 1 | 0 |" in found.to_markdown()
+    markdown = found.to_markdown()
+    assert "| documents | broken | still\\_failing | added | removed | unchanged |\n" in markdown
+    assert "| s | warnings | 6 | 1 | 1 | 1 | 1 | 2 |\n" in markdown
+    assert "| s | inconclusive | 2 | 1.05 (" in markdown
+    assert "| flaky.pdf | flaky | 2 | 1 | 1 | 0 | 200 ms |" in markdown
 
 
 def test_hostile_names_are_text() -> None:
@@ -308,7 +325,9 @@ def test_hostile_names_are_text() -> None:
     found = compare_many([run(*jobs), run({**jobs[0], "status": "error"}, run_id=HOSTILE)])
 
     page = Tags(found._repr_html_())
-    assert page.tags == {"div", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+    assert page.tags == {
+        *("div", "b", "ul", "li", "p", "table", "thead", "tbody", "tr", "th", "td")
+    }
     assert page.attributes == {"style"}
     for text in (found.summary(), found.to_markdown(), repr(found)):
         assert "\x1b" not in text
@@ -324,10 +343,10 @@ def test_hostile_names_are_text() -> None:
         ([run({})], 0, ValueError, "compare_many needs two runs or more, not 1"),
         (run({}), 0, TypeError, "compare_many takes several runs; this is one"),
         (7, 0, TypeError, "compare_many takes runs, not int"),
-        ("runs", 0, TypeError, "run 0 must be a RunContent or a frame of jobs, not str"),
+        ("runs", 0, TypeError, "run 0 must be a RunContent or a jobs frame, not str"),
         (run({}).jobs, 0, ValueError, "compare_many needs two runs or more, not 1"),
-        (pd.DataFrame({"a": [1]}), 0, ValueError, "it has no column run_id"),
-        ([run({}), run({})], 0, ValueError, "run r stands twice among the runs"),
+        (pd.DataFrame({"a": [1]}), 0, ValueError, "it lacks the column run_id"),
+        ([run({}), run({})], 0, ValueError, "run r is given twice"),
         ([run({}), never_run()], 0, ValueError, "run 1 has no run id, it was never run"),
         ([run({}), run({}, run_id="s")], "t", ValueError, "run t is not among the runs: r, s"),
         ([run({}), run({}, run_id="s")], 2, ValueError, "there is no run 2 among 2"),

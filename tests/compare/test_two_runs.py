@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from factories import COMPLETED, SIDES, Outcome, ended, file, never_run, outcome_jobs, run, timed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from runs import COMPLETED, SIDES, Outcome, ended, file, jobs_of, never_run, run, timed
 from scipy import stats
 
 import retab_frames as rf
+from retab_frames.text.tables import format_duration
 
 if TYPE_CHECKING:
     from retab_frames import Client
@@ -245,8 +246,8 @@ def test_an_inconclusive_speed_says_what_would_have_shown(
     speed = comparison.speed.iloc[0]
     assert (speed["wilcoxon_p"] < 0.05) == shifted
 
-    told = f"; {100 * (speed['detectable_ratio'] - 1):.0f} % or more would have shown"
-    assert told in comparison.summary()
+    detectable = f"a slowdown of {100 * (speed['detectable_ratio'] - 1):.0f} % or more"
+    assert f"; {detectable} would probably have been detected" in comparison.summary()
     assert (f"(Wilcoxon p = {speed['wilcoxon_p']:.2g})" in comparison.summary()) == shifted
 
 
@@ -272,11 +273,11 @@ def test_repr_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"margin": 0}, "margin is a positive share"),
-        ({"margin": -0.1}, "margin is a positive share"),
-        ({"margin": math.nan}, "margin is a positive share"),
-        ({"confidence": 0}, "confidence lies between 0 and 1"),
-        ({"confidence": 95}, "confidence lies between 0 and 1"),
+        ({"margin": 0}, "margin must be a positive share"),
+        ({"margin": -0.1}, "margin must be a positive share"),
+        ({"margin": math.nan}, "margin must be a positive share"),
+        ({"confidence": 0}, "confidence must be between 0 and 1"),
+        ({"confidence": 95}, "confidence must be between 0 and 1"),
     ],
 )
 def test_odd_limits_are_refused(options: dict[str, float], message: str) -> None:
@@ -340,7 +341,7 @@ def test_hostile_names_are_text_in_markdown_and_on_a_terminal(hostile: rf.RunCom
     assert "&lt;" not in markdown.replace("\\&", "")
     assert "$x" not in markdown.replace("\\$", "")
     rows = [line.replace("\\|", "") for line in markdown.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows} <= {5, 6, 8, 9}
+    assert {line.count("|") for line in rows} == {4, 6, 7, 9}
     assert len(hostile.summary().splitlines()) == 5
 
 
@@ -357,6 +358,7 @@ def test_markdown_shows_what_needs_a_look_first() -> None:
         "### Documents that changed",
         "### Failures",
         "### Speed",
+        "### Comparability",
     ]
     start = lines.index("### Documents that changed")
     assert lines[start + 2 : start + 7] == [
@@ -373,8 +375,37 @@ def test_a_long_list_of_documents_is_cut_and_says_so() -> None:
 
     markdown = comparison.to_markdown()
 
-    assert "### Documents that changed (and 5 more)" in markdown
+    assert "| broken | completed | error |\n\nand 5 more\n\n### Failures" in markdown
     assert markdown.count("| broken |") == 20
+
+
+def test_markdown_has_every_number_of_the_comparison() -> None:
+    comparison = compared(*noisy(12, 1.2))
+
+    text = comparison.to_markdown()
+
+    speed = comparison.speed.iloc[0]
+    assert f"| {speed['verdict']} | 12 | 0 | {speed['ratio']:.2f} (" in text
+    assert f"| 0.05 | {speed['detectable_ratio']:.2f} |" in text
+    assert "| completed | completed | 12 |" in text
+    assert "| baseline | r | 12 | 0 | 0.00 (0.00 to 0.24) | - |" in text
+    for side, mean in zip(("baseline", "candidate"), comparison.durations["mean_ms"], strict=True):
+        assert f"| {side} | 12 | {format_duration(mean)} (" in text
+    assert text.count("\n| doc\\_") == 0
+    slower = comparison.documents.nlargest(10, "ratio")
+    for sides in slower[["baseline_duration_ms", "candidate_duration_ms"]].to_numpy():
+        assert f"| {' | '.join(map(format_duration, sides))} |" in text
+    assert "| block kind | - | - | unknown | a side does not say what block was run |" in text
+
+
+def test_a_notebook_shows_the_tables_of_the_markdown() -> None:
+    comparison = compared(*noisy(12, 1.2))
+
+    cells = Tags(comparison._repr_html_()).text
+
+    rows = [line for line in comparison.to_markdown().splitlines() if line.startswith("| ")]
+    shown = [cell.replace("\\", "") for row in rows for cell in row[2:-2].split(" | ")]
+    assert all(cell in cells for cell in shown if not cell.startswith("---"))
 
 
 def test_runs_of_the_api_compared(client: Client) -> None:
@@ -400,7 +431,7 @@ def test_runs_of_the_api_compared(client: Client) -> None:
 
 
 def comparison_of(before: dict[str, Outcome], after: dict[str, Outcome]) -> rf.RunComparison:
-    return rf.compare_runs(jobs_of(before, "r"), jobs_of(after, "s"))
+    return rf.compare_runs(outcome_jobs(before, "r"), outcome_jobs(after, "s"))
 
 
 def numbers(frame: pd.DataFrame) -> Any:

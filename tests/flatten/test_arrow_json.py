@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pyarrow as pa
 import pytest
+from factories import JsonObject, content, encoded, job
 from load.test_content import mutant, odd_value
-from samples import JsonObject, content, encoded, job, rows_of
 
 import retab_frames as rf
-from retab_frames.flatten import arrow_json as plain
-from retab_frames.flatten import run_rows as payloads
-from retab_frames.flatten import tables as flatten
-from retab_frames.flatten.arrow_json import PlainReader
-from retab_frames.wire import records as wire
+from retab_frames.flatten import arrow_json
+from retab_frames.flatten.arrow_json import ArrowJsonReader
+from retab_frames.flatten.run_rows import RunResponses, Sizes
+from retab_frames.flatten.tables import flatten_runs
+from retab_frames.wire.envelopes import parse_rows_response
+from retab_frames.wire.records import row_struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DOCUMENT = {"id": "f", "filename": "a.pdf", "mime_type": "m"}
 FILE = {"type": "file", "document": DOCUMENT}
@@ -54,56 +58,60 @@ def newer_job(number: int, **fields: object) -> JsonObject:
 def read(*rows: object) -> Any:
     """Return what the reader of the first of the rows makes of all of them."""
     inside = memoryview(encoded(rows)[1:-1])
-    reader = PlainReader.of_first(inside)
+    reader = ArrowJsonReader.for_rows(inside)
     return None if reader is None else reader.read(inside)
 
 
-class CountingReader(PlainReader):
-    """Counts the pieces that it read."""
+SMALL = Sizes(large=0, large_part=100)
+"""Arrow's reader is tried on any response, a row or two at a time."""
+NEVER = Sizes(large=2**60)
+"""Arrow's reader is never tried."""
 
-    taken = 0
 
-    def read(self, rows: memoryview) -> Any:
-        piece = super().read(rows)
-        CountingReader.taken += piece is not None
-        return piece
+def frames_of(body: bytes, sizes: Sizes) -> list[list[JsonObject]] | str:
+    """Return all the tables of a response, or why it is refused."""
+    try:
+        found = parse_rows_response(body)
+        run = RunResponses(None, found.experiment_id, found.run_id, (found,), None)
+        return [table.to_pylist() for table in flatten_runs([run], sizes).tables]
+    except rf.MalformedResponseError as error:
+        return str(error)
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountingReader]:
-    """Arrow's reader is tried on any response, a row or two at a time."""
-    for module in (payloads, flatten):
-        monkeypatch.setattr(module, "LARGE", 0)
-    monkeypatch.setattr(payloads, "_PLAIN_BYTES", 100)
-    monkeypatch.setattr(payloads, "PlainReader", CountingReader)
-    CountingReader.taken = 0
-    return CountingReader
+def parts_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the list that gets the size of each part that Arrow's reader accepted."""
+    return count_parts(monkeypatch.setattr)
 
 
-def frames_of(body: bytes) -> list[list[JsonObject]] | str:
-    """Return all the frames of a response, or why it is refused."""
-    try:
-        found = rf.read_content(body)
-    except rf.MalformedResponseError as error:
-        return str(error)
-    frames = (found.jobs, found.handle_inputs, found.handle_outputs, found.raw)
-    return [*map(rows_of, (*frames, found.issues)), [{"complete": found.complete}]]
+def count_parts(replace: Callable[[object, str, object], None]) -> list[int]:
+    sizes: list[int] = []
+    read = ArrowJsonReader.read
+
+    def counting(self: ArrowJsonReader, rows: memoryview) -> Any:
+        values = read(self, rows)
+        if values is not None:
+            sizes.append(values.size)
+        return values
+
+    replace(ArrowJsonReader, "read", counting)
+    return sizes
 
 
 # The schema is that of the wire
 
 
-def leaves(fields: Any, above: str = "") -> dict[str, pa.DataType]:
+def leaves(fields: dict[str, Any], above: str = "") -> dict[str, pa.DataType]:
     found: dict[str, pa.DataType] = {}
-    for name, kind in fields:
-        inner = ((one.name, one.type) for one in kind) if pa.types.is_struct(kind) else ()
-        found |= (
-            leaves(inner, f"{above}{name}.") if pa.types.is_struct(kind) else {above + name: kind}
-        )
+    for name, kind in fields.items():
+        if isinstance(kind, dict):
+            found |= leaves(kind, f"{above}{name}.")
+        else:
+            found[above + name] = kind
     return found
 
 
-def wire_leaves(struct: type[msgspec.Struct], above: str = "") -> dict[str, pa.DataType]:
+def wire_leaves(struct: Any, above: str = "") -> dict[str, pa.DataType]:
     types = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
     found: dict[str, pa.DataType] = {}
     for field in msgspec.structs.fields(struct):
@@ -117,19 +125,21 @@ def wire_leaves(struct: type[msgspec.Struct], above: str = "") -> dict[str, pa.D
 
 
 def test_every_field_of_a_row_has_its_type() -> None:
-    expected = wire_leaves(wire.Row)
+    expected = wire_leaves(row_struct())
     json_texts = {name for name, kind in expected.items() if kind is msgspec.Raw}
     assert json_texts == {"error", "lifecycle.details"}
     left_out = {"lifecycle.details", "handle_inputs", "handle_outputs"}
     wanted = {name: kind for name, kind in expected.items() if name not in left_out}
-    assert leaves(plain.ROW.items()) == {**wanted, "error": pa.string()}
+    assert leaves(arrow_json._ROW_TYPES) == {**wanted, "error": pa.string()}
 
 
 def test_every_field_of_a_file_has_its_type() -> None:
-    expected = wire_leaves(wire.Handle)
-    left_out = {"data", "text", "document.original_id"}
+    row: Any = row_struct()
+    [handles] = [one.type for one in msgspec.structs.fields(row) if one.name == "handle_inputs"]
+    expected = wire_leaves(get_args(get_args(handles)[0])[1])
+    left_out = {"data", "text"}
     wanted = {name: kind for name, kind in expected.items() if name not in left_out}
-    assert leaves(plain.FILE.items()) == wanted
+    assert leaves(arrow_json._HANDLE_TYPES) == wanted
 
 
 # What is read is what the other reader makes of it
@@ -187,30 +197,26 @@ def test_every_field_of_a_file_has_its_type() -> None:
 )
 @pytest.mark.parametrize("at", [0, 5])
 def test_the_same_by_both_readers(
-    make: Any, odd: JsonObject, at: int, counted: type[CountingReader], monkeypatch: Any
+    make: Any, odd: JsonObject, at: int, parts_read: list[int]
 ) -> None:
     rows = [make(n) for n in range(6)]
     rows[at] = {**rows[at], **odd}
     body = encoded(content(*rows))
-    found = frames_of(body)
+    found = frames_of(body, SMALL)
     if at == 5:
-        assert (counted.taken > 0) is (make is not job)
-    monkeypatch.setattr(payloads, "LARGE", 10**9)
-    assert found == frames_of(body)
+        assert bool(parts_read) is (make is not job)
+    assert found == frames_of(body, NEVER)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_mutants_are_the_same_by_both_readers(
-    seed: int, counted: type[CountingReader], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mutants_are_the_same_by_both_readers(seed: int, parts_read: list[int]) -> None:
     rng = random.Random(seed)
     seeds = [content(*map(make, range(3))) for make in (plain_job, newer_job, bare_job)]
     values = [json.dumps(odd_value(rng.choice(seeds), rng)).encode() for _ in range(60)]
     bodies = [*values, *(mutant(encoded(rng.choice(seeds)), rng) for _ in range(120))]
-    found = [*map(frames_of, bodies)]
-    assert counted.taken > 50
-    monkeypatch.setattr(payloads, "LARGE", 10**9)
-    assert found == [*map(frames_of, bodies)]
+    found = [frames_of(body, SMALL) for body in bodies]
+    assert len(parts_read) > 50
+    assert found == [frames_of(body, NEVER) for body in bodies]
 
 
 # What is refused
@@ -254,7 +260,7 @@ def test_mutants_are_the_same_by_both_readers(
 )
 def test_refused(text: str, other: str) -> None:
     row = encoded(plain_job(1))
-    reader = PlainReader.of_first(memoryview(row))
+    reader = ArrowJsonReader.for_rows(memoryview(row))
     assert reader is not None
     assert reader.read(memoryview(row + b"\n")) is not None
     odd = row.decode().replace(text, other)
@@ -273,7 +279,7 @@ def test_refused(text: str, other: str) -> None:
         plain_job(1, handle_inputs={"a": {"type": "json", "data": {}}}),
         plain_job(1, handle_inputs={"a": {"type": "text", "text": "t"}}),
         plain_job(1, handle_inputs={"a": None}),
-        plain_job(1, handle_inputs={"a": {"document": {"original_id": "o"}}}),
+        plain_job(1, handle_inputs={"a": {"document": {"id": "i", "original_id": "o"}}}),
         plain_job(1, lifecycle={"details": {}}),
         {},
         5,
@@ -287,9 +293,23 @@ def test_a_first_row_that_is_not_plain(first: object) -> None:
 
 @pytest.mark.parametrize("rows", [b"", b" ", b'{"id":', b"[" * 70_000])
 def test_no_first_row(rows: bytes) -> None:
-    assert PlainReader.of_first(memoryview(rows)) is None
+    assert ArrowJsonReader.for_rows(memoryview(rows)) is None
 
 
 def test_text_beyond_ascii_at_the_end_of_what_is_looked_at() -> None:
     rows = [plain_job(1), *(plain_job(n, error="é" * 100) for n in range(2, 400))]
     assert read(*rows).size == 399
+
+
+# A response whose rows hold rows
+
+
+@pytest.mark.parametrize("size", [1, 200, 1_000, 10_000])
+def test_rows_within_rows_are_read_all_the_same(size: int) -> None:
+    inner = [job(n, novel=n) for n in range(3)]
+    handles = {"h": {"type": "json", "data": inner}, "i": {"type": "json", "data": [inner]}}
+    body = encoded(content(*(job(n, handle_inputs=handles) for n in range(20))))
+    found = frames_of(body, Sizes(large=size, large_part=size, part=size))
+    assert found == frames_of(body, Sizes())
+    assert not isinstance(found, str)
+    assert [json.loads(row["handle_inputs.h.data"]) for row in found[0]] == [inner] * 20

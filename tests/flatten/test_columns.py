@@ -6,7 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from retab_frames.flatten.columns import Misfit, fit, flags, reals, texts, times, wholes
+from retab_frames.flatten.columns import Column, build_column
+from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, TIME
+from retab_frames.wire.misfits import Misfit
+
+
+def column_of(kind: pa.DataType, values: Any, least: int | None = None) -> Column:
+    return build_column(values, kind, "f", least=least)
+
 
 NOON = datetime(2026, 5, 2, 12, tzinfo=UTC)
 LOST = "null, kept in raw"
@@ -23,24 +30,24 @@ NO_TEXT = [
 
 def test_texts_are_kept() -> None:
     values = ["", "a", None, "\x00", "e\u0301", "\u00e9", "a  b", "\u202e"]
-    assert texts(values).array.to_pylist() == values
-    assert texts(values).misfits == []
+    assert column_of(STRING, values).array.to_pylist() == values
+    assert column_of(STRING, values).misfits == []
 
 
 @pytest.mark.parametrize(("odd", "shown"), NO_TEXT)
 def test_no_text(odd: object, shown: str) -> None:
-    column = texts(["a", odd, None, "b"])
+    column = column_of(STRING, ["a", odd, None, "b"])
     assert column.array.to_pylist() == ["a", None, None, "b"]
-    assert column.misfits == [Misfit(1, "not text", shown, LOST)]
+    assert column.misfits == [Misfit(1, "f", "not text", shown, LOST)]
 
 
 @pytest.mark.parametrize(
     ("odd", "shown"), [(0, "0"), (1, "1"), ("true", "true"), (1.0, "1.0"), ([], "[]"), ({}, "{}")]
 )
 def test_no_flag(odd: object, shown: str) -> None:
-    column = flags([True, odd, None, False])
+    column = column_of(BOOL, [True, odd, None, False])
     assert column.array.to_pylist() == [True, None, None, False]
-    assert column.misfits == [Misfit(1, "not true or false", shown, LOST)]
+    assert column.misfits == [Misfit(1, "f", "not true or false", shown, LOST)]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_no_flag(odd: object, shown: str) -> None:
 def test_whole(
     value: Any, kept: int | None, problem: str | None, action: str | None, others: list[Any]
 ) -> None:
-    column = wholes([value, *others], least=0)
+    column = column_of(INT64, [value, *others], least=0)
     assert column.array.type == pa.int64()
     assert column.array.to_pylist() == [kept, *(None if o is None else int(o) for o in others)]
     mine = [(m.problem, m.action) for m in column.misfits if m.row == 0]
@@ -83,12 +90,15 @@ def test_whole(
 
 
 def test_wholes_without_a_least() -> None:
-    assert wholes([-1, -(2**63)]).array.to_pylist() == [-1, -(2**63)]
-    assert wholes([-1.5]).misfits == [Misfit(0, "a fraction", "-1.5", "rounded to -2")]
+    assert column_of(INT64, [-1, -(2**63)]).array.to_pylist() == [-1, -(2**63)]
+    assert column_of(INT64, [-1.5]).misfits == [
+        Misfit(0, "f", "a fraction", "-1.5", "rounded to -2")
+    ]
 
 
 def test_long_value_is_cut_in_the_misfit() -> None:
-    [misfit] = wholes([10**1000]).misfits
+    [misfit] = column_of(INT64, [10**1000]).misfits
+    assert misfit.value is not None
     assert len(misfit.value) == 200
     assert misfit.value.startswith("1000")
 
@@ -108,7 +118,7 @@ def test_long_value_is_cut_in_the_misfit() -> None:
     ],
 )
 def test_real(value: Any, kept: float | None, problem: str | None) -> None:
-    column = reals([value, None, 2])
+    column = column_of(FLOAT64, [value, None, 2])
     assert column.array.to_pylist() == [kept, None, 2.0]
     assert [m.problem for m in column.misfits] == ([] if problem is None else [problem])
 
@@ -130,7 +140,7 @@ def test_real(value: Any, kept: float | None, problem: str | None) -> None:
     ],
 )
 def test_time(value: str, others: list[str | None]) -> None:
-    column = times([value, *others])
+    column = column_of(TIME, [value, *others])
     assert column.array.type == pa.timestamp("us", "UTC")
     assert column.array.to_pylist() == [NOON, *(None for _ in others)]
     assert [m for m in column.misfits if m.row == 0] == []
@@ -170,19 +180,19 @@ def test_odd_time(
     action: str,
     others: list[str | None],
 ) -> None:
-    column = times([value, *others])
+    column = column_of(TIME, [value, *others])
     assert column.array.to_pylist() == [kept, *([None, NOON] if others else [])]
     assert [(m.row, m.problem, m.action) for m in column.misfits] == [(0, problem, action)]
 
 
 @pytest.mark.parametrize("value", ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"])
 def test_time_at_the_limit(value: str) -> None:
-    assert times([value]).array.to_pylist() == [datetime.fromisoformat(value)]
+    assert column_of(TIME, [value]).array.to_pylist() == [datetime.fromisoformat(value)]
 
 
 @pytest.mark.parametrize("value", ["2026-05-02T12:00Z", "2026-05-02T12Z", "2026-05-02T14:00:00+02"])
 def test_time_does_not_depend_on_the_other_rows(value: str) -> None:
-    alone, beside = times([value]), times([value, "soon"])
+    alone, beside = column_of(TIME, [value]), column_of(TIME, [value, "soon"])
     assert beside.array[0] == alone.array[0]
     assert [m for m in beside.misfits if m.row == 0] == alone.misfits
 
@@ -192,8 +202,8 @@ def test_time_does_not_depend_on_the_other_rows(value: str) -> None:
     ["0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"],
 )
 def test_time_beyond_the_calendar_of_python(value: str) -> None:
-    column = times([value, "2026-05-02T12:00:00Z"])
-    assert column.misfits == [Misfit(0, "no such time", value, LOST)]
+    column = column_of(TIME, [value, "2026-05-02T12:00:00Z"])
+    assert column.misfits == [Misfit(0, "f", "no such time", value, LOST)]
     assert column.array.to_pylist() == [None, NOON]
 
 
@@ -202,7 +212,7 @@ def test_time_beyond_the_calendar_of_python(value: str) -> None:
 )
 @pytest.mark.parametrize("length", [0, 3])
 def test_nulls_have_the_type(kind: pa.DataType, length: int) -> None:
-    column = fit([None] * length, kind, least=0)
+    column = column_of(kind, [None] * length, least=0)
     assert column.array.type == kind
     assert column.array.to_pylist() == [None] * length
     assert column.misfits == []
@@ -219,4 +229,4 @@ def test_nulls_have_the_type(kind: pa.DataType, length: int) -> None:
     ],
 )
 def test_fit_by_type(kind: pa.DataType, value: object, expected: object) -> None:
-    assert fit([value], kind).array.to_pylist() == [expected]
+    assert column_of(kind, [value]).array.to_pylist() == [expected]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from samples import TEXT, JsonObject, around, content, encoded, issues_of, job, page, rows_of
+from factories import TEXT, JsonObject, around, content, encoded, issues_of, job, page, rows_of
 
 import retab_frames as rf
 

@@ -8,11 +8,12 @@ import pytest
 
 import retab_frames as rf
 from retab_frames.flatten.runs import experiments_table, runs_table
-from retab_frames.schemas.models import ExperimentsSchema, RunsSchema, arrow_schema, to_frame
+from retab_frames.schemas.models import ExperimentsSchema, RunsSchema, arrow_schema
+from retab_frames.schemas.validation import to_frame
 from retab_frames.wire import envelopes as responses
 
 if TYPE_CHECKING:
-    from samples import JsonObject
+    from factories import JsonObject
 
     from retab_frames.flatten.issues import Issue
 
@@ -191,8 +192,7 @@ def test_odd_cell_of_a_run(
     rows, issues = runs_of({"id": "exprun_0", column: None}, {"id": "exprun_1", **fields})
     assert rows[1] == {**BARE_RUN, column: kept}
     assert [
-        (issue["run_id"], issue["job_id"], issue["field"], issue["value"], issue["action"])
-        for issue in issues
+        (issue.run_id, issue.job_id, issue.field, issue.value, issue.action) for issue in issues
     ] == [("exprun_1", None, path, shown, action)]
 
 
@@ -201,9 +201,7 @@ def test_odd_flag_of_an_experiment(odd: object) -> None:
     records = ({"id": "exp_0", "is_stale": True}, {"id": "exp_1", "is_stale": odd})
     rows, issues = experiments_of(*records)
     assert [row["is_stale"] for row in rows] == [True, None]
-    assert [(issue["field"], issue["problem"]) for issue in issues] == [
-        ("is_stale", "not true or false")
-    ]
+    assert [(issue.field, issue.problem) for issue in issues] == [("is_stale", "not true or false")]
 
 
 @pytest.mark.parametrize("record", [{}, {"id": None}, {"id": ""}, {"id": 5}])
@@ -212,10 +210,10 @@ def test_record_without_an_id(record: JsonObject) -> None:
     with pytest.raises(
         rf.MalformedResponseError, match="record 1 has no `id`: expected text, got"
     ) as caught:
-        responses.listing(text)
+        responses.parse_records(text)
     assert caught.value.where == "$[1].id"
     with pytest.raises(rf.MalformedResponseError, match="record 0 has no `id`"):
-        responses.record(json.dumps(record).encode())
+        responses.parse_record(json.dumps(record).encode())
 
 
 def test_records_keep_their_order() -> None:
@@ -235,7 +233,7 @@ def test_same_run_twice_does_not_fit() -> None:
         experiment_id=None,
         fetched_at=None,
     )
-    with pytest.raises(rf.SchemaError, match="run_id: field_uniqueness fails for exprun_1"):
+    with pytest.raises(rf.SchemaError, match="run_id: field_uniqueness fails: exprun_1"):
         to_frame(table, RunsSchema)
 
 

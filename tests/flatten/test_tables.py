@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from samples import JsonObject, around, content, encoded, issues_of, job, page, rows_of
+from factories import JsonObject, around, content, encoded, issues_of, job, page, rows_of
 
 import retab_frames as rf
 

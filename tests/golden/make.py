@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 import retab_frames as rf
+from retab_frames.flatten.run_rows import RunResponses
 from retab_frames.flatten.runs import runs_table
-from retab_frames.flatten.tables import RunPayloads
 from retab_frames.load.content import content_of
-from retab_frames.wire.envelopes import payload
+from retab_frames.wire.envelopes import parse_rows_response
 
 FRAMES = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -117,7 +117,9 @@ def content(run_id: str, jobs: list[dict[str, Any]], hours: int) -> rf.RunConten
     ids: dict[str, Any] = {"workflow_id": "wf_golden", "experiment_id": "exp_golden"}
     table, issues = runs_table([record(run_id, len(jobs))], fetched_at=fetched_at, **ids)
     body = json.dumps({"data": jobs, "list_metadata": {"after": None}}, ensure_ascii=False).encode()
-    source = RunPayloads(run_id=run_id, payloads=(payload(body),), fetched_at=fetched_at, **ids)
+    source = RunResponses(
+        run_id=run_id, responses=(parse_rows_response(body),), fetched_at=fetched_at, **ids
+    )
     return content_of(source, run_table=table, run_issues=issues)
 
 

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from samples import (
+from factories import (
     DOCUMENTED,
     DOCUMENTED_JOB,
     FLAG,
@@ -23,11 +21,11 @@ from samples import (
     page,
     rows_of,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import retab_frames as rf
-from retab_frames.flatten import batches
-from retab_frames.flatten import run_rows as payloads
-from retab_frames.flatten import tables as flatten
+from retab_frames.flatten import run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -494,13 +492,8 @@ def test_many_different_handles_do_not_crowd_out_one_another() -> None:
 
 @pytest.fixture
 def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_PIECE_BYTES", "_PLAIN_BYTES"):
-        monkeypatch.setattr(payloads, name, 500)
-    monkeypatch.setattr(payloads, "_PART_ROWS", 8)
-    monkeypatch.setattr(flatten, "_CHUNK", 16)
-    monkeypatch.setattr(batches, "_MANY", 0)
-    for module in (payloads, flatten):
-        monkeypatch.setattr(module, "LARGE", 2_000)
+    small = run_rows.Sizes(2_000, 500, 500, part_rows=8, chunk_rows=16, chunked_from=0)
+    monkeypatch.setattr(run_rows, "DEFAULT_SIZES", small)
 
 
 BLANK = {"id": "", "status": "pending", "is_placeholder": True}

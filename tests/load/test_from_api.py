@@ -540,7 +540,7 @@ class WatchedClient(Client):
 
     def content(self, *args: Any, **kwargs: Any) -> FetchedRun:
         found = super().content(*args, **kwargs)
-        self.responses += map(weakref.ref, found.responses.payloads)
+        self.responses += map(weakref.ref, found.responses.responses)
         self.alive.append(sum(one() is not None for one in self.responses))
         return found
 

@@ -6,16 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import (
-    DOCUMENTED,
-    DOCUMENTED_JOB,
-    JsonObject,
-    content,
-    encoded,
-    job,
-    page,
-    rows_of,
-)
+from factories import DOCUMENTED, DOCUMENTED_JOB, JsonObject, content, encoded, job, page, rows_of
 
 import retab_frames as rf
 

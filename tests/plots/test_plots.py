@@ -1,25 +1,31 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, cast
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
-from job_frames import jobs_of, seconds, texts, timed_jobs
+from factories import jobs_of, seconds, texts, timed_jobs
+from matplotlib import rc_context, rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 import retab_frames as rf
 from retab_frames import plots
-from retab_frames.plots.labels import MISSING, label
-from retab_frames.plots.palette import LINES, STATES
+from retab_frames.plots.images import svg_data_uri
+from retab_frames.plots.labels import format_label
+from retab_frames.plots.palette import LINE_STYLES, STATUS_STYLES
 from retab_frames.plots.scales import DurationFormatter, DurationLocator
+from retab_frames.schemas.vocabulary import OPEN, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,10 +165,38 @@ def test_nothing_stands_beyond_the_figure(name: str, count: int) -> None:
     assert inner.y1 <= height + 0.02
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")  # no font here has all of them
 @pytest.mark.parametrize("name", ALL)
 def test_hostile_names_are_drawn(name: str) -> None:
     jobs = many_jobs(len(HOSTILE), runs=2, names=HOSTILE)
     assert png(ALL[name](jobs)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_name_that_no_font_has_warns_neither_a_notebook_nor_a_page(name: str) -> None:
+    ax: Any = ALL[name](many_jobs(len(HOSTILE), runs=2, names=HOSTILE))
+    assert ax._repr_png_()[0].startswith(b"\x89PNG")
+    assert svg_data_uri(ax).startswith("data:image/svg+xml;base64,")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_equal_plot_is_an_equal_image_and_changes_no_setting(name: str) -> None:
+    settings = dict(rcParams)
+    first, second = (svg_data_uri(ALL[name](many_jobs(12, runs=3))) for _ in range(2))
+    assert first == second
+    assert dict(rcParams) == settings
+    svg = b64decode(first.partition(",")[2]).decode()
+    linked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    assert linked <= set(re.findall(r'\sid="([^"]+)"', svg))
+
+
+def test_names_are_text_in_an_image() -> None:
+    jobs = jobs_of([1000, 2000], filename=texts("</svg><script>alert(1)</script>", "b"))
+    svg = b64decode(svg_data_uri(plots.durations(jobs, by="filename")).partition(",")[2]).decode()
+    root = ET.fromstring(svg)  # noqa: S314 - what matplotlib wrote
+    tags = {element.tag.partition("}")[2] for element in root.iter()}
+    assert tags >= {"svg", "g", "path"}
+    assert not tags & {"script", "foreignObject", "a", "text"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -436,7 +470,7 @@ def test_a_trend_of_statistics_in_hand_has_their_rows() -> None:
     assert tick_labels(ax.xaxis) == ["b", "a"]
     assert lines(ax, "p90 line")[0][1] == stats["p90_ms"].tolist()
     assert sorted(arrows(ax, "^")) == [(0, ax.get_ylim()[1]), (1, ax.get_ylim()[1])]
-    with pytest.raises(ValueError, match="no p50: give duration_stats these quantiles"):
+    with pytest.raises(ValueError, match="lack p50: give duration_stats these quantiles"):
         plots.trend(stats)
 
 
@@ -475,12 +509,20 @@ def test_there_are_some_ticks_and_not_too_many(low: float, high: float, *, log: 
 
 
 def test_a_name_becomes_a_label() -> None:
-    assert label("$5.pdf") == r"\$5.pdf"
-    assert label("a\nb\x1b") == r"a\nb\x1b"
-    assert label("x" * 40 + "_7.pdf") == "x" * 16 + "…" + "x" * 9 + "_7.pdf"
-    assert label(None) == label(pd.NA) == "(none)"
-    assert label(7) == "7"
-    assert label("\U0001f9fe.pdf") in {f"{MISSING}.pdf", "\U0001f9fe.pdf"}
+    assert format_label("$5.pdf") == r"\$5.pdf"
+    assert format_label("a\nb\x1b") == r"a\nb\x1b"
+    assert format_label("x" * 40 + "_7.pdf") == "x" * 16 + "…" + "x" * 9 + "_7.pdf"
+    assert format_label(None) == format_label(pd.NA) == "(none)"
+    assert format_label(7) == "7"
+    assert format_label("\U0001f9fe.pdf") == "\U0001f9fe.pdf"
+
+
+def test_labels_are_drawn_in_the_fonts_of_the_style_first() -> None:
+    jobs = jobs_of([1000], filename=texts("a.pdf"))
+    with rc_context({"font.family": ["monospace", "serif"], "text.usetex": True}):
+        (tick,) = plots.durations(jobs, by="filename").yaxis.get_ticklabels()
+    assert tick.get_fontfamily()[:2] == ["monospace", "serif"]
+    assert not tick.get_usetex()
 
 
 def lightness(colour: str) -> float:
@@ -490,15 +532,17 @@ def lightness(colour: str) -> float:
 
 
 def test_statuses_differ_in_grey_and_in_their_signs() -> None:
-    states = list(STATES.values())
-    for first, second in combinations(states, 2):
+    assert set(STATUS_STYLES) == {*OPEN, *TERMINAL}
+    styles = set(STATUS_STYLES.values())
+    assert len(styles) == len(TERMINAL) + 1
+    for first, second in combinations(styles, 2):
         assert abs(lightness(first.colour) - lightness(second.colour)) > 10
         assert first.sign != second.sign
         assert first.hatch != second.hatch
 
 
 def test_lines_differ_in_dashes_or_in_grey_and_in_markers() -> None:
-    for first, second in combinations(LINES, 2):
+    for first, second in combinations(LINE_STYLES, 2):
         apart = abs(lightness(first.colour) - lightness(second.colour)) > 14
         assert first.dashes != second.dashes or apart
         assert first.marker != second.marker
@@ -528,7 +572,7 @@ def test_pyplot_is_neither_loaded_nor_left_with_figures() -> None:
     code = (
         "import sys; import retab_frames.plots; assert 'matplotlib.pyplot' not in sys.modules; "
         "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as plt; "
-        "import pandas as pd; from job_frames import jobs_of; "
+        "import pandas as pd; from factories import jobs_of; "
         "retab_frames.plots.durations(jobs_of([1, 2])); assert plt.get_fignums() == []"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd="tests")
@@ -550,5 +594,5 @@ def test_without_matplotlib_the_extra_is_named() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout == (
-        "plots need matplotlib, of the extra `jupyter`: pip install 'retab-frames[jupyter]'\n"
+        "plots need matplotlib, from the extra `jupyter`: pip install 'retab-frames[jupyter]'\n"
     )

@@ -134,7 +134,7 @@ def test_drip_sends_one_byte_at_a_time(sandbox: Sandbox) -> None:
     connection.close()
 
 
-def test_repeat_cursor_is_the_first_page_for_ever(sandbox: Sandbox) -> None:
+def test_repeat_cursor_gives_the_first_page_for_ever(sandbox: Sandbox) -> None:
     first = visit(sandbox, RESULTS).json
     sandbox.misbehave(RepeatCursor())
     cursor = first["list_metadata"]["after"]
@@ -151,7 +151,7 @@ def test_repeat_cursor_on_a_listing_of_one_page(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_empty_pages_hold_a_new_cursor_each_and_lose_no_row(sandbox: Sandbox, times: int) -> None:
+def test_empty_pages_have_a_new_cursor_each_and_lose_no_row(sandbox: Sandbox, times: int) -> None:
     expected = visit(sandbox, f"{FLAT}/results?run_id=exprun_packets_2").json["data"]
     sandbox.misbehave(EmptyPageWithCursor(), times=times, after=1)
     rows: list[Any] = []
@@ -203,7 +203,7 @@ def test_redirect(sandbox: Sandbox, code: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["br", "gzip", "gzip, gzip", "foo"])
-def test_encoding_is_only_said(sandbox: Sandbox, name: str) -> None:
+def test_encoding_is_only_announced(sandbox: Sandbox, name: str) -> None:
     whole = visit(sandbox, CONTENT).body
     sandbox.misbehave(Encoding(name))
     answer = visit(sandbox, CONTENT, {**bearer(sandbox), "Accept-Encoding": "gzip"})
@@ -220,7 +220,7 @@ def test_gzip_bomb(sandbox: Sandbox, size: int) -> None:
     assert gzip.decompress(answer.body) == b" " * size
 
 
-def test_faults_act_on_canned_answers_too(sandbox: Sandbox) -> None:
+def test_faults_affect_set_responses_too(sandbox: Sandbox) -> None:
     sandbox.answer("/any", "0123456789")
     sandbox.misbehave(CutBody(3))
     with pytest.raises(http.client.IncompleteRead) as caught:
@@ -256,7 +256,7 @@ def test_fault_for_one_path(sandbox: Sandbox) -> None:
     assert statuses(sandbox, *paths) == [200, 200, 503, 200, 500]
 
 
-def test_connection_lives_on_after_an_answer_that_was_complete(sandbox: Sandbox) -> None:
+def test_connection_stays_open_after_a_complete_response(sandbox: Sandbox) -> None:
     connection = connect(sandbox)
     for fault in (Status(503), Html(), Empty(), Redirect("/"), Encoding("br"), Hang(0.01)):
         sandbox.misbehave(fault)

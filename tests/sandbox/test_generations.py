@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retab_frames.sandbox import Sandbox
-from retab_frames.sandbox.dialects import GENERATIONS, timestamp
 from retab_frames.sandbox.records import FileInput
+from retab_frames.sandbox.serializers import GENERATIONS, format_timestamp
 
 from .visitor import FLAT, NESTED, visit
 
@@ -106,7 +106,9 @@ def experiments_path(generation: str) -> str:
 
 def clock(timing: Timing) -> dict[str, object]:
     moments = (timing.created_at, timing.started_at, timing.completed_at)
-    return dict(zip(CLOCK.split(), [*map(timestamp, moments), timing.duration_ms], strict=True))
+    return dict(
+        zip(CLOCK.split(), [*map(format_timestamp, moments), timing.duration_ms], strict=True)
+    )
 
 
 @each_generation
@@ -347,4 +349,6 @@ def test_generations_that_cannot_be_served(generations: tuple[str, ...]) -> None
 )
 def test_timestamp_is_as_precise_as_the_moment(micro: int, text: str, sandbox: Sandbox) -> None:
     moment = sandbox.workspace.experiments()[0].created_at
-    assert timestamp(moment.replace(second=7, microsecond=micro)) == f"2026-08-24T09:00:{text}"
+    assert (
+        format_timestamp(moment.replace(second=7, microsecond=micro)) == f"2026-08-24T09:00:{text}"
+    )

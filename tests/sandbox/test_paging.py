@@ -162,7 +162,7 @@ def test_experiments_by_block(sandbox: Sandbox) -> None:
     assert ids(visit(sandbox, path).json) == ["exp_packets"]
 
 
-def test_b_tells_of_more_results_and_does_not_give_them() -> None:
+def test_b_has_a_cursor_to_more_results_but_no_parameter_for_it() -> None:
     with Sandbox(generations=("B",), documents=30) as sandbox:
         path = f"{FLAT}/runs/exprun_mailroom_2/results"
         page = visit(sandbox, path).json

@@ -46,7 +46,7 @@ def test_own_key() -> None:
         assert visit(sandbox, NESTED, {"Api-Key": Sandbox().api_key}).status == 401
 
 
-def test_access_token_is_let_pass_and_no_key(sandbox: Sandbox) -> None:
+def test_access_token_is_ignored_and_is_no_key(sandbox: Sandbox) -> None:
     assert visit(sandbox, f"{CONTENT}?access_token=x").json == visit(sandbox, CONTENT).json
     assert visit(sandbox, f"{CONTENT}?access_token={sandbox.api_key}", {}).status == 401
 
@@ -164,7 +164,7 @@ def test_key_is_in_no_repr(sandbox: Sandbox) -> None:
         ("", b""),
     ],
 )
-def test_canned_body(sandbox: Sandbox, body: object, sent: bytes) -> None:
+def test_set_body(sandbox: Sandbox, body: object, sent: bytes) -> None:
     sandbox.answer(CONTENT, body)
     answer = visit(sandbox, f"{CONTENT}?run_id=any", {})
     assert (answer.status, answer.body) == (200, sent)
@@ -172,7 +172,7 @@ def test_canned_body(sandbox: Sandbox, body: object, sent: bytes) -> None:
     assert sandbox.requests[-1].query == {"run_id": ["any"]}
 
 
-def test_canned_status_and_headers(sandbox: Sandbox) -> None:
+def test_set_status_and_headers(sandbox: Sandbox) -> None:
     sandbox.answer("/any", "hi", status=418, headers={"Content-Type": "text/plain", "X-A": "b"})
     answer = visit(sandbox, "/any", {})
     assert answer.status == 418
@@ -180,7 +180,7 @@ def test_canned_status_and_headers(sandbox: Sandbox) -> None:
     assert answer.headers["x-a"] == "b"
 
 
-def test_canned_answers_are_given_in_turn_and_used_up(sandbox: Sandbox) -> None:
+def test_set_answers_are_given_in_turn_and_used_up(sandbox: Sandbox) -> None:
     sandbox.answer(CONTENT, "one", times=2)
     sandbox.answer(CONTENT, "two", times=1)
     bodies = [visit(sandbox, CONTENT).body for _ in range(3)]
@@ -188,13 +188,13 @@ def test_canned_answers_are_given_in_turn_and_used_up(sandbox: Sandbox) -> None:
     assert visit(sandbox, CONTENT).json["experiment_id"] == "exp_invoices"
 
 
-def test_endless_canned_answer_can_be_replaced(sandbox: Sandbox) -> None:
+def test_response_for_ever_can_be_replaced(sandbox: Sandbox) -> None:
     sandbox.answer(CONTENT, "one")
     sandbox.answer(CONTENT, "two")
     assert {visit(sandbox, CONTENT).body for _ in range(3)} == {b"two"}
 
 
-def test_canned_body_is_never_packed(sandbox: Sandbox) -> None:
+def test_set_body_is_never_packed(sandbox: Sandbox) -> None:
     sandbox.answer(CONTENT, b"x" * 5_000)
     answer = visit(sandbox, CONTENT, {"Accept-Encoding": "gzip"})
     assert answer.body == b"x" * 5_000
@@ -216,7 +216,7 @@ def test_many_clients_at_once_get_the_same(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == len(paths)
 
 
-def test_client_that_hangs_up_is_no_news(
+def test_client_that_disconnects_is_not_reported(
     sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
     address = urlsplit(sandbox.url)
@@ -278,7 +278,7 @@ def test_large_workspace_is_served_soon() -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_it_stands_beside_the_house() -> None:
+def test_it_imports_nothing_from_the_rest_of_the_package() -> None:
     probe = (
         "import sys, retab_frames; before = set(sys.modules); import retab_frames.sandbox; "
         "import retab_frames.sandbox.faults; print(*(set(sys.modules) - before))"

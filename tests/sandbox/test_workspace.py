@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retab_frames.sandbox.records import FileInput, JsonInput
-from retab_frames.sandbox.workspace import NoRecord, Workspace
+from retab_frames.sandbox.workspace import RecordNotFoundError, Workspace
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +37,7 @@ def milliseconds(value: int | None) -> int:
     return value
 
 
-def test_same_seed_gives_the_same_workspace_whatever_is_asked_first() -> None:
+def test_same_seed_gives_the_same_workspace_whatever_is_read_first() -> None:
     one, other = Workspace(7), Workspace(7)
     late_first = [other.jobs(run_id) for run_id in reversed(other.run_ids("exp_packets"))]
     early_first = [one.jobs(run_id) for run_id in one.run_ids("exp_packets")]
@@ -72,7 +72,9 @@ def test_experiments(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("experiment_id", RUN_EXPERIMENTS)
-def test_five_runs_tell_their_story(workspace: Workspace, experiment_id: str) -> None:
+def test_statuses_counts_and_scores_of_the_five_runs(
+    workspace: Workspace, experiment_id: str
+) -> None:
     runs = workspace.runs(experiment_id)
     assert [run.id for run in runs] == list(workspace.run_ids(experiment_id))
     assert [run.status for run in runs] == ["completed"] * 3 + ["error", "running"]
@@ -83,9 +85,9 @@ def test_five_runs_tell_their_story(workspace: Workspace, experiment_id: str) ->
 
 
 @pytest.mark.parametrize("experiment_id", RUN_EXPERIMENTS)
-@pytest.mark.parametrize(("number", "pace"), [(2, 1.0), (3, 1.3), (4, 1.0)])
-def test_pace_of_a_run_against_the_baseline(
-    workspace: Workspace, experiment_id: str, number: int, pace: float
+@pytest.mark.parametrize(("number", "factor"), [(2, 1.0), (3, 1.3), (4, 1.0)])
+def test_durations_of_a_run_against_the_baseline(
+    workspace: Workspace, experiment_id: str, number: int, factor: float
 ) -> None:
     run_ids = workspace.run_ids(experiment_id)
     pairs = zip(workspace.jobs(run_ids[0]), workspace.jobs(run_ids[number - 1]), strict=True)
@@ -96,7 +98,7 @@ def test_pace_of_a_run_against_the_baseline(
         for baseline, candidate in pairs
         if baseline.status == candidate.status == "completed"
     ]
-    assert math.exp(fmean(ratios)) == pytest.approx(pace, rel=0.04)
+    assert math.exp(fmean(ratios)) == pytest.approx(factor, rel=0.04)
 
 
 def test_fingerprints(workspace: Workspace) -> None:
@@ -253,5 +255,5 @@ def test_job_is_found_in_a_run_not_yet_built() -> None:
     ],
 )
 def test_unknown_record(method: str) -> None:
-    with pytest.raises(NoRecord, match="x9 not found"):
+    with pytest.raises(RecordNotFoundError, match="x9 not found"):
         getattr(Workspace(), method)("x9")

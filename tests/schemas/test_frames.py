@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from samples import FLAG, REAL, TEXT, WHOLE
+from factories import FLAG, REAL, TEXT, WHOLE
 
 from retab_frames.schemas.frames import arrow_column, frame_of_rows
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 from pandera.errors import SchemaErrors
-from samples import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 
 import retab_frames as rf
-from retab_frames.schemas.models import arrow_schema, empty_table, to_frame
+from retab_frames.schemas.models import arrow_schema, empty_table
+from retab_frames.schemas.validation import to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,43 +169,43 @@ def with_cells(name: str, values: list[Any], kind: pd.ArrowDtype) -> Callable[..
     [
         (
             with_cells("duration_ms", [5, -7, None], WHOLE),
-            r"duration_ms: greater_than_or_equal_to\(0\) fails for expjob_2 has -7$",
+            r"duration_ms: greater_than_or_equal_to\(0\) fails: expjob_2 has -7$",
         ),
         (
             with_cells("attempt", [-1, -2, None], WHOLE),
-            r"attempt: .* fails for expjob_1 has -1; expjob_2 has -2$",
+            r"attempt: .* fails: expjob_1 has -1; expjob_2 has -2$",
         ),
         (
             with_cells("document_id", ["a", None, "c"], TEXT),
-            "document_id: not_nullable fails for expjob_2 has <NA>",
+            "document_id: not_nullable fails: expjob_2 has <NA>",
         ),
         (
             with_cells("job_id", ["a", "b", None], TEXT),
-            "job_id: not_nullable fails for row 2 has <NA>",
+            "job_id: not_nullable fails: row 2 has <NA>",
         ),
         (
             with_cells("is_placeholder", [None, False, True], FLAG),
-            "is_placeholder: not_nullable fails for expjob_1 has <NA>",
+            "is_placeholder: not_nullable fails: expjob_1 has <NA>",
         ),
         (
             with_cells("duration_ms", [5, 7, None], REAL),
-            r"duration_ms: dtype\(.int64\[pyarrow\].\) fails for",
+            r"duration_ms: dtype\(.int64\[pyarrow\].\) fails:",
         ),
         (
             with_cells("status", [5, 7, None], WHOLE),
-            r"status: dtype\(.*string.*\) fails for",
+            r"status: dtype\(.*string.*\) fails:",
         ),
         (
             with_cells("handle_inputs.h.type", [5, 7, None], WHOLE),
-            r"handle_inputs.h.type: dtype\(.*string.*\) fails for",
+            r"handle_inputs.h.type: dtype\(.*string.*\) fails:",
         ),
         (
             lambda frame: frame.astype({"status": "object"}),
-            r"status: dtype\(.*string.*\) fails for object",
+            r"status: dtype\(.*string.*\) fails: object",
         ),
         (
             lambda frame: frame.drop(columns="attempt"),
-            "attempt: column_in_dataframe fails for want of the column",
+            "attempt: column_in_dataframe fails: the column is missing",
         ),
     ],
 )
@@ -299,7 +300,7 @@ def test_other_frames_that_do_not_fit(model: Any, column: str) -> None:
     found = rf.read_content(content(job(1, handle_inputs={"h": {"type": "json"}})))
     frame = found.handle_inputs if model is rf.HandlesSchema else found.raw
     wrong = with_cells(column, [-1], WHOLE)(frame)
-    with pytest.raises(rf.SchemaError, match=f"{column}: .* fails for expjob_1 has -1"):
+    with pytest.raises(rf.SchemaError, match=f"{column}: .* fails: expjob_1 has -1"):
         rf.validate(wrong, model)
 
 

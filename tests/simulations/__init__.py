@@ -1,1 +1,1 @@
-"""Seeded simulations of what the statistics promise: pytest -m simulations."""
+"""Seeded simulations of coverage and error rates: pytest -m simulations."""

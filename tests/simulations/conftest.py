@@ -1,4 +1,4 @@
-"""What the simulations found is printed at the end, one line each, and kept in findings.txt."""
+"""The results are printed at the end, one line each; findings.txt holds the same lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def found(request: pytest.FixtureRequest) -> list[str]:
-    """Return the lines found so far."""
+    """Return the lines of results so far."""
     return request.config.stash.setdefault(FOUND, [])
 
 
 @pytest.fixture
 def figure(found: list[str]) -> Callable[[str], None]:
-    """Return what takes a line of findings."""
+    """Return the function that adds a line of results."""
     return found.append
 
 
@@ -35,6 +35,6 @@ def pytest_terminal_summary(
 ) -> None:
     lines = config.stash.get(FOUND, [])
     if lines:
-        terminalreporter.section("what the simulations found")
+        terminalreporter.section("results of the simulations")
         for line in lines:
             terminalreporter.write_line(line)

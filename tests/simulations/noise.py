@@ -1,13 +1,13 @@
-"""What is drawn: durations of documents in two runs, under several kinds of noise."""
+"""Random durations of the same documents in two runs, with several kinds of noise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+from retab_frames.stats.grouped_values import Floats
+
 Sides = tuple[Floats, Floats]
 Noise = Callable[[np.random.Generator, tuple[int, int]], Sides]
 
@@ -21,7 +21,7 @@ WITHIN = 0.15
 
 
 def generator(*cell: int) -> np.random.Generator:
-    """Return the chance of one cell of a simulation, whatever ran before."""
+    """Return the random generator of one cell of a simulation, independent of what ran before."""
     return np.random.default_rng([SEED, *cell])
 
 
@@ -41,7 +41,7 @@ def skewed(chance: np.random.Generator, shape: tuple[int, int]) -> Sides:
 
 
 def very_skewed(chance: np.random.Generator, shape: tuple[int, int]) -> Sides:
-    """Return the same, but log-normal."""
+    """Return the same with a log-normal distribution."""
     return np.zeros(shape), WITHIN * (chance.lognormal(0, 1, shape) - np.exp(0.5))
 
 
@@ -55,7 +55,7 @@ def outliers(chance: np.random.Generator, shape: tuple[int, int]) -> Sides:
 
 
 def outliers_of_one_side(chance: np.random.Generator, shape: tuple[int, int]) -> Sides:
-    """Return the same where only the candidate has them; the mean slowdown is taken off."""
+    """Return the same where only the candidate has them; the mean slowdown is subtracted."""
     baseline, candidate = normal(chance, shape)
     return baseline, candidate + np.log(10) * ((chance.random(shape) < 0.05) - 0.05)
 

@@ -1,4 +1,4 @@
-"""Intervals of one run hold the truth as often as they say."""
+"""Intervals of one run contain the true value at their confidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from retab_frames.stats.estimates import Estimate, geometric_mean, grouped, mean
+from retab_frames.stats.estimates import Estimate, geometric_mean, mean
+from retab_frames.stats.grouped_values import group_values
 
 from .noise import AT, SIZES, generator, percents
 
@@ -26,7 +27,7 @@ def test_quantiles(q: float, figure: Callable[[str], None]) -> None:
     covered, unbounded = [], []
     for size in SIZES:
         values = generator(1, size).lognormal(9, LOG_SD, TRIALS * size)
-        groups = grouped(values, np.repeat(np.arange(TRIALS), size), TRIALS)
+        groups = group_values(values, np.repeat(np.arange(TRIALS), size), TRIALS)
         low, high = groups.quantile_interval(q, 0.95)
         # an end that is shown as open excludes nothing
         covered.append(float(np.mean(~(low > truth) & ~(high < truth))))

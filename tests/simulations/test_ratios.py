@@ -1,4 +1,4 @@
-"""The ratio of two runs holds the truth, and its verdicts are right, as often as they say."""
+"""The interval of the ratio of two runs has its coverage, and its verdicts their error rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRIALS = 4_000
 DOCUMENTS = 30
 ASSERTED = ("normal noise", "t3 noise")
-"""Of the others it is printed what they do; Student's t promises nothing for them."""
+"""The results of the others are printed only: Student's t does not promise coverage for them."""
 
 
 def compared(noise: str, ratio: float, pairs: int, *, cell: int) -> Iterator[PairedRatio]:
@@ -52,7 +52,7 @@ def test_verdicts_on_30_documents(noise: str, figure: Callable[[str], None]) -> 
     figure(
         f"{DOCUMENTS} documents, {noise}: slower at +25 % in {percents(slower)} % (Wilcoxon p < "
         f"0.05 in {percents(ranked)} %), faster or slower at no change in {percents(wrong)} %; "
-        f"told as skewed: {percents(warned)} %"
+        f"flagged as skewed: {percents(warned)} %"
     )
     if noise in ASSERTED:
         assert slower >= 0.95

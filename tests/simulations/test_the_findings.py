@@ -1,4 +1,4 @@
-"""What the other simulations found, which run before, is what the repository quotes."""
+"""The results of the other simulations, which run before this, equal findings.txt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 FINDINGS = Path(__file__).parent / "findings.txt"
 
 
-def test_the_figures_are_those_kept(found: list[str]) -> None:
+def test_the_results_equal_the_file(found: list[str]) -> None:
     if not found:
         pytest.skip("no other simulation ran")
     assert found == FINDINGS.read_text(encoding="utf-8").splitlines()

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import SECOND, arrow, jobs_of, seconds, texts, timed_jobs, times
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_frames import SECOND, arrow, jobs_of, seconds, texts, timed_jobs, times
 from pandas.testing import assert_frame_equal
 from scipy.stats import CensoredData, ecdf
 
 import retab_frames as rf
-from retab_frames.stats.samples import COUNTS, Measure
+from retab_frames.stats.groups import COUNTS
+
+if TYPE_CHECKING:
+    from retab_frames.stats.samples import Measure
 
 STATUSES = [
     "completed",
@@ -321,12 +324,15 @@ def test_equal_to_a_groupby_of_pandas() -> None:
         ({"by": ["run_id", "no\x1b[2J"]}, r"no column no\\x1b\[2J to group by"),
         ({"by": pd.Series(["a"])}, "`by` has 1 values for 2 jobs"),
         ({"measure": "wall"}, "measure must be duration, queue, .*, not 'wall'"),
-        ({"quantiles": (0.5, 1.1)}, r"quantiles lie between 0 and 1, not \(0.5, 1.1\)"),
-        ({"quantiles": (-0.1,)}, "quantiles lie between 0 and 1"),
-        ({"quantiles": (float("nan"),)}, "quantiles lie between 0 and 1"),
-        ({"confidence": 0}, "confidence lies between 0 and 1, not 0"),
-        ({"confidence": 1.0}, "confidence lies between 0 and 1, not 1.0"),
-        ({"confidence": float("nan")}, "confidence lies between 0 and 1"),
+        (
+            {"quantiles": (0.5, 1.1)},
+            r"quantiles must be a list of numbers between 0 and 1, not \(0.5, 1.1\)",
+        ),
+        ({"quantiles": (-0.1,)}, "quantiles must be a list of numbers between 0 and 1"),
+        ({"quantiles": (float("nan"),)}, "quantiles must be a list of numbers between 0 and 1"),
+        ({"confidence": 0}, "confidence must be between 0 and 1, not 0"),
+        ({"confidence": 1.0}, "confidence must be between 0 and 1, not 1.0"),
+        ({"confidence": float("nan")}, "confidence must be between 0 and 1"),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
@@ -339,7 +345,7 @@ def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
     [("duration", "duration_ms"), ("queue", "started_at"), ("elapsed", "completed_at")],
 )
 def test_frame_without_a_column(measure: Measure, missing: str) -> None:
-    with pytest.raises(ValueError, match=f"no frame of jobs: it has no column {missing}"):
+    with pytest.raises(ValueError, match=f"not a jobs frame: it lacks the column {missing}"):
         rf.duration_stats(jobs_of([1]).drop(columns=missing), measure=measure)
 
 
@@ -377,7 +383,7 @@ def test_running_jobs_are_censored_worked_by_hand() -> None:
     assert row["note"] == ("4 of 7 still running; mean, total and extremes are of the 3 completed")
 
 
-def test_a_quantile_that_the_curve_does_not_reach_is_null_and_told() -> None:
+def test_a_quantile_that_the_curve_does_not_reach_is_null_and_noted() -> None:
     row = rf.duration_stats(
         running_jobs(), quantiles=(0.2, 0.5, 0.9), unfinished="censor", as_of="1970-01-01T00:01Z"
     ).iloc[0]
@@ -458,14 +464,14 @@ def test_a_running_job_has_left_the_queue() -> None:
     assert row["note"].startswith("p90, p95, p99 not reached: 1 of 4 still waiting; ")
 
 
-def test_running_jobs_without_a_start_are_told() -> None:
+def test_running_jobs_without_a_start_are_noted() -> None:
     jobs = timed_jobs(("completed", 0, 1, 2), ("running", 0, None, None))
     row = rf.duration_stats(
         jobs, measure="elapsed", unfinished="censor", as_of="1970-01-01T00:00:20Z"
     ).iloc[0]
 
     assert row["censored"] == 0
-    assert row["note"] == "1 more left out, it is not known since when: biased low"
+    assert row["note"] == "1 more left out, start unknown: biased low"
 
 
 def test_a_job_last_seen_before_it_began_changes_no_quantile() -> None:
@@ -569,11 +575,11 @@ def test_quantiles_of_0_and_1_are_the_first_and_the_last_step() -> None:
     ("arguments", "error", "message"),
     [
         ({"unfinished": "include"}, ValueError, "exclude or censor, not 'include'"),
-        ({"as_of": "1970-01-01T00:00Z"}, ValueError, 'only with unfinished="censor"'),
+        ({"as_of": "1970-01-01T00:00Z"}, ValueError, 'used only with unfinished="censor"'),
         ({"unfinished": "censor", "as_of": "1970-01-01"}, ValueError, "needs a time zone"),
         ({"unfinished": "censor", "as_of": datetime(1970, 1, 1)}, ValueError, "time zone"),  # noqa: DTZ001
-        ({"unfinished": "censor", "as_of": "soon"}, ValueError, "as_of is no moment: soon"),
-        ({"unfinished": "censor", "as_of": pd.NaT}, ValueError, "needs a time zone"),
+        ({"unfinished": "censor", "as_of": "soon"}, ValueError, "as_of is not a valid time: soon"),
+        ({"unfinished": "censor", "as_of": pd.NaT}, ValueError, "as_of is not a valid time: NaT"),
         ({"unfinished": "censor", "as_of": 5}, TypeError, "ISO 8601 text, not int"),
     ],
 )
@@ -582,96 +588,6 @@ def test_wrong_arguments_of_censoring(
 ) -> None:
     with pytest.raises(error, match=message):
         rf.duration_stats(running_jobs(), **arguments)
-
-
-def test_incidence_worked_by_hand() -> None:
-    jobs = timed_jobs(
-        ("completed", 0, 0, 1),
-        ("error", 0, 0, 2),
-        ("running", 0, 7, None),
-        ("completed", 0, 0, 4),
-        ("cancelled", 0, 0, 4),
-        ("pending", 0, None, None),
-        ("cancelled", 0, None, 3),
-        ("paused_by_hand", 0, 0, 3),
-    )
-    found = rf.cumulative_incidence(jobs, as_of="1970-01-01T00:00:10Z")
-
-    assert list(found.columns) == ["after_ms", "completed", "failed", "open", "at_risk"]
-    assert found["after_ms"].tolist() == [0, 1_000, 2_000, 4_000]
-    assert found["at_risk"].tolist() == [5, 5, 4, 2]
-    assert found["completed"].tolist() == pytest.approx([0, 1 / 5, 1 / 5, 1 / 5 + 3 / 5 / 2])
-    assert found["failed"].tolist() == pytest.approx([0, 0, 1 / 5, 1 / 5 + 3 / 5 / 2])
-    assert found["open"].tolist() == pytest.approx([1, 4 / 5, 3 / 5, 0], abs=1e-12)
-
-
-def test_incidence_ends_with_the_last_time_known() -> None:
-    jobs = timed_jobs(("completed", 0, 0, 0), ("running", 0, 0, None))
-    found = rf.cumulative_incidence(jobs, as_of="1970-01-01T00:00:10Z")
-
-    assert found.to_numpy().tolist() == [[0, 0.5, 0, 0.5, 2], [10_000, 0.5, 0, 0.5, 1]]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(STATUSES),
-            st.none() | st.integers(0, 9),
-            st.none() | st.integers(0, 9),
-            st.sampled_from(["a", "b", None]),
-        ),
-        max_size=30,
-    )
-)
-def test_shares_add_up_and_never_fall(
-    rows: list[tuple[str | None, int | None, int | None, str | None]],
-) -> None:
-    """At each time the shares completed, failed and open are those of all jobs: 1."""
-    jobs = jobs_of(
-        [None] * len(rows),
-        status=texts(*[row[0] for row in rows]),
-        run_id=texts(*[row[3] for row in rows]),
-        started_at=seconds(*[row[1] for row in rows]),
-        completed_at=seconds(*[row[2] for row in rows]),
-    )
-    found = rf.cumulative_incidence(jobs, "run_id", as_of="1970-01-01T00:00:10Z")
-
-    assert ((found["completed"] + found["failed"] + found["open"] - 1).abs() < 1e-12).all()
-    for _, group in found.groupby("run_id", dropna=False):
-        assert group["after_ms"].is_monotonic_increasing
-        assert group["after_ms"].is_unique
-        for name, sign in (("completed", 1), ("failed", 1), ("open", -1), ("at_risk", -1)):
-            assert (group[name].diff().dropna() * sign >= 0).all(), name
-
-
-def test_incidence_without_censoring_is_the_share_of_jobs() -> None:
-    rng = np.random.default_rng(2)
-    status = rng.choice(["completed", "error"], 60)
-    took = rng.integers(1, 20, 60)
-    jobs = timed_jobs(*[(s, 0, 0, float(t)) for s, t in zip(status, took, strict=True)])
-    found = rf.cumulative_incidence(jobs)
-
-    for after, completed, failed in found[["after_ms", "completed", "failed"]].to_numpy():
-        by_then = took * 1_000 <= after
-        assert completed == pytest.approx((by_then & (status == "completed")).mean())
-        assert failed == pytest.approx((by_then & (status == "error")).mean())
-
-
-def test_incidence_of_groups_and_of_none() -> None:
-    jobs = timed_jobs(("completed", 0, 0, 1), ("pending", 0, None, None), ("error", 0, 0, 2))
-    jobs["run_id"] = texts("b", "c", "a")
-    found = rf.cumulative_incidence(jobs, "run_id")
-    none = rf.cumulative_incidence(jobs.iloc[:0], "run_id")
-
-    assert found["run_id"].tolist() == ["b", "b", "a", "a"]
-    assert found["failed"].tolist() == [0, 0, 0, 1]
-    assert_frame_equal(none, found.iloc[:0])
-
-
-def test_incidence_of_a_queue_is_refused() -> None:
-    with pytest.raises(ValueError, match="measure must be duration, elapsed, turnaround"):
-        rf.cumulative_incidence(jobs_of([1]), measure="queue")
 
 
 def test_slowest_worked_by_hand() -> None:
@@ -734,6 +650,6 @@ def test_slowest_ties_go_by_run_and_job() -> None:
     assert rf.slowest(jobs, 3)["job_id"].tolist() == ["expjob_2", "expjob_4", "expjob_1"]
 
 
-def test_slowest_of_fewer_than_no_jobs() -> None:
-    with pytest.raises(ValueError, match="how many jobs to return, not -1"):
+def test_slowest_refuses_a_negative_number() -> None:
+    with pytest.raises(ValueError, match="n must be 0 or more, not -1"):
         rf.slowest(jobs_of([1]), -1)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from factories import arrow, jobs_of, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_frames import arrow, jobs_of, texts
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
-from retab_frames.stats.failures import LONGEST, MOST_READ, templates
+from retab_frames.stats.failures import MAX_MESSAGE_CHARS, MAX_TEMPLATE_CHARS, make_templates
 
 if TYPE_CHECKING:
     from random import Random
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def template(message: str) -> str:
-    found: str = templates(pa.array([message]))[0].as_py()
+    found: str = make_templates(pa.array([message]))[0].as_py()
     return found
 
 
@@ -99,15 +99,15 @@ def test_messages_that_differ_only_in_it_have_one_template(
 @given(st.text(max_size=60))
 def test_a_template_is_its_own_template(message: str) -> None:
     once = template(message)
-    assert len(once) <= LONGEST
+    assert len(once) <= MAX_TEMPLATE_CHARS
     assert "\n" not in once
-    assert templates(pa.array([None, message], pa.string())).to_pylist() == [None, once]
+    assert make_templates(pa.array([None, message], pa.string())).to_pylist() == [None, once]
 
 
 def test_long_messages_are_cut() -> None:
-    long = "word " * MOST_READ
+    long = "word " * MAX_MESSAGE_CHARS
     assert template(long + "a") == template(long + "b")
-    assert len(template(long)) == LONGEST
+    assert len(template(long)) == MAX_TEMPLATE_CHARS
     assert template(long).endswith("…")
 
 
@@ -196,5 +196,5 @@ def test_counts_add_up_and_the_order_of_rows_changes_nothing(
 
 
 def test_a_frame_without_messages() -> None:
-    with pytest.raises(ValueError, match="it has no column error_message"):
+    with pytest.raises(ValueError, match="it lacks the column error_message"):
         rf.failures(jobs_of([1]).drop(columns="error_message"))

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import content, job
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from samples import content, job
 
 import retab_frames as rf
 from retab_frames.schemas.frames import frame_of
 from retab_frames.stats.durations import duration_stats
 from retab_frames.stats.failures import failures
-from retab_frames.stats.on_dask import by_group, is_distributed
+from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.store.scan import scan as scanning
 from retab_frames.store.scan.scan import scan
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 STATUSES = ["completed", "completed", "completed", "error", "running"]
 NEEDED = ("status", "is_placeholder", "duration_ms")
-TOLD = (*NEEDED, "run_id", "document_id", "job_id", "filename", "error_message")
+COLUMNS = (*NEEDED, "run_id", "document_id", "job_id", "filename", "error_message")
 By = str | list[str] | None
 HERE = {"scheduler": "synchronous", "dataframe.shuffle.method": "tasks"}
 """In this process, whatever cluster there is."""
 
 
 def jobs_of(runs: int, *, each: int, seed: int = 1) -> pd.DataFrame:
-    """Return jobs of runs of one experiment in four, none of which says that it is short."""
+    """Return jobs of runs of one experiment in four, in random order of status."""
     chance = np.random.default_rng(seed)
     count = runs * each
     number = np.repeat(np.arange(runs), each)
@@ -94,7 +94,7 @@ BYS: Sequence[By] = [
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("baseline", [0, "exprun_3"])
-def test_many_runs_are_compared_where_they_lie(baseline: int | str) -> None:
+def test_many_runs_are_compared_on_the_cluster(baseline: int | str) -> None:
     jobs = jobs_of(8, each=40)
     expected = rf.compare_many(jobs, baseline)
 
@@ -136,16 +136,16 @@ def test_a_store_on_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert_frame_equal(duration_stats(partitioned, by), duration_stats(jobs, by))
 
 
-def test_a_worker_s_error_is_told() -> None:
+def test_an_error_on_a_worker_is_raised() -> None:
     moments = pa.array([0] * 20, pa.timestamp("us", "UTC"))
     times = {"created_at": moments, "started_at": pa.nulls(20, moments.type)}
     jobs = pd.concat([jobs_of(4, each=5), frame_of(pa.table(times))], axis=1)
     late = partial(duration_stats, by="run_id", measure="queue", unfinished="censor")
 
-    with pytest.raises(ValueError, match="it has no column created_at, started_at"):
-        by_group(cut(jobs[list(TOLD)], 10), "run_id", late, columns=TOLD)
-    with pytest.raises(ValueError, match="have no fetched_at, so it is not known"):
-        by_group(cut(jobs, 10), "run_id", late, columns=(*TOLD, *times))
+    with pytest.raises(ValueError, match="it lacks the columns created_at, started_at"):
+        apply_by_group(cut(jobs[list(COLUMNS)], 10), "run_id", late, columns=COLUMNS)
+    with pytest.raises(ValueError, match="have no fetched_at, so it is unknown"):
+        apply_by_group(cut(jobs, 10), "run_id", late, columns=(*COLUMNS, *times))
 
 
 @settings(deadline=None, max_examples=15)
@@ -169,20 +169,20 @@ def test_any_partitions_of_any_groups(data: st.DataObject) -> None:
     assert_frame_equal(found, statistic(jobs, by))
 
 
-def moved(jobs: dd.DataFrame, by: str) -> int:
+def count_moved_rows(jobs: dd.DataFrame, by: str) -> int:
     """Return how many rows a shuffle would move."""
-    from retab_frames.stats.on_dask import _keys, _numbered  # noqa: PLC0415
+    from retab_frames.stats.on_dask import _collect_groups, _number_rows  # noqa: PLC0415
 
-    keys, split = _keys(jobs[[by]])
-    return len(_numbered(jobs.compute(), keys[split]))
+    groups, is_split = _collect_groups(jobs[[by]])
+    return len(_number_rows(jobs.compute(), groups[is_split]))
 
 
 def test_only_groups_that_lie_in_several_partitions_move() -> None:
     jobs = cut(jobs_of(8, each=10), 20, 50)
     with dask.config.set(HERE):
-        assert moved(jobs, "run_id") == 0
-        assert moved(jobs, "experiment_id") == 20
-        assert moved(jobs, "document_id") == 80
+        assert count_moved_rows(jobs, "run_id") == 0
+        assert count_moved_rows(jobs, "experiment_id") == 20
+        assert count_moved_rows(jobs, "document_id") == 80
 
 
 def test_only_the_columns_that_are_read_leave_the_partitions() -> None:
@@ -193,7 +193,7 @@ def test_only_the_columns_that_are_read_leave_the_partitions() -> None:
         return duration_stats(jobs, "document_id")
 
     with dask.config.set(HERE):
-        by_group(cut(jobs_of(4, each=5), 7), "document_id", statistic, columns=NEEDED)
+        apply_by_group(cut(jobs_of(4, each=5), 7), "document_id", statistic, columns=NEEDED)
 
     every = tuple(jobs_of(1, each=1).columns)
     assert seen - {every} == {("document_id", *NEEDED)}
@@ -214,7 +214,7 @@ def test_by_a_series() -> None:
     series: list[Any] = [jobs["run_id"], pd.Series(["a"] * 4)]
     for by in series:
         with pytest.raises(TypeError, match=r"add the Series as one, jobs\.assign\(group="):
-            by_group(jobs, by, duration_stats, columns=NEEDED)
+            apply_by_group(jobs, by, duration_stats, columns=NEEDED)
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(), None, "dask", scan])

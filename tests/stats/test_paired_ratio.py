@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from retab_frames.stats.paired_ratio import PairedRatio, adjusted, mcnemar, paired_ratio
+from retab_frames.stats.paired_ratio import PairedRatio, adjust_p_values, mcnemar, paired_ratio
 
 MARGIN = math.log(1.05)
 DURATION = st.integers(1, 10**7).map(float)
@@ -152,10 +152,10 @@ def test_an_interval_contains_its_estimate(pairs: list[tuple[float, float]]) -> 
     PAIRS, st.sampled_from([(0.0, 5.0), (5.0, 0.0), (-1.0, 5.0), (math.nan, 5.0), (5.0, math.inf)])
 )
 def test_pairs_without_a_ratio_are_left_out_and_counted(
-    pairs: list[tuple[float, float]], odd: tuple[float, float]
+    pairs: list[tuple[float, float]], unusable: tuple[float, float]
 ) -> None:
-    with_odd = facts(compared([*pairs, odd, odd]))
-    assert_array_equal(with_odd, [*facts(compared(pairs))[:-1], 2])
+    with_unusable = facts(compared([*pairs, unusable, unusable]))
+    assert_array_equal(with_unusable, [*facts(compared(pairs))[:-1], 2])
 
 
 @pytest.mark.parametrize("pairs", range(1, 11))
@@ -183,7 +183,7 @@ def test_wilcoxon_leaves_out_ratios_of_one() -> None:
     assert with_ones.wilcoxon_p == 0.25 == paired_ratio([1, 1, 1], [2, 3, 4]).wilcoxon_p
 
 
-def test_below_two_pairs_nothing_is_claimed() -> None:
+def test_below_two_pairs_the_verdict_is_inconclusive() -> None:
     for ours, ratio in ((paired_ratio([], []), math.nan), (paired_ratio([4], [6]), 1.5)):
         assert_allclose(facts(ours)[:7], [ratio, *[math.nan] * 6])
         assert ours.verdict == "inconclusive"
@@ -241,7 +241,7 @@ def test_detectable_ratio_has_80_percent_power(pairs: int, margin: float) -> Non
 
 
 @pytest.mark.parametrize(("pairs", "skewed"), [(7, False), (60, True)])
-def test_skew_is_told(pairs: int, *, skewed: bool) -> None:
+def test_skew_is_flagged(pairs: int, *, skewed: bool) -> None:
     logs = np.random.default_rng(2).exponential(0.2, pairs)
     assert paired_ratio(np.ones(pairs), np.exp(logs)).skewed is skewed
     assert bool(stats.skewtest(logs).pvalue < 0.01) is skewed if pairs > 7 else True
@@ -259,12 +259,12 @@ def test_ratios_that_differ_by_rounding_alone_are_equal() -> None:
     assert len(set(paired_ratio(baseline, 1.1 * baseline).log_ratios)) == 1
 
 
-def test_two_pairs_that_are_worlds_apart() -> None:
+def test_two_very_different_pairs() -> None:
     ours = paired_ratio([1, 1e300], [1e300, 1])
     assert (ours.ratio_low, ours.ratio_high, ours.verdict) == (0.0, math.inf, "inconclusive")
 
 
-def test_it_shows_what_it_says() -> None:
+def test_its_repr_shows_verdict_and_interval() -> None:
     shown = "<PairedRatio slower: 1.5 [1.5, 1.5] of 2 pairs>"
     assert repr(paired_ratio([2, 4], [3, 6])) == shown
 
@@ -282,8 +282,8 @@ def test_mcnemar_keeps_p_when_the_sides_are_swapped() -> None:
 
 
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(math.nan)), max_size=20))
-def test_adjusted_is_benjamini_and_hochberg(p_values: list[float]) -> None:
-    ours = adjusted(p_values)
+def test_adjusted_p_values_are_benjamini_and_hochberg(p_values: list[float]) -> None:
+    ours = adjust_p_values(p_values)
     tested = sorted(p for p in p_values if not math.isnan(p))
     for p, q in zip(p_values, ours, strict=True):
         # the least over all p that are no smaller, each times m over its rank
@@ -292,31 +292,31 @@ def test_adjusted_is_benjamini_and_hochberg(p_values: list[float]) -> None:
         assert q == pytest.approx(expected, nan_ok=True)
 
 
-def test_adjusted_changes_nothing_it_was_given() -> None:
+def test_adjusting_leaves_its_argument_unchanged() -> None:
     given_p = np.array([0.01, math.nan, 0.04])
-    assert_allclose(adjusted(given_p), [0.02, math.nan, 0.04])
+    assert_allclose(adjust_p_values(given_p), [0.02, math.nan, 0.04])
     assert_array_equal(given_p, [0.01, math.nan, 0.04])
 
 
 @pytest.mark.parametrize(
     ("baseline", "candidate", "options", "message"),
     [
-        ([1, 2], [1], {}, r"\(2,\) values of the baseline do not pair with \(1,\)"),
-        ([[1]], [[1]], {}, "do not pair"),
-        ([1], [1], {"margin": -0.1}, "0 or more, as 0.05 for 5 %, not -0.1"),
+        ([1, 2], [1], {}, r"same length, not of shape \(2,\) and \(1,\)"),
+        ([[1]], [[1]], {}, "two lists of the same length"),
+        ([1], [1], {"margin": -0.1}, "margin must be 0 or more, such as 0.05 for 5 %, not -0.1"),
         ([1], [1], {"margin": math.nan}, "not nan"),
-        ([1], [1], {"confidence": 1.0}, "confidence lies between 0 and 1, not 1.0"),
+        ([1], [1], {"confidence": 1.0}, "confidence must be between 0 and 1, not 1.0"),
     ],
 )
-def test_what_does_not_pair(
+def test_wrong_pairs(
     baseline: list[Any], candidate: list[Any], options: dict[str, float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         paired_ratio(baseline, candidate, **options)
 
 
-def test_what_is_no_count_or_p_value() -> None:
-    with pytest.raises(ValueError, match="broken -1, fixed 2"):
+def test_wrong_counts_and_p_values() -> None:
+    with pytest.raises(ValueError, match="counts must be 0 or more, not broken -1, fixed 2"):
         mcnemar(-1, 2)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        adjusted([-0.5])
+        adjust_p_values([-0.5])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from retab_frames.stats.estimates import Estimate
-from retab_frames.stats.survival import Survival, cumulative_incidence, kaplan_meier_quantile
+from retab_frames.stats.survival import Survival, cumulative_incidence
 
 # Remission of leukaemia under 6-mercaptopurine, weeks (Freireich et al. 1963; the 6-MP arm)
 EVENTS = [6, 6, 6, 7, 10, 13, 16, 22, 23]
@@ -62,20 +62,18 @@ def test_quantiles_of_a_table_worked_by_hand(q: float, confidence: float) -> Non
 
 
 def test_median_of_the_table() -> None:
-    assert_array_equal(numbers(kaplan_meier_quantile(TIMES, OBSERVED, 0.5)), [23, 13, math.nan])
+    assert_array_equal(numbers(Survival(TIMES, OBSERVED).quantile(0.5)), [23, 13, math.nan])
 
 
 def test_a_quantile_that_the_curve_does_not_reach_is_bounded_from_below() -> None:
-    assert_array_equal(
-        numbers(kaplan_meier_quantile(TIMES, OBSERVED, 0.6)), [math.nan, 16, math.nan]
-    )
+    assert_array_equal(numbers(Survival(TIMES, OBSERVED).quantile(0.6)), [math.nan, 16, math.nan])
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 99))
 def test_without_censoring_it_is_the_inverse_ecdf(values: list[int], percent: int) -> None:
     rank = math.ceil(Fraction(percent, 100) * len(values))
-    ours = kaplan_meier_quantile(values, [True] * len(values), percent / 100)
+    ours = Survival(values, [True] * len(values)).quantile(percent / 100)
     assert ours.value == sorted(values)[rank - 1]
 
 
@@ -111,10 +109,10 @@ def test_order_changes_no_quantile_and_scale_scales_it(
 ) -> None:
     times, causes = np.array(jobs).T
     shuffled, moved = np.array(chance.sample(jobs, len(jobs))).T
-    ours = numbers(kaplan_meier_quantile(times, causes > 0, q))
-    assert_array_equal(numbers(kaplan_meier_quantile(shuffled, moved > 0, q)), ours)
+    ours = numbers(Survival(times, causes > 0).quantile(q))
+    assert_array_equal(numbers(Survival(shuffled, moved > 0).quantile(q)), ours)
     assert_array_equal(
-        numbers(kaplan_meier_quantile(1_000 * times, causes > 0, q)), np.multiply(1_000, ours)
+        numbers(Survival(1_000 * times, causes > 0).quantile(q)), np.multiply(1_000, ours)
     )
 
 
@@ -131,7 +129,7 @@ def test_order_changes_no_quantile_and_scale_scales_it(
     ],
 )
 def test_tiny_samples(times: list[float], observed: list[bool], expected: list[float]) -> None:
-    assert_array_equal(numbers(kaplan_meier_quantile(times, observed, 0.5)), expected)
+    assert_array_equal(numbers(Survival(times, observed).quantile(0.5)), expected)
 
 
 def test_quantiles_share_one_fit() -> None:
@@ -144,9 +142,9 @@ def test_quantiles_share_one_fit() -> None:
 
 def test_competing_causes_of_a_table_worked_by_hand() -> None:
     times = [2, 3, 3, 5, 5, 6, 8, 8, 9, 12]
-    cause = ["done", "error", "done", "", "done", "error", "", "done", "error", ""]
-    found = cumulative_incidence(times, cause, ["done", "error"])
-    # time, at risk, done, error, open
+    cause = [1, 2, 1, 0, 1, 2, 0, 1, 2, 0]
+    found = cumulative_incidence(times, cause, [1, 2])
+    # time, at risk, share of 1, share of 2, without event
     table = [
         (2, 10, 1 / 10, 0, 9 / 10),
         (3, 9, 1 / 10 + 1 / 10, 1 / 10, 7 / 10),
@@ -155,14 +153,9 @@ def test_competing_causes_of_a_table_worked_by_hand() -> None:
         (8, 4, 3 / 10 + 6 / 50, 11 / 50, 18 / 50),
         (9, 2, 21 / 50, 11 / 50 + 9 / 50, 9 / 50),
     ]
-    columns = (found.times, found.at_risk, *found.incidence.values(), found.still_open)
+    columns = (found.times, found.at_risk, *found.incidence.values(), found.event_free)
     assert_allclose(np.array(columns).T, table, rtol=1e-14)
-    assert list(found.incidence) == ["done", "error"]
-    assert found.at(1.9) == {"done": 0.0, "error": 0.0}
-    assert found.at(2) == pytest.approx({"done": 0.1, "error": 0.0})
-    assert found.at(5) == pytest.approx({"done": 0.3, "error": 0.1})
-    assert found.at(7.9) == pytest.approx({"done": 0.3, "error": 0.22})
-    assert found.at(100) == pytest.approx({"done": 0.42, "error": 0.4})
+    assert list(found.incidence) == [1, 2]
 
 
 @settings(deadline=None)
@@ -170,34 +163,34 @@ def test_competing_causes_of_a_table_worked_by_hand() -> None:
 def test_incidences_are_those_of_exact_arithmetic(jobs: list[tuple[int, int]]) -> None:
     times, causes = np.array(jobs).T
     found = cumulative_incidence(times, causes, [1, 2])
-    still_open, claimed = Fraction(1), {1: Fraction(0), 2: Fraction(0)}
+    event_free, shares = Fraction(1), {1: Fraction(0), 2: Fraction(0)}
     for n, moment in enumerate(sorted({time for time, cause in jobs if cause})):
         at_risk = sum(time >= moment for time, _ in jobs)
         now = Counter(cause for time, cause in jobs if time == moment and cause)
         for cause, share in found.incidence.items():
-            claimed[cause] += still_open * Fraction(now[cause], at_risk)
-            assert share[n] == pytest.approx(float(claimed[cause]), abs=1e-13)
-        still_open *= 1 - Fraction(now.total(), at_risk)
-        assert found.still_open[n] == pytest.approx(float(still_open), abs=1e-13)
+            shares[cause] += event_free * Fraction(now[cause], at_risk)
+            assert share[n] == pytest.approx(float(shares[cause]), abs=1e-13)
+        event_free *= 1 - Fraction(now.total(), at_risk)
+        assert found.event_free[n] == pytest.approx(float(event_free), abs=1e-13)
         assert (found.times[n], found.at_risk[n]) == (moment, at_risk)
 
 
 @settings(deadline=None)
 @given(JOBS)
-def test_incidences_and_what_is_open_add_up(jobs: list[tuple[int, int]]) -> None:
+def test_incidences_and_the_share_without_event_add_up(jobs: list[tuple[int, int]]) -> None:
     times, causes = np.array(jobs).T
     found = cumulative_incidence(times, causes, [1, 2])
-    whole = sum(found.incidence.values()) + found.still_open
+    whole = sum(found.incidence.values()) + found.event_free
     assert_allclose(whole, np.ones(len(found.times)), rtol=0, atol=1e-12)
     curve = Survival(times, causes > 0)._curve
-    assert_allclose(found.still_open, curve.evaluate(found.times), atol=1e-12)
+    assert_allclose(found.event_free, curve.evaluate(found.times), atol=1e-12)
 
 
 def test_a_hundred_thousand_jobs_add_up() -> None:
     chance = np.random.default_rng(5)
     times, cause = chance.lognormal(9, 1, 100_000), chance.integers(0, 4, 100_000)
     found = cumulative_incidence(times, cause, [1, 2, 3])
-    whole = sum(found.incidence.values()) + found.still_open
+    whole = sum(found.incidence.values()) + found.event_free
     assert np.abs(whole - 1).max() < 1e-12
 
 
@@ -214,15 +207,14 @@ def test_without_censoring_an_incidence_is_a_share(jobs: list[tuple[int, int]]) 
 def test_no_events_at_all() -> None:
     for times, cause in (([], []), ([3.0, 4.0], [0, 0])):
         found = cumulative_incidence(times, cause, [1, 2])
-        assert found.times.tolist() == found.still_open.tolist() == []
+        assert found.times.tolist() == found.event_free.tolist() == []
         assert {c: share.tolist() for c, share in found.incidence.items()} == {1: [], 2: []}
-        assert found.at(9.0) == {1: 0.0, 2: 0.0}
 
 
-def test_a_cause_without_events_claims_nothing() -> None:
-    found = cumulative_incidence([1, 2], ["done", "done"], ["done", "error"])
-    assert found.incidence["error"].tolist() == [0.0, 0.0]
-    assert found.incidence["done"].tolist() == [0.5, 1.0]
+def test_a_cause_without_events_has_incidence_0() -> None:
+    found = cumulative_incidence([1, 2], [1, 1], [1, 2])
+    assert found.incidence[2].tolist() == [0.0, 0.0]
+    assert found.incidence[1].tolist() == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -233,17 +225,17 @@ def test_a_cause_without_events_claims_nothing() -> None:
         ([math.nan, math.inf], [1, 1], "2 of 2 times are negative, NaN or infinite"),
     ],
 )
-def test_what_are_no_times(times: list[float], observed: list[int], message: str) -> None:
+def test_wrong_times(times: list[float], observed: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Survival(times, observed)
     with pytest.raises(ValueError, match=message):
         cumulative_incidence(times, observed, [1])
 
 
-def test_what_is_no_quantile_confidence_or_cause() -> None:
-    with pytest.raises(ValueError, match="q lies between 0 and 1, not 1"):
-        kaplan_meier_quantile([1], [True], 1)
-    with pytest.raises(ValueError, match="confidence lies between 0 and 1, not 2"):
-        kaplan_meier_quantile([1], [True], 0.5, 2)
-    with pytest.raises(ValueError, match="'lost' is none of the causes done, error"):
-        cumulative_incidence([1, 2], ["done", "lost"], ["done", "error"])
+def test_wrong_quantiles_confidences_and_causes() -> None:
+    with pytest.raises(ValueError, match="q must be between 0 and 1, not 1"):
+        Survival([1], [True]).quantile(1)
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, not 2"):
+        Survival([1], [True]).quantile(0.5, 2)
+    with pytest.raises(ValueError, match="3 is not one of the causes 1, 2"):
+        cumulative_incidence([1, 2], [1, 3], [1, 2])

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from factories import SECOND, arrow, seconds, texts, timed_jobs
+from factories import TIME_TYPE as TIME
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from job_frames import SECOND, TIME, arrow, seconds, texts, timed_jobs
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
@@ -74,13 +75,13 @@ def test_columns_and_their_types() -> None:
         # over without a start
         (("cancelled", 0, None, 3), [[0, 1, 0], [3, 0, 0]]),
         (("skipped", 3, None, 1), [[3, 0, 0]]),
-        # never told when it was created
+        # created_at is null
         (("completed", None, 1, 2), [[1, 0, 1], [2, 0, 0]]),
         # clocks that differ
         (("completed", 5, 1, 2), [[1, 0, 1], [2, 0, 0]]),
         (("completed", 0, 2, 1), [[0, 1, 0], [2, 0, 0]]),
         (("running", 30, 30, None), [[30, 0, 1]]),
-        # not known when they ran
+        # unknown when they ran
         (("completed", 0, None, 2), []),
         (("completed", 0, 1, None), []),
         (("running", 0, None, None), []),
@@ -88,7 +89,7 @@ def test_columns_and_their_types() -> None:
         (("error", None, None, 3), []),
     ],
 )
-def test_jobs_with_odd_times(row: Row, expected: list[list[int]]) -> None:
+def test_jobs_with_missing_or_contradicting_times(row: Row, expected: list[list[int]]) -> None:
     found = plain(rf.timeline(timed_jobs(row), as_of=AT_20))
     assert [moment[:3] for moment in found] == expected
 
@@ -157,22 +158,22 @@ row = st.tuples(
 def test_equal_to_counting_the_jobs_at_each_moment(rows: list[Row]) -> None:
     """At any moment a job waits, runs, has ended, or is not there yet."""
     found = plain(rf.timeline(timed_jobs(*rows), as_of=AT_20))
-    spells = [spell for spell in map(spell_of, rows) if spell]
-    moments = sorted({at for s in spells for at in (s.created, s.started, s.ended)})
+    intervals = [interval for interval in map(interval_of, rows) if interval]
+    moments = sorted({at for s in intervals for at in (s.created, s.started, s.ended)})
 
     assert [entry[0] for entry in found] == moments
-    first = min((spell.started for spell in spells if spell.ran), default=99)
+    first = min((interval.started for interval in intervals if interval.ran), default=99)
     for at, *counted, wall, work, parallelism in found:
-        waiting = [s.created <= at and (at < s.started or s.waits_on) for s in spells]
-        running = [s.ran and s.started <= at and (at < s.ended or not s.over) for s in spells]
-        ended = [s.over and s.ended <= at for s in spells]
+        waiting = [s.created <= at and (at < s.started or s.waits_on) for s in intervals]
+        running = [s.ran and s.started <= at and (at < s.ended or not s.over) for s in intervals]
+        ended = [s.over and s.ended <= at for s in intervals]
         assert counted == [sum(waiting), sum(running), sum(ended)]
         assert wall == 1_000 * max(at - first, 0)
-        assert work == 1_000 * sum(max(min(at, s.ended) - s.started, 0) for s in spells if s.ran)
+        assert work == 1_000 * sum(max(min(at, s.ended) - s.started, 0) for s in intervals if s.ran)
         assert parallelism == (pytest.approx(work / wall) if wall else None)
 
 
-class Spell(NamedTuple):
+class Interval(NamedTuple):
     created: int
     started: int
     ended: int
@@ -184,7 +185,7 @@ class Spell(NamedTuple):
         return not self.ran and not self.over
 
 
-def spell_of(row: Row) -> Spell | None:
+def interval_of(row: Row) -> Interval | None:
     status, created, started, completed = row
     over = status in {"completed", *FAILED}
     begun = created if started is None else started
@@ -195,7 +196,7 @@ def spell_of(row: Row) -> Spell | None:
     ended = max(completed, begun) if over and completed is not None else 20
     left = ended if started is None else started
     came = left if created is None else min(created, left)
-    return Spell(came, left, ended, started is not None, over)
+    return Interval(came, left, ended, started is not None, over)
 
 
 @settings(deadline=None)

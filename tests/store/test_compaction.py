@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 from buckets import point_at, s3_server
 from click.testing import CliRunner
-from runs import run
+from factories import run
 
 import retab_frames as rf
 from retab_frames.cli import main
 from retab_frames.store import compaction, packs
-from retab_frames.store.files.storage import LocalStorage, open_storage
-from retab_frames.store.manifest import Manifest, folder_name
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
+from retab_frames.store.manifest import Manifest, folder_name, seal
 from retab_frames.store.packs import Pack, Packs
 from retab_frames.store.scan.scan import Engine, scan
 from retab_frames.store.scan.selection import newest_revisions, select
@@ -123,7 +124,7 @@ def everything(store: rf.SnapshotStore) -> list[Any]:
         store.list(),
         contents(store),
         scans(store),
-        scans(store, since="2026-01-03", until="2026-01-08"),
+        scans(store, since="2026-01-03T00:00Z", until="2026-01-08T00:00Z"),
         scans(store, run_id=["run_3", "run_1", "run_8"]),
         [query(store, counted.format(table)).to_dict() for table in TABLES],
     ]
@@ -215,7 +216,7 @@ def test_scans_read_packs_where_all_of_a_part_is_asked_for(
         ]
 
     assert found() == [(True, True), (True, True), (False, False), (True, True)]
-    assert found(since="2026-01-02") == [(False, False)] * 2 + found()[1:]
+    assert found(since="2026-01-02T00:00Z") == [(False, False)] * 2 + found()[1:]
     assert found(run_id=["run_1", "run_2"]) == [(False, False)] * 2
 
 
@@ -321,11 +322,11 @@ def test_a_file_has_no_more_than_a_partition(
 
 def test_a_table_that_the_library_did_not_have(store: rf.SnapshotStore, root: Path) -> None:
     file = next((root / "manifests").glob("run_1-*/000001.json"))
-    manifest = Manifest.opened(file.read_bytes(), f"manifests/{file.parent.name}/{file.name}")
+    manifest = Manifest.parse(file.read_bytes(), f"manifests/{file.parent.name}/{file.name}")
     fewer = {name: entry for name, entry in manifest.files.items() if name != "issues"}
     for left in root.glob("issues/*/run_1-*"):
         left.unlink()
-    file.write_bytes(msgspec.structs.replace(manifest, files=fewer).sealed())
+    file.write_bytes(seal(msgspec.structs.replace(manifest, files=fewer)))
     before = scans(store)
     store.compact(EXPERIMENT)
 
@@ -394,7 +395,7 @@ def test_an_index_cannot_name_files_elsewhere(store: rf.SnapshotStore, root: Pat
     pack = index_of(store)
     entry = msgspec.structs.replace(pack.parts[0].files["jobs"], name=f"{FOLDER}/../../x.parquet")
     part = msgspec.structs.replace(pack.parts[0], files={"jobs": entry})
-    index_file(root).write_bytes(msgspec.structs.replace(pack, parts=(part,)).sealed())
+    index_file(root).write_bytes(seal(msgspec.structs.replace(pack, parts=(part,))))
 
     assert "names files that are not of one" in store.verify()["problem"][0]
 
@@ -402,7 +403,7 @@ def test_an_index_cannot_name_files_elsewhere(store: rf.SnapshotStore, root: Pat
 def test_a_newer_index_is_left_alone(store: rf.SnapshotStore, root: Path) -> None:
     store.compact(EXPERIMENT)
     before = everything(store)
-    newer = msgspec.structs.replace(index_of(store), version=2).sealed()
+    newer = seal(msgspec.structs.replace(index_of(store), version=2))
     index_file(root).write_bytes(newer)
     other = rf.SnapshotStore(root)
 
@@ -448,13 +449,13 @@ def test_a_pack_with_rows_of_its_own_is_found(store: rf.SnapshotStore, root: Pat
     store.compact(EXPERIMENT)
     pack = index_of(store)
     first = pack.parts[0]
-    other = compaction.rows_of
+    other = compaction.read_rows
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(compaction, "rows_of", lambda *a: other(*a)[::-1])
+        patched.setattr(compaction, "read_rows", lambda *a: other(*a)[::-1])
         wrong = compaction._made(open_storage(root), first.runs)
     mixed = msgspec.structs.replace(first, files={**first.files, "jobs": wrong.files["jobs"]})
     changed = msgspec.structs.replace(pack, parts=(mixed, *pack.parts[1:]))
-    index_file(root).write_bytes(changed.sealed())
+    index_file(root).write_bytes(seal(changed))
 
     assert any("other rows of run run_2" in problem for _, problem in problems(store))
     assert not any("other rows" in problem for problem in store.verify("hash")["problem"])
@@ -546,7 +547,7 @@ def test_someone_else_comes_between(root: Path, what: str, *, after: bool, packe
             other.write(run_of(3 if what == "revision" else 9, 100))
 
     files = Meddled(root, meddle, after=after)
-    compaction.compacted(files, EXPERIMENT, progress=None)
+    compaction.compact(files, EXPERIMENT, progress=None)
 
     seen = plain(root)["pandas"]
     assert seen["run_3"] == ([100] if what == "revision" else [0, 1, 2])
@@ -568,10 +569,10 @@ def test_two_libraries_that_write_other_bytes_agree(root: Path) -> None:
 
     def meddle() -> None:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(compaction, "encoded", otherwise)
+            patched.setattr(compaction, "encode", otherwise)
             other.compact(EXPERIMENT)
 
-    compaction.compacted(Meddled(root, meddle, after=False), EXPERIMENT, progress=None)
+    compaction.compact(Meddled(root, meddle, after=False), EXPERIMENT, progress=None)
     assert other.compact(EXPERIMENT).packed == 7
     assert index_of(other).number == 1
     assert other.clean(older_than=timedelta(0), dry_run=False)["problem"].unique().tolist() == [
@@ -623,8 +624,7 @@ def test_the_command(root: Path) -> None:
     result = shell("compact", EXPERIMENT, "--store", str(root))
     assert result.exit_code == 0, result.output
     assert result.output == (
-        "7 runs of exp are packed: 24 files, where there were 48.\n"
-        "1 is not complete, and stays as it is.\n"
+        "Packed 7 runs of exp: 24 files instead of 48.\nIncomplete runs, not packed: 1.\n"
     )
     again = shell("compact", EXPERIMENT, "--store", str(root), "--json")
     assert '"files_before":24' in again.output.replace(" ", "")

@@ -19,7 +19,7 @@ from retab_frames.schemas.models import (
     arrow_schema,
     empty_table,
 )
-from retab_frames.store.parquet import decoded, encoded
+from retab_frames.store.parquet import decode, encode
 
 MODELS = [
     ExperimentsSchema,
@@ -84,7 +84,7 @@ def footer_start(data: bytes) -> int:
 @pytest.mark.parametrize("model", MODELS)
 def test_odd_values_come_back(model: Model) -> None:
     table = odd_table(model)
-    back = decoded(encoded(table), FILE)
+    back = decode(encode(table), FILE)
     assert back.schema == table.schema
     for name in table.column_names:
         assert back.column(name).to_pylist() == table.column(name).to_pylist(), name
@@ -94,7 +94,7 @@ def test_odd_values_come_back(model: Model) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_rows_come_back_with_every_column(model: Model) -> None:
-    back = decoded(encoded(empty_table(model)), FILE)
+    back = decode(encode(empty_table(model)), FILE)
     assert back.schema == arrow_schema(model)
     assert back.num_rows == 0
 
@@ -103,7 +103,7 @@ def test_no_rows_come_back_with_every_column(model: Model) -> None:
 def test_columns_of_nulls_keep_their_types(model: Model) -> None:
     fields = [field for field in arrow_schema(model) if field.nullable]
     table = pa.table([pa.nulls(5, field.type) for field in fields], schema=pa.schema(fields))
-    back = decoded(encoded(table), FILE)
+    back = decode(encode(table), FILE)
     assert back.schema == table.schema
     assert [column.null_count for column in back.columns] == [5] * len(fields)
 
@@ -112,7 +112,7 @@ def test_columns_of_nulls_keep_their_types(model: Model) -> None:
 def test_handle_columns_keep_their_names(handle: str) -> None:
     names = [f"handle_inputs.{handle}.type", f"handle_inputs.{handle}.data"]
     table = pa.table([["json", None], ["{}", None]], names=names)
-    back = decoded(encoded(table), FILE)
+    back = decode(encode(table), FILE)
     assert back.column_names == names
     assert back.to_pydict() == table.to_pydict()
 
@@ -120,32 +120,32 @@ def test_handle_columns_keep_their_names(handle: str) -> None:
 def test_chunks_and_many_rows_come_back() -> None:
     part = pa.table([["a", None] * 5_000], names=["status"])
     table = pa.concat_tables([part, part.slice(3, 11), part])
-    assert decoded(encoded(table), FILE).column("status").to_pylist() == (
+    assert decode(encode(table), FILE).column("status").to_pylist() == (
         table.column("status").to_pylist()
     )
 
 
 def test_equal_tables_give_equal_bytes() -> None:
-    one, other = (encoded(odd_table(JobsSchema)) for _ in range(2))
+    one, other = (encode(odd_table(JobsSchema)) for _ in range(2))
     assert one == other
 
 
 def test_attrs_of_a_table_do_not_travel() -> None:
     table = small_table().replace_schema_metadata({"pandas": '{"attributes": {"key": "rt_live"}}'})
-    assert b"rt_live" not in encoded(table)
+    assert b"rt_live" not in encode(table)
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_flipped_byte_of_the_data_is_found(flip: int) -> None:
     # the footer has no checksum in Parquet: the store finds what happens there by its hash
     table = small_table()
-    whole = encoded(table)
+    whole = encode(table)
     found = 0
     for at in range(footer_start(whole)):
         damaged = bytearray(whole)
         damaged[at] ^= flip
         try:
-            back = decoded(bytes(damaged), FILE)
+            back = decode(bytes(damaged), FILE)
         except SnapshotCorruptError:
             found += 1
         else:
@@ -154,13 +154,13 @@ def test_flipped_byte_of_the_data_is_found(flip: int) -> None:
 
 
 def test_flipped_byte_of_the_footer_raises_nothing_of_others() -> None:
-    whole = encoded(small_table())
+    whole = encode(small_table())
     outcomes = set()
     for at in range(footer_start(whole), len(whole)):
         damaged = bytearray(whole)
         damaged[at] ^= 0xFF
         try:
-            decoded(bytes(damaged), FILE)
+            decode(bytes(damaged), FILE)
             outcomes.add("read")
         except SnapshotCorruptError as error:
             outcomes.add(error.file)
@@ -169,24 +169,24 @@ def test_flipped_byte_of_the_footer_raises_nothing_of_others() -> None:
 
 @pytest.mark.parametrize("table", [small_table(), empty_table(RawSchema)], ids=["rows", "empty"])
 def test_cut_file_is_found(table: pa.Table) -> None:
-    whole = encoded(table)
+    whole = encode(table)
     for length in range(len(whole)):
         with pytest.raises(SnapshotCorruptError, match=r"^jobs/exp/run\.parquet is damaged: "):
-            decoded(whole[:length], FILE)
+            decode(whole[:length], FILE)
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1PAR1", b"{}", b"\x00" * 1_000])
 def test_what_is_no_parquet_is_refused(data: bytes) -> None:
     with pytest.raises(SnapshotCorruptError, match="is damaged") as caught:
-        decoded(data, FILE)
+        decode(data, FILE)
     assert caught.value.file == FILE
 
 
 def test_pages_have_checksums() -> None:
     # so short a text stands in its page as it is, and decompresses whatever it says
     table = pa.table([["job"], [0], ["text"]], schema=arrow_schema(RawSchema))
-    whole = encoded(table)
+    whole = encode(table)
     at = whole.rfind(b"text", 0, footer_start(whole))
     damaged = whole[:at] + b"next" + whole[at + 4 :]
     with pytest.raises(SnapshotCorruptError, match="CRC checksum verification failed"):
-        decoded(damaged, FILE)
+        decode(damaged, FILE)

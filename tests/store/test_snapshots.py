@@ -623,7 +623,7 @@ def test_folder_that_is_no_store_of_ours(
         "read_revision": lambda: store.read("exprun_1", revision=1),
         "list": store.list,
     }
-    with pytest.raises(rf.SnapshotError, match=r"retab-frames\.json should say version 1, and"):
+    with pytest.raises(rf.SnapshotError, match=r"retab-frames\.json should have version 1, and"):
         calls[verb]()
     assert listing(root) == before
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from factories import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
 from pandas.testing import assert_frame_equal
-from samples import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
 
 import retab_frames as rf
 from retab_frames.store.scan.sql import SQL_TABLES, query
@@ -238,6 +238,32 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_file_is_looked_for_only_where_its_table_is_named(tmp_path: Path) -> None:
     assert len(query(damaged(tmp_path / "store", Path.unlink), "from raw")) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) as jobs from raw",
+        "select 'jobs' as text from raw",
+        "select jobs.body from raw as jobs",
+        "with a as (from RAW) select count(*) from a -- not jobs",
+    ],
+)
+def test_a_word_that_is_not_a_table_opens_no_file(tmp_path: Path, sql: str) -> None:
+    assert len(query(damaged(tmp_path / "store", Path.unlink), sql)) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from query_table('raw')",
+        "from query('from raw')",
+        "explain from raw",
+        'from "RAW", range(1)',
+    ],
+)
+def test_tables_that_the_parser_does_not_name_are_there(store: rf.SnapshotStore, sql: str) -> None:
+    assert len(query(store, sql))
 
 
 def test_a_store_in_memory() -> None:

@@ -346,10 +346,10 @@ def test_frames_that_the_raw_rows_do_not_make(store: rf.SnapshotStore, root: Pat
     found = store.verify("full")
     assert found["kind"].tolist() == ["damaged", "differs"]
     assert found["problem"].tolist() == [
-        "has another digest than the content of its tables",
-        "made anew from the rows as they came: row 0 has another duration_ms",
+        "has a different digest than the content of its tables",
+        "built again from the raw rows: row 0 has a different duration_ms",
     ]
-    assert found["action"][1].endswith("report it, with what the problem says")
+    assert found["action"][1].endswith("report it, with the text of the problem")
 
 
 def test_frames_that_another_version_made_otherwise(store: rf.SnapshotStore, root: Path) -> None:
@@ -378,7 +378,7 @@ def test_table_that_is_not_what_its_manifest_says(
 
 def test_raw_rows_that_are_no_rows(store: rf.SnapshotStore, root: Path) -> None:
     rewritten(root, "raw", lambda t: t.set_column(2, "body", pa.array(['{"id":1}'])))
-    assert "made anew from the rows as they came: are refused: " in problems(store, "full")
+    assert "built again from the raw rows: are refused: " in problems(store, "full")
 
 
 def test_file_in_sight_that_no_manifest_names(store: rf.SnapshotStore, root: Path) -> None:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from samples import REAL
+from factories import REAL
 
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import (
-    counted,
-    duration,
-    html,
-    html_text,
-    markdown,
-    markdown_text,
-    terminal,
+    escape_html,
+    escape_markdown,
+    format_count,
+    format_duration,
+    render_html,
+    render_markdown,
+    render_terminal,
 )
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     ],
 )
 def test_durations_have_a_unit_and_few_digits(ms: float | None, expected: str) -> None:
-    assert duration(ms) == expected
+    assert format_duration(ms) == expected
 
 
 def test_numbers_stand_to_the_right_and_null_is_a_dash() -> None:
     frame = pd.DataFrame({"run": ["a", None], "jobs": [7, 120], "delta_ms": [1310.0, None]})
 
     assert (
-        terminal(frame)
+        render_terminal(frame)
         == "run  jobs    delta\n---  ----  -------\na       7  +1.31 s\n-     120        -"
     )
 
@@ -65,14 +65,14 @@ def test_numbers_stand_to_the_right_and_null_is_a_dash() -> None:
 def test_the_widest_text_is_cut_to_fit() -> None:
     frame = pd.DataFrame({"name": ["n" * 100], "other": ["o" * 20]})
 
-    lines = terminal(frame, width=40).splitlines()
+    lines = render_terminal(frame, width=40).splitlines()
 
     assert max(map(len, lines)) == 40
     assert lines[2] == f"{'n' * 18}…  {'o' * 18}…"
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    text = terminal(pd.DataFrame({"id\x1b[2J": ["\x1b[31mred\u202e", "a\nb"]}))
+    text = render_terminal(pd.DataFrame({"id\x1b[2J": ["\x1b[31mred\u202e", "a\nb"]}))
 
     assert text.splitlines()[2:] == [r"\x1b[31mred\u202e", r"a\nb"]
     assert "\x1b" not in text
@@ -81,19 +81,19 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_wide_characters_take_two_columns() -> None:
     frame = pd.DataFrame({"name": ["請求書_2026_09.pdf", "e\u0301te\u0301.pdf"], "n": [1, 2]})
 
-    lines = terminal(frame, width=16).splitlines()
+    lines = render_terminal(frame, width=16).splitlines()
 
     assert lines[2:] == ["請求書_2026_…  1", "e\u0301te\u0301.pdf        2"]
 
 
 def test_no_rows_are_told_with_the_columns() -> None:
-    assert terminal(pd.DataFrame({"a": [], "b": []})) == "(no rows; columns: a, b)"
+    assert render_terminal(pd.DataFrame({"a": [], "b": []})) == "(no rows; columns: a, b)"
 
 
 def test_booleans_and_times_are_words() -> None:
     when = pd.Timestamp("2026-09-01T07:24:55Z")
 
-    assert terminal(pd.DataFrame({"ok": [True], "at": [when]})).splitlines()[2] == (
+    assert render_terminal(pd.DataFrame({"ok": [True], "at": [when]})).splitlines()[2] == (
         "yes  2026-09-01 07:24"
     )
 
@@ -102,7 +102,7 @@ def test_booleans_and_times_are_words() -> None:
     ("number", "expected"), [(0, "0 documents"), (1, "1 document"), (2, "2 documents")]
 )
 def test_counts_agree_with_their_noun(number: int, expected: str) -> None:
-    assert counted(number, "document") == expected
+    assert format_count(number, "document") == expected
 
 
 VALUES = pd.DataFrame(
@@ -124,15 +124,15 @@ CELLS = [
 
 def test_all_three_show_a_value_in_the_same_words() -> None:
     head = ["text", "share", "p", "count", "ok", "at", "delta"]
-    lines = [line.strip("| ").split(" | ") for line in markdown(VALUES).splitlines()]
+    lines = [line.strip("| ").split(" | ") for line in render_markdown(VALUES).splitlines()]
     assert lines[0] == head
     assert lines[1] == ["---", "---:", "---:", "---:", "---", "---", "---:"]
     assert lines[2:] == CELLS
 
-    first = terminal(VALUES).splitlines()[2]
+    first = render_terminal(VALUES).splitlines()[2]
     assert re.split("  +", first) == CELLS[0]
 
-    page = Cells(html(VALUES))
+    page = Cells(render_html(VALUES))
     assert page.rows == [head, *CELLS]
 
 
@@ -149,7 +149,7 @@ def test_the_missing_end_of_an_interval_is_unbounded(dtype: Any) -> None:
         }
     ).astype(dtype)
 
-    lines = [line.strip("| ").split(" | ") for line in markdown(frame).splitlines()]
+    lines = [line.strip("| ").split(" | ") for line in render_markdown(frame).splitlines()]
 
     assert lines[2] == ["4.00 s", "1.00 s", "unbounded", "1.50", "unbounded", "-"]
     assert lines[3] == ["-"] * 6
@@ -196,13 +196,13 @@ class Cells(HTMLParser):
 
 
 def test_hostile_text_is_text_in_a_page() -> None:
-    page = Cells(html(pd.DataFrame(dict.fromkeys(HOSTILE[:3], HOSTILE))))
+    page = Cells(render_html(pd.DataFrame(dict.fromkeys(HOSTILE[:3], HOSTILE))))
 
     assert page.tags == {"table", "thead", "tbody", "tr", "th", "td"}
     assert page.attributes == {"style"}
     assert page.rows[0] == HOSTILE[:3]
     assert [row[0] for row in page.rows[1:]] == [printable(text) for text in HOSTILE]
-    assert html_text("<a href='x'>&\"") == "&lt;a href=&#x27;x&#x27;&gt;&amp;&quot;"
+    assert escape_html("<a href='x'>&\"") == "&lt;a href=&#x27;x&#x27;&gt;&amp;&quot;"
 
 
 def unescaped(text: str) -> str:
@@ -211,7 +211,7 @@ def unescaped(text: str) -> str:
 
 
 def test_hostile_text_is_text_in_markdown() -> None:
-    lines = markdown(pd.DataFrame({"name": HOSTILE})).splitlines()
+    lines = render_markdown(pd.DataFrame({"name": HOSTILE})).splitlines()
 
     assert len(lines) == len(HOSTILE) + 2
     for line, text in zip(lines[2:], HOSTILE, strict=True):
@@ -219,10 +219,10 @@ def test_hostile_text_is_text_in_markdown() -> None:
         # nothing that Markdown gives a meaning to stands without a backslash
         assert not re.search(r"[`*_{}\[\]<>|~#&$]", re.sub(r"\\.", "", cell))
         assert unescaped(cell).replace("\u200b", "") == printable(text)
-    assert markdown_text("@me") == "@\u200bme"
+    assert escape_markdown("@me") == "@\u200bme"
 
 
-@pytest.mark.parametrize("show", [terminal, markdown, html])
+@pytest.mark.parametrize("show", [render_terminal, render_markdown, render_html])
 def test_frames_without_rows_or_columns_can_be_shown(show: Callable[[pd.DataFrame], str]) -> None:
     assert "one" in show(pd.DataFrame({"one": []}))
     assert isinstance(show(pd.DataFrame()), str)

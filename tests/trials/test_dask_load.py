@@ -1,4 +1,4 @@
-"""Two thousand runs of a thousand jobs: their statistics on a cluster, and how fast one reads."""
+"""Two thousand runs of a thousand jobs: statistics on a cluster, and the speed of reading."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from retab_frames.schemas.models import (
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.durations import duration_stats
 from retab_frames.stats.failures import failures
-from retab_frames.stats.on_dask import by_group
+from retab_frames.stats.on_dask import apply_by_group
 from retab_frames.stats.samples import has_status
 from retab_frames.store.scan.scan import scan
 
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 RUNS, JOBS, EXPERIMENTS = 2_000, 1_000, 20
 BYS: tuple[str | None, ...] = ("run_id", "experiment_id", "document_id", None)
 NEEDED = ("status", "is_placeholder", "duration_ms")
-TOLD = (*NEEDED, "run_id", "document_id", "job_id", "filename", "error_message")
+COLUMNS = (*NEEDED, "run_id", "document_id", "job_id", "filename", "error_message")
 TWO = ["exprun_0042", "exprun_1337"]
 _MB = 2**20
 
 
-def filled(model: Model, rows: int, columns: dict[str, Any]) -> pa.Table:
-    """Return a table of the model; a single value stands for all rows, what is missing is null."""
+def make_table(model: Model, rows: int, columns: dict[str, Any]) -> pa.Table:
+    """Return a table of the model; a single value is for all rows, a missing column is null."""
     made = []
     for field in arrow_schema(model):
         value = columns.get(field.name)
@@ -63,15 +63,15 @@ def filled(model: Model, rows: int, columns: dict[str, Any]) -> pa.Table:
     return pa.table(made, schema=arrow_schema(model))
 
 
-def run(number: int) -> rf.RunContent:
-    """Return a run of which every seventh is slow; each experiment has one of three handles."""
+def make_run(number: int) -> rf.RunContent:
+    """Return a run; every seventh is slow, and each experiment has one of three handles."""
     chance = np.random.default_rng(number)
     begin = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
     ids = {"experiment_id": f"exp_{number % EXPERIMENTS:02}", "run_id": f"exprun_{number:04}"}
     duration = np.round(chance.lognormal(8 + 0.3 * (number % 7 == 0), 0.6, JOBS)).astype(np.int64)
     status = chance.choice(["completed"] * 9 + ["error"], JOBS)
     started = int(begin.timestamp() * 1e6) + np.arange(JOBS) * 1_000
-    told = [
+    messages = [
         f"Timeout after {ms} ms" if s == "error" else None
         for ms, s in zip(duration, status, strict=True)
     ]
@@ -89,15 +89,15 @@ def run(number: int) -> rf.RunContent:
         "created_at": pa.array(started).cast(pa.timestamp("us", "UTC")),
         "started_at": pa.array(started).cast(pa.timestamp("us", "UTC")),
         "completed_at": pa.array(started + duration * 1_000).cast(pa.timestamp("us", "UTC")),
-        "error_message": pa.array(told, pa.string()),
+        "error_message": pa.array(messages, pa.string()),
     }
-    jobs = filled(JobsSchema, JOBS, ids | columns)
+    jobs = make_table(JobsSchema, JOBS, ids | columns)
     handle = {"handle": f"input-{number % EXPERIMENTS % 3}", "position": 0, "type": "file"}
     for name in ("type", "filename"):
         column = f"handle_inputs.{handle['handle']}.{name}"
-        jobs = jobs.append_column(column, filled(HandlesSchema, JOBS, ids | handle)[name])
+        jobs = jobs.append_column(column, make_table(HandlesSchema, JOBS, ids | handle)[name])
     raw = {"position": pa.array(range(JOBS)), "body": "{}"}
-    inputs, outputs = filled(HandlesSchema, JOBS, ids | handle), empty_table(HandlesSchema)
+    inputs, outputs = make_table(HandlesSchema, JOBS, ids | handle), empty_table(HandlesSchema)
     tables = Tables(jobs, inputs, outputs, empty_table(IssuesSchema))
     record = {name: ids[name] for name in ("experiment_id", "run_id")}
     return rf.RunContent(
@@ -106,17 +106,17 @@ def run(number: int) -> rf.RunContent:
         complete=True,
         fetched_at=begin,
         tables=tables,
-        run_table=filled(RunsSchema, 1, {**record, "created_at": begin, "status": "completed"}),
-        raw_source=lambda: filled(RawSchema, JOBS, ids | raw),
+        run_table=make_table(RunsSchema, 1, {**record, "created_at": begin, "status": "completed"}),
+        raw_source=lambda: make_table(RawSchema, JOBS, ids | raw),
     )
 
 
-def written(root: Path, numbers: range) -> None:
-    """Write some of the runs, neither flushed nor validated: the store's own tests do that."""
+def write_runs(root: Path, numbers: range) -> None:
+    """Write some of the runs, without fsync and validation, which the tests of the store cover."""
     os.fsync = lambda fd: None  # noqa: ARG005 - in a process of its own
     store = rf.SnapshotStore(root)
     for number in numbers:
-        content = run(number)
+        content = make_run(number)
         vars(content).update(
             dict.fromkeys(("jobs", "handle_inputs", "handle_outputs", "run", "issues"))
         )
@@ -128,28 +128,28 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("load") / "store"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as workers:
-        for done in [workers.submit(written, made, range(n, RUNS, 2)) for n in (0, 1)]:
+        for done in [workers.submit(write_runs, made, range(n, RUNS, 2)) for n in (0, 1)]:
             done.result()
     return made
 
 
-def peak() -> float:
-    """Return the most memory that this process has had, in MB."""
+def peak_memory() -> float:
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def time_call(work: Callable[[], Any]) -> tuple[Any, float]:
     begin = perf_counter()
     found = work()
     return found, perf_counter() - begin
 
 
-def failed(jobs: pd.DataFrame) -> pd.DataFrame:
+def select_failed(jobs: pd.DataFrame) -> pd.DataFrame:
     return jobs[has_status(jobs, FAILED)]
 
 
-def on_a_cluster(root: Path) -> dict[str, Any]:
-    """Take the statistics on two workers; return them, the seconds, and the peaks in MB."""
+def compute_on_cluster(root: Path) -> dict[str, Any]:
+    """Compute the statistics on two workers; return them, the seconds, and the peaks in MB."""
     from dask.distributed import Client, LocalCluster  # noqa: PLC0415 - in the child alone
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -157,29 +157,33 @@ def on_a_cluster(root: Path) -> dict[str, Any]:
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        before = peak()
+        before = peak_memory()
         jobs = scan(root, engine="dask")
         found = {
-            f"duration_stats by {by}": timed(
-                partial(by_group, jobs, by, partial(duration_stats, by=by), columns=NEEDED)
+            f"duration_stats by {by}": time_call(
+                partial(apply_by_group, jobs, by, partial(duration_stats, by=by), columns=NEEDED)
             )
             for by in BYS
         }
-        found["failures"] = timed(
-            partial(by_group, jobs, None, failures, columns=TOLD, kept=failed)
+        found["failures"] = time_call(
+            partial(
+                apply_by_group, jobs, None, failures, columns=COLUMNS, filter_rows=select_failed
+            )
         )
-        peaks = [before, peak(), *client.run(peak).values()]
+        peaks = [before, peak_memory(), *client.run(peak_memory).values()]
         return {"found": found, "peaks": peaks, "partitions": jobs.npartitions}
 
 
 def test_a_cluster_gives_the_numbers_of_pandas(root: Path, figure: Callable[[str], None]) -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
-        found = child.submit(on_a_cluster, root).result()
+        found = child.submit(compute_on_cluster, root).result()
     table = scan(root).to_table()
     jobs = frame_of(table)
 
-    expected = {f"duration_stats by {by}": timed(partial(duration_stats, jobs, by)) for by in BYS}
-    expected["failures"] = timed(partial(failures, jobs))
+    expected = {
+        f"duration_stats by {by}": time_call(partial(duration_stats, jobs, by)) for by in BYS
+    }
+    expected["failures"] = time_call(partial(failures, jobs))
     for name, (frame, seconds) in expected.items():
         assert_frame_equal(found["found"][name][0], frame, check_exact=True)
         figure(
@@ -197,8 +201,8 @@ def test_a_cluster_gives_the_numbers_of_pandas(root: Path, figure: Callable[[str
     assert client - before < table.nbytes / _MB / 2
 
 
-def best(work: Callable[[], Any], times: int = 3) -> float:
-    return min(timed(work)[1] for _ in range(times))
+def fastest(work: Callable[[], Any], times: int = 3) -> float:
+    return min(time_call(work)[1] for _ in range(times))
 
 
 def test_two_runs_of_all(root: Path, figure: Callable[[str], None]) -> None:
@@ -212,14 +216,14 @@ def test_two_runs_of_all(root: Path, figure: Callable[[str], None]) -> None:
         return frame_of(scan(store, run_id=TWO).to_table())
 
     assert len(ours()) == len(plain()) == 2 * JOBS
-    seconds = best(plain)
-    read = best(lambda: [store.read(run_id).jobs for run_id in TWO])
-    for name, took in (("scan(run_id=...)", best(ours)), ("read, checked and validated", read)):
+    seconds = fastest(plain)
+    read = fastest(lambda: [store.read(run_id).jobs for run_id in TWO])
+    for name, took in (("scan(run_id=...)", fastest(ours)), ("read, checked and validated", read)):
         figure(
             f"two runs of {RUNS:,}: {name} {1000 * took:.0f} ms, pandas with a filter on the "
             f"folder {1000 * seconds:.0f} ms: {seconds / took:.0f} x"
         )
-    assert best(ours) < seconds
+    assert fastest(ours) < seconds
 
 
 def test_all_runs(root: Path, figure: Callable[[str], None]) -> None:
@@ -234,7 +238,7 @@ def test_all_runs(root: Path, figure: Callable[[str], None]) -> None:
         "scan as Arrow": lambda: scan(root).to_table(),
         "scan as Polars": lambda: scan(root, engine="polars").collect(),
     }
-    took = {name: best(work, 2) for name, work in (peers | ours).items()}
+    took = {name: fastest(work, 2) for name, work in (peers | ours).items()}
     for name in ours:
         against = ", ".join(f"{peer} {took[peer] / took[name]:.2f} x" for peer in peers)
         figure(f"all {RUNS:,} runs: {name} {took[name]:.1f} s; its speed against {against}")

@@ -7,14 +7,20 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
-from flatten.test_arrow_json import CountingReader, bare_job, frames_of, newer_job, plain_job
-from samples import content, encoded
+from factories import content, encoded
+from flatten.test_arrow_json import (
+    NEVER,
+    SMALL,
+    bare_job,
+    count_parts,
+    frames_of,
+    newer_job,
+    plain_job,
+)
 
 import retab_frames as rf
-from retab_frames.flatten import run_rows as rows_of_runs
-from retab_frames.flatten import tables as flatten
 from retab_frames.flatten.runs import expected_jobs, experiments_table, runs_table
-from retab_frames.wire.envelopes import listing
+from retab_frames.wire.envelopes import parse_records
 
 from .mutants import mutant, payloads
 
@@ -38,7 +44,7 @@ def outcome(name: str, body: bytes, *, frames: bool) -> str:
         else:
             table = runs_table if "runs" in name else experiments_table
             known = {"experiment_id": None} if "runs" in name else {}
-            records = listing(body).records
+            records = parse_records(body).records
             table(records, workflow_id=None, fetched_at=None, **known)
             for record in records:
                 expected_jobs(record)
@@ -78,18 +84,13 @@ def both_readers(seed: int) -> Counter[str]:
     chance = random.Random(seed)
     seeds = [encoded(content(*map(make, range(4)))) for make in (plain_job, newer_job, bare_job)]
     found: Counter[str] = Counter()
-    vars(rows_of_runs)["_PLAIN_BYTES"] = 100
-    CountingReader.taken = 0
-    vars(rows_of_runs)["PlainReader"] = CountingReader
+    parts = count_parts(setattr)
     for _ in range(BY_BOTH // CHUNKS):
         body = mutant(chance.choice(seeds), chance)
-        frames = []
-        for large in (0, 2**60):
-            vars(rows_of_runs)["LARGE"] = vars(flatten)["LARGE"] = large
-            frames.append(frames_of(body))
+        frames = [frames_of(body, sizes) for sizes in (SMALL, NEVER)]
         found["the same" if frames[0] == frames[1] else "other"] += 1
         found["refused"] += isinstance(frames[0], str)
-    found["pieces"] = CountingReader.taken
+    found["pieces"] = len(parts)
     return found
 
 

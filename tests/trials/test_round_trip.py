@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import retab_frames as rf
-from retab_frames.store.parquet import decoded, encoded
+from retab_frames.store.parquet import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_rows_come_back_identical(figure: Callable[[str], None]) -> None:
         body = f'{{"experiment_id":"e","run_id":"r","content":{{"jobs":[{" , ".join(rows)}]}}}}'
 
         content = rf.read_content(body)
-        stored = decoded(encoded(content.raw_rows), "raw")
+        stored = decode(encode(content.raw_rows), "raw")
         again = rf.read_content(
             f"[{','.join(stored['body'].to_pylist())}]".replace(
                 '{"id":', '{"run_id":"r","experiment_id":"e","id":'
@@ -84,7 +84,7 @@ def test_rows_come_back_identical(figure: Callable[[str], None]) -> None:
 
         assert stored["body"].to_pylist() == rows
         assert data_of(again) == data_of(content)
-        handles = decoded(encoded(content.tables.handle_inputs), "handles")
+        handles = decode(encode(content.tables.handle_inputs), "handles")
         assert handles.equals(content.tables.handle_inputs.replace_schema_metadata(None))
         same += 1
 

@@ -1,6 +1,6 @@
-"""Mistakes that type checkers must find: each line that ignores one is an error if it finds none.
+"""Mistakes that type checkers must find: an ignore comment is an error where there is no mistake.
 
-Read by mypy and pyright, never run.
+Checked by mypy and pyright, never run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An analyst's day, as type checkers must understand it: read by mypy and pyright, never run."""
+"""Every kind of call of the library, checked by mypy and pyright, never run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(folder: Path) -> rf.RunContent:
     return rf.read_content(folder / "saved.json")
 
 
-def keep(client: rf.Client, content: rf.RunContent) -> rf.SnapshotStore:
+def store_runs(client: rf.Client, content: rf.RunContent) -> rf.SnapshotStore:
     store = rf.SnapshotStore("s3://bucket/snapshots")
     written = store.pull(WORKFLOW, EXPERIMENT, run_id="all", client=client, progress=False)
     assert_type(written, list[rf.Snapshot])
@@ -68,7 +68,7 @@ def keep(client: rf.Client, content: rf.RunContent) -> rf.SnapshotStore:
 
 
 def scan(store: rf.SnapshotStore, folder: Path) -> None:
-    rf.scan(folder, engine="arrow", since="2026-01-01").count_rows()  # pyarrow has no types
+    rf.scan(folder, engine="arrow", since="2026-01-01T00:00Z").count_rows()  # pyarrow is untyped
     lazy = rf.scan(store, "runs", engine="polars", run_id=["exprun_1"])
     assert_type(lazy, pl.LazyFrame)
     relation = rf.scan(store, engine="duckdb", experiment_id=EXPERIMENT)
@@ -90,8 +90,8 @@ def measure(jobs: pd.DataFrame) -> pd.DataFrame:
     return rf.validate(jobs, rf.JobsSchema)
 
 
-def by_the_accessor(jobs: pd.DataFrame) -> Axes:
-    # pandas gives a type checker no way to know an accessor, so a typed program names it
+def use_accessor(jobs: pd.DataFrame) -> Axes:
+    # type checkers do not know the accessors of a DataFrame, so a typed program casts it
     accessor = cast("RetabAccessor", jobs.retab)
     assert_type(accessor.duration_stats("run_id", confidence=0.9), pd.DataFrame)
     assert_type(RetabAccessor(jobs).slowest(3), pd.DataFrame)
@@ -156,9 +156,9 @@ def main(folder: Path) -> None:
         except (rf.NotFoundError, rf.AuthError) as error:
             raise SystemExit(str(error)) from error
         runs = contents(client)
-        store = keep(client, read(folder))
+        store = store_runs(client, read(folder))
     scan(store, folder)
-    by_the_accessor(measure(jobs))
+    use_accessor(measure(jobs))
     comparison = compare(store)
     gate(comparison)
     draw(jobs, comparison, compare_all(runs, folder))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import JsonObject, page, rows_of
+from factories import JsonObject, page, rows_of
 
 import retab_frames as rf
 

@@ -15,7 +15,7 @@ from store.test_verification import manifest_of, resealed
 import retab_frames as rf
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.store import table_versions as upgrades
-from retab_frames.store.table_versions import TABLES, VERSIONS, upgraded
+from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = ("v1",)
@@ -96,7 +96,7 @@ def raw(**columns: Any) -> pa.Table:
 
 def test_new_column_that_may_be_null_is_null_in_an_older_file() -> None:
     runs = pa.table({"run_id": ["r"], "status": ["completed"]})
-    back = upgraded(runs, "runs", 1, "runs/e/r.parquet")
+    back = upgrade(runs, "runs", 1, "runs/e/r.parquet")
     assert back.schema == arrow_schema(rf.RunsSchema)
     [row] = back.to_pylist()
     assert {name: value for name, value in row.items() if value is not None} == {
@@ -107,7 +107,7 @@ def test_new_column_that_may_be_null_is_null_in_an_older_file() -> None:
 
 def test_columns_come_in_the_order_of_today_and_more_stay() -> None:
     table = raw(newer=["x"]).select(["newer", "body", "job_id", "position"])
-    back = upgraded(table, "raw", 1, "raw/e/r.parquet")
+    back = upgrade(table, "raw", 1, "raw/e/r.parquet")
     assert back.column_names == ["job_id", "position", "body", "newer"]
     assert back.to_pylist() == [{"job_id": "j", "position": 0, "body": "{}", "newer": "x"}]
 
@@ -117,7 +117,7 @@ def test_columns_come_in_the_order_of_today_and_more_stay() -> None:
     [
         (
             raw().drop_columns(["body"]),
-            "column body should be string without nulls, .* nothing",
+            "column body should be string without nulls, .* missing",
         ),
         (raw(body=pa.array([None], pa.string())), "and is string with 1 nulls"),
         (raw(position=["0"]), "column position should be int64 without nulls, and is string"),
@@ -125,7 +125,7 @@ def test_columns_come_in_the_order_of_today_and_more_stay() -> None:
 )
 def test_columns_that_no_version_wrote(table: pa.Table, problem: str) -> None:
     with pytest.raises(rf.SnapshotCorruptError, match=problem) as caught:
-        upgraded(table, "raw", 1, "raw/e/r.parquet")
+        upgrade(table, "raw", 1, "raw/e/r.parquet")
     assert caught.value.file == "raw/e/r.parquet"
 
 
@@ -134,7 +134,7 @@ def test_newer_columns_are_refused_by_name() -> None:
         rf.SnapshotError,
         match=r"^raw/e/r\.parquet has version 2 of the table raw, .* reads up to 1: upgrade",
     ):
-        upgraded(raw(), "raw", 2, "raw/e/r.parquet")
+        upgrade(raw(), "raw", 2, "raw/e/r.parquet")
 
 
 def test_steps_are_taken_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,9 +146,9 @@ def test_steps_are_taken_one_after_the_other(monkeypatch: pytest.MonkeyPatch) ->
         upgrades.STEPS, ("raw", 2), lambda t: t.rename_columns(["job_id", "position", "body"])
     )
     old = raw().rename_columns(["id", "n", "json"])
-    assert upgraded(old, "raw", 1, "f").to_pylist() == raw().to_pylist()
+    assert upgrade(old, "raw", 1, "f").to_pylist() == raw().to_pylist()
     with pytest.raises(rf.SnapshotCorruptError, match="column job_id"):
-        upgraded(old, "raw", 3, "f")
+        upgrade(old, "raw", 3, "f")
 
 
 def test_table_that_the_writer_did_not_have_has_no_rows(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""What the README says is true."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import retab_frames as rf
 from retab_frames.cli import main
+from retab_frames.cli.exit_codes import EXIT_CODES
 
 KINDS = {
     "string": "string",
@@ -59,6 +60,12 @@ def test_the_shell_commands_exist() -> None:
 
     assert commands <= set(main.commands)
     assert commands >= {"pull", "stats", "compare", "report", "sql", "verify"}
+
+
+def test_the_exit_codes_are_these() -> None:
+    listed = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+
+    assert f"Exit codes: {listed}." in " ".join(README.split())
 
 
 @pytest.mark.parametrize(("suite", "least"), [("trials", 7), ("simulations", 5)])

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import JsonObject, content, job
+from factories import JsonObject, content, job
 
 import retab_frames as rf
 

@@ -1,4 +1,4 @@
-"""Editors understand the library: a sample program is clean, and mistakes in its use are found."""
+"""Type checkers accept a sample program and find mistakes in another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRAMS = sorted((Path(__file__).parents[1] / "typing").glob("*.py"))
 SECONDS = 300
 
 
-def needs(*modules: str) -> pytest.MarkDecorator:
+def require(*modules: str) -> pytest.MarkDecorator:
     missing = [module for module in modules if find_spec(module) is None]
     reason = f"{', '.join(missing)} not installed: pip install 'retab-frames[dev]'"
     return pytest.mark.skipif(bool(missing), reason=reason)
@@ -23,13 +23,13 @@ def needs(*modules: str) -> pytest.MarkDecorator:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """Return a folder with the programs, away from this project and its settings."""
+    """Return a folder with the programs, outside of this project and its settings."""
     for program in PROGRAMS:
         shutil.copy(program, tmp_path)
     return tmp_path
 
 
-def output_of(*command: str, folder: Path) -> str:
+def run_module(*command: str, folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
@@ -41,24 +41,24 @@ def output_of(*command: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
-@needs("mypy", "pandas-stubs")
+@require("mypy", "pandas-stubs")
 def test_mypy(programs: Path, request: pytest.FixtureRequest) -> None:
     cache = getattr(request.config, "cache", None)
-    kept = cache.mkdir("mypy") if cache else programs / "cache"
+    cache_dir = cache.mkdir("mypy") if cache else programs / "cache"
     names = [program.name for program in PROGRAMS]
 
-    shown = output_of(
-        "mypy", "--strict", "--config-file=", f"--cache-dir={kept}", *names, folder=programs
+    output = run_module(
+        "mypy", "--strict", "--config-file=", f"--cache-dir={cache_dir}", *names, folder=programs
     )
 
-    assert shown == "Success: no issues found in 2 source files\n"
+    assert output == "Success: no issues found in 2 source files\n"
 
 
-@needs("pyright")
+@require("pyright")
 def test_pyright(programs: Path) -> None:
     settings = {"reportUnnecessaryTypeIgnoreComment": "error", "pythonVersion": "3.11"}
     (programs / "pyrightconfig.json").write_text(json.dumps(settings))
 
-    shown = output_of("pyright", f"--pythonpath={sys.executable}", folder=programs)
+    output = run_module("pyright", f"--pythonpath={sys.executable}", folder=programs)
 
-    assert shown.splitlines()[-1:] == ["0 errors, 0 warnings, 0 informations"], shown
+    assert output.splitlines()[-1:] == ["0 errors, 0 warnings, 0 informations"], output

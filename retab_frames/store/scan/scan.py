@@ -11,7 +11,8 @@ from retab_frames.errors import MissingExtraError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.packs import Packs
-from retab_frames.store.scan.selection import check_table, closest, newest_revisions, select
+from retab_frames.store.scan.selection import check_table, newest_revisions, select
+from retab_frames.text.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Store: TypeAlias = SnapshotStore | str | os.PathLike[str]
 
-__all__ = ["Engine", "imported", "scan", "storage_of"]
+__all__ = ["Engine", "import_extra", "scan", "storage_of"]
 
 Engine = Literal["arrow", "duckdb", "polars", "dask"]
 
@@ -75,27 +76,27 @@ def scan(
     since: Moment = None,
     until: Moment = None,
 ) -> Any:
-    """Return a table over the newest revision of every run, to be read when it is asked for.
+    """Return a table over the newest revision of every run, which the engine reads lazily.
 
     Only the manifests of the store are read to choose the files, and for `jobs` the footers of
-    those chosen, because each experiment has handle columns of its own: they are united, and null
-    where a run has none. A file of a pack is read where all its runs are asked for, which gives the
-    same rows. `raw` has `run_id` in front. Pages are checked as they are read, but by
-    Polars; `SnapshotStore.verify` and `read` check the whole files.
+    those chosen, because each experiment has handle columns of its own: the result has all of them,
+    null where a run lacks one. A file of a pack is read where all its runs are selected, which
+    gives the same rows. `raw` has `run_id` as its first column. The checksums of pages are
+    compared, except by Polars; `SnapshotStore.verify` and `read` compare the hashes of whole files.
 
     Args:
         store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
-            Arrow for DuckDB and Polars too; `memory://` is there for this process alone, so not for
+            Arrow for DuckDB and Polars too; `memory://` exists in this process only, so not for
             the workers of a cluster.
         table: "jobs", "handle_inputs", "handle_outputs", "issues", "raw" or "runs".
         engine: "arrow", "duckdb" or "polars", which read on this machine what a query needs; or
-            "dask", for which `duration_stats` and its like run on the cluster that one is
+            "dask", for which `duration_stats` and similar functions run on the cluster that one is
             connected to. All but Arrow are extras of the same name.
         experiment_id: One id, or several.
         run_id: One id, or several; their order does not matter. Files of others are not opened.
-        since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
-            run that does not say when it was made is left out by this and by `until`.
-        until: Only runs made before this.
+        since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone. A
+            run without a creation time is left out by this and by `until`.
+        until: Only runs created before this.
 
     Returns:
         A `pyarrow.dataset.Dataset`, a `duckdb.DuckDBPyRelation` of the default connection, a
@@ -108,19 +109,20 @@ def scan(
     Raises:
         ValueError: If there is no such table or engine.
         MissingExtraError: If the engine is not installed.
-        SnapshotCorruptError: If a file is missing, or a manifest asked for is damaged; where all
-            runs are asked for, one with a damaged manifest is left out, with a warning.
+        SnapshotCorruptError: If a file is missing, or the manifest of a run in `run_id` is damaged;
+            without `run_id` such a run is left out, with a warning.
 
     Example:
         >>> import retab_frames as rf
         >>> store = rf.SnapshotStore("snapshots")
-        >>> rf.scan(store, since="2026-01-01").count_rows()
+        >>> rf.scan(store, since="2026-01-01T00:00:00Z").count_rows()
         0
     """
     check_table(table)
     if engine not in _ENGINES:
+        near = did_you_mean(str(engine), _ENGINES, as_text=repr)
         raise ValueError(
-            f"engine must be one of {', '.join(_ENGINES)}, not {closest(engine, _ENGINES)}"
+            f"engine must be one of {', '.join(_ENGINES)}, not {printable(repr(engine))}{near}"
         )
     storage = storage_of(store)
     packs = Packs(storage)
@@ -135,7 +137,7 @@ def storage_of(store: Store) -> Storage:
     return open_storage(store if isinstance(store, str | os.PathLike) else store.root)
 
 
-def imported(module: str, extra: str) -> Any:
+def import_extra(module: str, extra: str) -> Any:
     """Return an optional module.
 
     Raises:
@@ -150,12 +152,12 @@ def imported(module: str, extra: str) -> Any:
 
 
 def _relation(selection: Selection) -> Any:
-    duckdb = imported("duckdb", "duckdb")
+    duckdb = import_extra("duckdb", "duckdb")
     return duckdb.from_arrow(selection.dataset()).set_alias(selection.table)
 
 
 def _lazy_frame(selection: Selection) -> Any:
-    polars = imported("polars", "polars")
+    polars = import_extra("polars", "polars")
     folder = getattr(selection.filesystem, "base_path", None)
     whole = selection.table != "raw" or all(one.run_id is None for one in selection.sources)
     if folder is None or not selection.sources or not whole:
@@ -173,7 +175,7 @@ def _lazy_frame(selection: Selection) -> Any:
 
 
 def _dask_frame(selection: Selection) -> Any:
-    dask = imported("dask.dataframe", "dask")
+    dask = import_extra("dask.dataframe", "dask")
     return dask.from_map(
         _partition,
         list(_partitions(selection)),

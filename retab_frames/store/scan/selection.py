@@ -1,13 +1,13 @@
-"""Which files hold a table of the store, and the columns that they have together.
+"""The files that hold a table of the store, and the union of their columns.
 
-Only manifests are read to choose the files; superseded revisions are never among them.
+They are chosen by the manifests alone; superseded revisions are never among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +19,12 @@ import pyarrow.parquet as pq
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.load.parallel import map_in_order
+from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import arrow_schema
+from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.files.storage import LocalStorage, open_storage
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.files.storage import open_storage
 from retab_frames.store.packs import Packs, in_parts
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.text.messages import did_you_mean, printable
@@ -38,16 +41,14 @@ __all__ = [
     "Selection",
     "Source",
     "check_table",
-    "closest",
     "newest_revisions",
     "select",
 ]
 
 Ids = str | Iterable[str] | None
-Moment = datetime | str | None
 
 _CONCURRENT_READS = 16
-_RUN_ID = pa.field("run_id", pa.string(), nullable=False)
+_RUN_ID = pa.field("run_id", STRING, nullable=False)
 _FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
@@ -71,11 +72,11 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """The files of a table, in the order of their rows, and the columns they have together.
+    """The files of a table, in the order of their rows, and the union of their columns.
 
     Attributes:
         table: The table.
-        filesystem: Where the files are, seen from the root of the store. It can be pickled.
+        filesystem: The file system, whose root is that of the store. It can be pickled.
         sources: One per run, or per part of a pack that is selected as a whole.
         schema: The columns of the schema, then the `handle_*` columns of any file.
     """
@@ -88,16 +89,16 @@ class Selection:
     def dataset(self) -> ds.Dataset:
         """Return the files as one dataset; a column that a file lacks is null there."""
         fragments = [
-            _FORMAT.make_fragment(source.file, self.filesystem, self._known(source))
+            _FORMAT.make_fragment(source.file, self.filesystem, self._condition(source))
             for source in self.sources
         ]
         return ds.FileSystemDataset(fragments, self.schema, _FORMAT, self.filesystem)
 
-    def _known(self, source: Source) -> ds.Expression | None:
-        """Return what is known of each row before the file is opened: files are skipped by it.
+    def _condition(self, source: Source) -> ds.Expression | None:
+        """Return a condition that all rows of a file meet, so that Arrow can skip the file.
 
-        It also gives `raw` its column, which the files of packs have. The run of an issue may be
-        null, so nothing is said of it.
+        It also gives `raw` its column `run_id`, which the files of packs have. Issues have no
+        condition: their run may be null.
         """
         if self.table == "issues" or source.run_id is None:
             return None
@@ -108,15 +109,13 @@ def check_table(table: str) -> None:
     """Check that the store has such a table.
 
     Raises:
-        ValueError: If it has not.
+        ValueError: If it does not.
     """
     if table not in TABLES:
-        raise ValueError(f"table must be one of {', '.join(TABLES)}, not {closest(table, TABLES)}")
-
-
-def closest(name: object, known: Iterable[str]) -> str:
-    """Return the name as a message shows it, with the one of those known that is nearest to it."""
-    return printable(repr(name)) + did_you_mean(str(name), known, as_text=repr)
+        near = did_you_mean(str(table), TABLES, as_text=repr)
+        raise ValueError(
+            f"table must be one of {', '.join(TABLES)}, not {printable(repr(table))}{near}"
+        )
 
 
 def newest_revisions(
@@ -128,26 +127,26 @@ def newest_revisions(
     until: Moment = None,
     packs: Packs | None = None,
 ) -> list[Manifest]:
-    """Return the newest revision of each run, by experiment and then by when the run was made.
+    """Return the newest revision of each run, by experiment and then by when the run was created.
 
     Args:
         storage: The files of the store.
         experiment_id: One id or several; None is all.
         run_id: One id or several, of which only their manifests are read; None is all. An id that
-            the store does not have is passed over.
-        since: Only runs made at or after this; a text is ISO 8601, a time without zone is UTC. A
-            run that does not say when it was made is left out by this and by `until`.
-        until: Only runs made before this.
+            the store does not have is ignored.
+        since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone. A
+            run without a creation time is left out by this and by `until`.
+        until: Only runs created before this.
         packs: The packs of the store, to be given to `select` too, so that they are opened once.
 
     Raises:
-        TypeError, ValueError: If an id is no text, or a time no time.
+        TypeError, ValueError: If an id is not text, or a time is not valid or has no time zone.
         SnapshotCorruptError: If the manifest of a run asked for is damaged; where all are asked
             for it is left out, with a warning.
     """
     catalog = Catalog(storage, packs)
     experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
-    begin, end = _moment(since, "since"), _moment(until, "until")
+    begin, end = parse_moment(since, "since"), parse_moment(until, "until")
     found = catalog.all() if runs is None else filter(None, map(catalog.newest, runs))
     kept = [
         manifest
@@ -175,7 +174,7 @@ def select(
         for columns in map_in_order(_reader(filesystem), sources, workers=workers):
             for name in columns:
                 if name not in schema.names:
-                    schema = schema.append(pa.field(name, pa.string()))
+                    schema = schema.append(pa.field(name, STRING))
     elif table == "raw":
         schema = schema.insert(0, _RUN_ID)
     return Selection(table, filesystem, sources, schema)
@@ -184,7 +183,7 @@ def select(
 def _sources(
     storage: Storage, packs: Packs, manifests: list[Manifest], table: str
 ) -> Iterator[Source]:
-    """Yield the file of each revision, or of several in a pack, wherever a crash left it."""
+    """Yield the file of each revision, or of several in a pack, archived or not."""
     names = cache(lambda folder: frozenset(storage.names(folder)))
 
     def found(entry: FileEntry) -> str | None:
@@ -199,12 +198,12 @@ def _sources(
             if file is not None:
                 yield Source(file, None, entry.rows, entry.size)
                 continue
-        # the files of the runs themselves say the same as that of a pack
+        # the runs' own files have the same rows as the pack
         for run in runs:
             # a table that the library did not have when it wrote the revision has no rows
             if (entry := run.files.get(table)) is not None:
                 _check_version(entry, run, table)
-                # it may have come in sight between the two looks
+                # it may have been moved between the two looks
                 file = found(entry) or _present(storage, f"{table}/{entry.name}", run)
                 yield Source(file, run.run_id, entry.rows, entry.size)
 
@@ -214,7 +213,7 @@ def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
     if entry.schema_version != VERSIONS[table]:
         raise SnapshotError(
             f"run {printable(manifest.run_id)} has version {entry.schema_version} of the table "
-            f"{table}, a scan reads version {VERSIONS[table]} alone: "
+            f"{table}, a scan reads only version {VERSIONS[table]}: "
             + (
                 "upgrade retab-frames"
                 if entry.schema_version > VERSIONS[table]
@@ -236,7 +235,7 @@ def _present(storage: Storage, file: str, manifest: Manifest) -> str:
 
 
 def _reader(filesystem: pafs.FileSystem) -> Callable[[Source], list[str]]:
-    """Return what reads the names of the columns of a file."""
+    """Return a function that reads the names of the columns of a file."""
 
     def columns(source: Source) -> list[str]:
         try:
@@ -265,23 +264,10 @@ def _wanted(ids: Ids, name: str) -> list[str] | None:
     if hasattr(several, "columns") or not isinstance(several, Iterable):
         raise TypeError(f"{name} takes one id or several, not {type(ids).__name__}")
     known = list(dict.fromkeys(several))
-    odd = [one for one in known if not isinstance(one, str)]
-    if odd:
-        raise TypeError(f"{name} takes ids as text, found {printable(odd[0])}")
+    wrong = [one for one in known if not isinstance(one, str)]
+    if wrong:
+        raise TypeError(f"{name} takes ids as text, found {printable(wrong[0])}")
     return known
-
-
-def _moment(value: Moment, name: str) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{name} is no ISO 8601 time: {printable(value)}") from None
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} is a datetime or an ISO 8601 text, not {type(value).__name__}")
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _is_between(text: str | None, begin: datetime | None, end: datetime | None) -> bool:
@@ -300,7 +286,7 @@ def _filesystem(storage: Storage) -> pafs.FileSystem:
 
 
 class _StorageHandler(pafs.FileSystemHandler):  # type: ignore[misc]
-    """Lets Arrow read the files of any storage, each as a whole, and do nothing else."""
+    """Lets Arrow read the files of any storage, each as a whole; everything else is refused."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -331,7 +317,7 @@ class _StorageHandler(pafs.FileSystemHandler):  # type: ignore[misc]
     open_input_stream = open_input_file
 
     def _refused(self, *_arguments: Any, **_options: Any) -> Any:
-        raise OSError(f"{self._storage} is opened for reading files alone")
+        raise OSError(f"{self._storage} is open for reading only")
 
     get_file_info_selector = create_dir = delete_dir = delete_dir_contents = _refused
     delete_root_dir_contents = delete_file = move = copy_file = _refused

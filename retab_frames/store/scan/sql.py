@@ -1,8 +1,7 @@
-"""SQL over the tables of a store, by a DuckDB that can read them and nothing else."""
+"""SQL over the tables of a store, by a DuckDB that can read nothing else."""
 
 from __future__ import annotations
 
-import re
 from itertools import count
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.packs import Packs
-from retab_frames.store.scan.scan import imported, storage_of
+from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES
 from retab_frames.text.messages import printable
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["SQL_TABLES", "query"]
 
 SQL_TABLES = (*TABLES, "snapshots")
-"""What a query can name: the tables of the store, and what `SnapshotStore.list` returns."""
+"""The tables of the store, and the frame that `SnapshotStore.list` returns."""
 
-_ANSWERING = ("SELECT", "EXPLAIN", "MULTI")
-"""The kinds of statement that give rows and change nothing; PIVOT is a MULTI."""
+_READ_ONLY = ("SELECT", "EXPLAIN", "MULTI")
+"""The types of statement that return rows and change nothing; PIVOT is a MULTI."""
 _LONGEST_LINE = 400
 
 
@@ -58,14 +57,14 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
             if a page that it reads is damaged.
         MissingExtraError: If DuckDB is not installed.
-        SnapshotCorruptError: If a file is missing, or one of `jobs` is no Parquet.
+        SnapshotCorruptError: If a file is missing, or one of `jobs` is not Parquet.
 
     Example:
         >>> from retab_frames.store.scan.sql import query
         >>> query("snapshots", "select count(*) as jobs from jobs").jobs.tolist()
         [0]
     """
-    duckdb = imported("duckdb", "duckdb")
+    duckdb = import_extra("duckdb", "duckdb")
     storage = storage_of(store)
     with (
         # a query larger than the memory spills to a folder, by default one in the current folder
@@ -74,16 +73,16 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     ):
         try:
             _check_statement(duckdb, sql)
-            for name, source in _sources(storage, _named(sql)):
+            for name, source in _sources(storage, _named(connection, sql)):
                 connection.register(name, source)
-            connection.execute(_SHUT_IN)
+            connection.execute(_LOCK_DOWN)
             found = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"DuckDB refused the query: {_reason(error)}") from error
-    return frame_of(_plain(found))
+    return frame_of(_convert(found))
 
 
-_SHUT_IN = """
+_LOCK_DOWN = """
 SET TimeZone = 'UTC';
 SET autoinstall_known_extensions = false;
 SET autoload_known_extensions = false;
@@ -98,21 +97,36 @@ def _check_statement(duckdb: Any, sql: str) -> None:
     kinds = [statement.type.name for statement in statements]
     if len(kinds) != 1:
         raise QueryError(f"a query is one statement, this has {len(kinds)}: {printable(sql)}")
-    if kinds[0] not in _ANSWERING:
+    if kinds[0] not in _READ_ONLY:
         raise QueryError(
-            f"a query is a SELECT or the like, and changes nothing; this is {kinds[0]}: "
+            f"a query is a SELECT or another statement that only reads; this is {kinds[0]}: "
             f"{printable(sql)}"
         )
 
 
-def _named(sql: str) -> list[str]:
-    """Return the tables that the text may name; all, where it names none, as SHOW TABLES."""
-    named = [name for name in SQL_TABLES if re.search(rf"\b{name}\b", sql, re.IGNORECASE)]
-    return named or list(SQL_TABLES)
+def _named(connection: Any, sql: str) -> list[str]:
+    """Return the tables of the store that a query names.
+
+    All of them where it names none (SHOW TABLES), where it calls a table function, whose text may
+    name some, or where DuckDB does not give the tree of the statement (EXPLAIN, PIVOT).
+    """
+    [(found, functions)] = connection.execute(_NAMES, [sql]).fetchall()
+    lowered = {name.lower() for name in found}
+    named = [name for name in SQL_TABLES if name in lowered]
+    return list(SQL_TABLES) if functions or not named else named
+
+
+_NAMES = """
+WITH parsed AS (SELECT json_serialize_sql($1) AS tree)
+SELECT json_extract_string(tree, '$..table_name'),
+    list_contains(json_extract_string(tree, '$..type'), 'TABLE_FUNCTION')
+FROM parsed
+"""
+"""Only parses the query: `get_table_names` opens the files that a table function reads."""
 
 
 def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what DuckDB reads as each of the tables."""
+    """Yield each table by name, as a dataset or a table of Arrow."""
     packs = Packs(storage)
     manifests = newest_revisions(storage, packs=packs) if names != ["snapshots"] else []
     for name in names:
@@ -128,20 +142,21 @@ def _reason(error: Exception) -> str:
     return "\n".join(printable(line, _LONGEST_LINE) for line in lines)
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Return the table without the types that only DuckDB has a use for."""
+def _convert(table: pa.Table) -> pa.Table:
+    """Return the table without types that only DuckDB uses, and with distinct column names."""
     return pa.table(
         [_column(table.column(n)) for n in range(table.num_columns)], _names(table.column_names)
     )
 
 
 def _names(names: list[str]) -> list[str]:
-    """Return the names, one that came before with a number: a join gives two of a name."""
-    told: list[str] = []
+    """Return the names, a repeated one with a number: a join may return two of a name."""
+    distinct: list[str] = []
     for name in names:
         free = (f"{name}_{number}" for number in count(1))
-        told.append(name if name not in told else next(n for n in free if n not in names + told))
-    return told
+        taken = names + distinct
+        distinct.append(name if name not in distinct else next(n for n in free if n not in taken))
+    return distinct
 
 
 def _column(column: pa.ChunkedArray) -> pa.ChunkedArray:

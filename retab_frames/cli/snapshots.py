@@ -1,0 +1,188 @@
+"""Commands that write, check and query the snapshots of a store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retab_frames.cli.application import main
+from retab_frames.cli.exit_codes import EXIT_FOUND, CommandError
+from retab_frames.cli.options import OutputFormat, add_format_options, runs_option, store_option
+from retab_frames.cli.output import print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from retab_frames.store.snapshots import Snapshot, SnapshotStore
+
+__all__ = ["open_store", "tabulate_snapshots"]
+
+_MAX_SQL_ROWS = 50
+
+
+@main.command()
+@click.argument("workflow_id")
+@click.argument("experiment_id")
+@runs_option
+@click.option("--latest", is_flag=True, help="Only the latest run.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Address of the API.  [default: RETAB_API_BASE_URL, else https://api.retab.com]",
+)
+@store_option
+@add_format_options
+def pull(
+    *,
+    workflow_id: str,
+    experiment_id: str,
+    run_ids: tuple[str, ...],
+    latest: bool,
+    base_url: str | None,
+    root: str,
+    output_format: OutputFormat,
+) -> None:
+    """Load the runs of an experiment and store a snapshot of each.
+
+    Example: retab-frames pull wf_abc123 exp_abc --latest
+    """
+    from retab_frames.api.client import Client  # noqa: PLC0415 - help must not load httpx
+    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415
+
+    chosen: Any = list(run_ids) or (None if latest else "all")
+    with Client(base_url=base_url) as client:
+        store = SnapshotStore(root)
+        written = store.pull(workflow_id, experiment_id, run_id=chosen, client=client)
+    print_table(tabulate_snapshots(written), output_format)
+
+
+@main.command("ls")
+@store_option
+@add_format_options
+def list_snapshots(*, root: str, output_format: OutputFormat) -> None:
+    """List the runs in a store.
+
+    Example: retab-frames ls --store snapshots
+    """
+    found = open_store(root).list()
+    names = ["run_id", "revision", "complete", "jobs", "completed", "error", "run_created_at"]
+    print_table(found, output_format, found[names].rename(columns={"run_created_at": "created"}))
+
+
+@main.command()
+@click.option(
+    "--level",
+    type=click.Choice(["quick", "hash", "full"]),
+    default="hash",
+    show_default=True,
+    help="quick: file sizes; hash: also the SHA-256 of every file; full: also read every page "
+    "and rebuild every frame.",
+)
+@click.option("--run", "run_id", metavar="RUN_ID", help="Only this run.  [default: all runs]")
+@store_option
+@add_format_options
+def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFormat) -> None:
+    """Check a store for damage: exit 0 if there is none, 1 if there is.
+
+    Leftover files only take up space: they are listed, and do not change the exit code.
+
+    Example: retab-frames verify --level full
+    """
+    found = open_store(root).verify(level, run_id=run_id)
+    if output_format is None and found.empty:
+        click.echo(f"No problems found in {root} (level: {level}).")
+        return
+    print_table(found, output_format, found[["run_id", "kind", "file", "problem"]])
+    for action in found["action"].unique() if output_format is None else ():
+        click.echo(f"Next: {action}")
+    if (found["kind"] != "leftover").any():
+        raise click.exceptions.Exit(EXIT_FOUND)
+
+
+@main.command()
+@click.option("--remove", is_flag=True, help="Remove the files.  [default: only list them]")
+@click.option(
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    default=1.0,
+    show_default=True,
+    help="Only files at least this many days old.",
+)
+@store_option
+@add_format_options
+def clean(*, remove: bool, days: float, root: str, output_format: OutputFormat) -> None:
+    """List or remove the files that a crash or a failed write left behind.
+
+    Example: retab-frames clean --remove
+    """
+    found = open_store(root).clean(older_than=timedelta(days=days), dry_run=not remove)
+    if output_format is None and found.empty:
+        click.echo(f"No leftover files in {root}.")
+        return
+    print_table(found, output_format, found[["file", "size_bytes", "problem", "action"]])
+
+
+@main.command()
+@click.argument("experiment_id")
+@store_option
+@add_format_options
+def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> None:
+    """Pack the runs of an experiment into a few files, which are read many times faster.
+
+    The content stays the same; the previous files are moved to archive/. Incomplete runs are
+    not packed.
+
+    Example: retab-frames compact exp_invoices
+    """
+    import pandas as pd  # noqa: PLC0415 - help must not load pandas
+
+    result = open_store(root).compact(experiment_id)
+    if output_format is not None:
+        print_table(pd.DataFrame([vars(result)]), output_format)
+        return
+    click.echo(
+        f"Packed {result.packed:,} runs of {experiment_id}: {result.files:,} files instead of "
+        f"{result.files_before:,}."
+    )
+    if result.left:
+        click.echo(f"Incomplete runs, not packed: {result.left:,}.")
+
+
+@main.command()
+@click.argument("query")
+@store_option
+@add_format_options
+def sql(*, query: str, root: str, output_format: OutputFormat) -> None:
+    """Query the newest revision of every run in SQL (DuckDB).
+
+    Tables: jobs, handle_inputs, handle_outputs, runs, issues, raw, snapshots.
+
+    Example: retab-frames sql "select run_id, count(*) from jobs group by run_id"
+    """
+    from retab_frames.store.scan.sql import query as run_query  # noqa: PLC0415 - as above
+
+    found = run_query(open_store(root), query)
+    print_table(found, output_format, found.head(_MAX_SQL_ROWS))
+    if output_format is None and len(found) > _MAX_SQL_ROWS:
+        click.echo(f"and {len(found) - _MAX_SQL_ROWS} more rows: --csv and --json print all")
+
+
+def open_store(root: str) -> SnapshotStore:
+    """Return an existing store; commands that only read must not make an empty one."""
+    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415 - as above
+
+    store = SnapshotStore(root)
+    if not store.exists():
+        raise CommandError(f"there is no store in {root}: `retab-frames pull` writes one")
+    return store
+
+
+def tabulate_snapshots(snapshots: list[Snapshot]) -> pd.DataFrame:
+    """Return one row per snapshot that was written or found unchanged."""
+    import pandas as pd  # noqa: PLC0415 - as above
+
+    columns = ["experiment_id", "run_id", "jobs", "complete", "revision", "action"]
+    return pd.DataFrame([vars(snapshot) for snapshot in snapshots], columns=columns)

@@ -1,0 +1,112 @@
+"""The documents of two runs, paired: how each one changed from the baseline to the candidate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from retab_frames.compare.inputs import find_changed_documents
+from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
+from retab_frames.schemas.vocabulary import COMPLETED, TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retab_frames.compare.sides import Side
+    from retab_frames.stats.grouped_values import Flags
+
+__all__ = [
+    "CHANGES",
+    "COMPARABLE_CHANGES",
+    "count_changes",
+    "count_transitions",
+    "pair_documents",
+    "sort_by_change",
+]
+
+CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "unchanged")
+"""Every change a document can have, those that need attention first."""
+
+COMPARABLE_CHANGES = ("unchanged", "broken", "fixed", "still_failing")
+"""The changes of documents whose jobs ended on both sides."""
+
+
+def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
+    """Return one row per document: the baseline's in its order, then the added ones.
+
+    The columns are those of RunComparison.documents.
+    """
+    added = candidate.final.index.difference(baseline.final.index, sort=False)
+    documents = baseline.final.index.append(added)
+    # a side that lacks the document has nulls
+    before, after = baseline.final.reindex(documents), candidate.final.reindex(documents)
+    in_before, in_after = (side["job_id"].notna().to_numpy() for side in (before, after))
+    inputs_changed: list[bool | None] = [None] * len(documents)
+    if baseline.inputs is not None and candidate.inputs is not None:
+        changed = find_changed_documents(baseline.inputs, candidate.inputs)
+        on_both = zip(documents, in_before & in_after, strict=True)
+        inputs_changed = [document in changed if both else None for document, both in on_both]
+    change = _classify_changes(before, after)
+    # subtracted as integers, so that the difference of huge durations is exact
+    old_ms, new_ms = (side["duration_ms"].where(change == "unchanged") for side in (before, after))
+    new, old = (
+        ms.to_numpy(dtype=np.float64, na_value=np.nan) for ms in (new_ms, old_ms.where(old_ms > 0))
+    )
+    columns = {
+        "document_id": (documents, STRING),
+        "filename": (after["filename"].fillna(before["filename"]), STRING),
+        "change": (change, STRING),
+        "baseline_status": (before["status"], STRING),
+        "candidate_status": (after["status"], STRING),
+        "baseline_duration_ms": (before["duration_ms"], INT64),
+        "candidate_duration_ms": (after["duration_ms"], INT64),
+        "delta_ms": (new_ms - old_ms, INT64),
+        "ratio": (new / old, FLOAT64),
+        "inputs_changed": (inputs_changed, BOOL),
+        # null where a side has no artifact
+        "artifact_changed": (before["artifact_id"] != after["artifact_id"], BOOL),
+    }
+    return pd.DataFrame({name: arrow_column(*column) for name, column in columns.items()})
+
+
+def _classify_changes(
+    before: pd.DataFrame, after: pd.DataFrame
+) -> np.ndarray[Any, np.dtype[np.object_]]:
+    in_before, in_after = (side["job_id"].notna().to_numpy() for side in (before, after))
+    ended = _has_status(before, TERMINAL) & _has_status(after, TERMINAL)
+    done_before, done_after = _has_status(before, COMPLETED), _has_status(after, COMPLETED)
+    # the first condition that holds decides
+    return np.select(
+        [~in_before, ~in_after, ~ended, done_before & done_after, done_before, done_after],
+        ["added", "removed", "pending", "unchanged", "broken", "fixed"],
+        default="still_failing",
+    )
+
+
+def _has_status(jobs: pd.DataFrame, statuses: Sequence[str]) -> Flags:
+    """Return which jobs have one of the statuses; placeholders and missing jobs have none."""
+    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=True)
+    return np.asarray(jobs["status"].isin(statuses).to_numpy(dtype=bool) & ~placeholder)
+
+
+def count_changes(documents: pd.DataFrame) -> dict[str, int]:
+    """Return the number of paired documents of each change, in the order of CHANGES."""
+    counts = documents["change"].value_counts()
+    return {change: int(counts.get(change, 0)) for change in CHANGES}
+
+
+def count_transitions(documents: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of paired documents by their statuses; see RunComparison.transitions."""
+    keys = ["baseline_status", "candidate_status"]
+    sizes = documents.groupby(keys, dropna=False, sort=True).size()
+    counts = sizes.rename("documents").reset_index()
+    counts["documents"] = arrow_column(counts["documents"].to_numpy(), INT64)
+    return counts
+
+
+def sort_by_change(documents: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired documents in the order of CHANGES, those that need attention first."""
+    order = documents["change"].map({change: n for n, change in enumerate(CHANGES)})
+    return documents.iloc[order.argsort(kind="stable")]

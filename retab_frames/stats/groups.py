@@ -1,0 +1,125 @@
+"""Groups of jobs: their keys, which job belongs to which, and how many jobs each has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from retab_frames.schemas.vocabulary import COUNTED_STATUSES
+from retab_frames.stats.samples import has_status
+from retab_frames.text.messages import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retab_frames.stats.grouped_values import Flags, Ints
+
+__all__ = [
+    "COUNTS",
+    "Grouping",
+    "count_by_group",
+    "count_statuses",
+    "group_jobs",
+    "rows_by_group",
+    "with_group_keys",
+]
+
+Grouping = str | Sequence[str] | pd.Series | None
+
+COUNTS = (*COUNTED_STATUSES, "placeholders", "other")
+"""The counts of `count_statuses`, which add up to the jobs of a group."""
+
+
+def group_jobs(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
+    """Return the keys of each group, one row per group, and the row number of each job's group.
+
+    Groups come in order of first appearance; null is a key like any other. A Series is aligned by
+    its index if that contains the index of the jobs, and taken by position if its index is
+    0, 1, 2, ... or equal to that of the jobs.
+
+    Args:
+        jobs: The jobs.
+        by: A column, several, or a Series; None is one group of all jobs.
+
+    Raises:
+        ValueError: If a column is missing, or a Series does not fit the jobs.
+    """
+    if by is None:
+        return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(jobs), dtype=np.int64)
+    if isinstance(by, pd.Series):
+        name = by.name if by.name is not None else "group"
+        keys = _align_series(by, jobs).reset_index(drop=True).to_frame(name)
+    else:
+        keys = _select_columns(jobs, by)
+    grouper = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True)
+    number = grouper.ngroup().to_numpy().astype(np.int64)
+    # any job of a group has its keys
+    example = np.zeros(number.max(initial=-1) + 1, dtype=np.int64)
+    example[number] = np.arange(len(number))
+    return keys.iloc[example].reset_index(drop=True), number
+
+
+def count_by_group(mask: Flags, group: Ints, groups: int) -> Ints:
+    """Return how many jobs of each group the mask selects."""
+    return np.bincount(group[mask], minlength=groups)
+
+
+def count_statuses(jobs: pd.DataFrame, group: Ints, groups: int) -> dict[str, Ints]:
+    """Return the number of jobs of each group, as `jobs`, and then each of COUNTS."""
+    masks = {name: has_status(jobs, statuses) for name, statuses in COUNTED_STATUSES.items()}
+    masks["placeholders"] = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
+    masks["other"] = ~np.logical_or.reduce(list(masks.values()))
+    masks = {"jobs": np.ones(len(jobs), dtype=np.bool_), **masks}
+    return {name: count_by_group(mask, group, groups) for name, mask in masks.items()}
+
+
+def rows_by_group(mask: Flags, group: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield the number of each group of which the mask selects jobs, and the rows of those jobs."""
+    rows = mask.nonzero()[0]
+    rows = rows[np.argsort(group[rows], kind="stable")]
+    numbers, starts = np.unique(group[rows], return_index=True)
+    yield from zip(numbers.tolist(), np.split(rows, starts[1:]), strict=bool(len(numbers)))
+
+
+def with_group_keys(keys: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> pd.DataFrame:
+    """Return a frame of the keys and then the columns, which have the same rows.
+
+    Raises:
+        ValueError: If a key has the name of a column.
+    """
+    taken = [name for name in keys.columns if name in columns]
+    if taken:
+        raise ValueError(f"{taken[0]!r} names a column of the result: rename the group column")
+    return pd.DataFrame(keys.to_dict("series") | columns)
+
+
+def _select_columns(jobs: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    if not names:
+        raise ValueError("`by` names no column; None takes all jobs as one group")
+    missing = [name for name in names if name not in jobs.columns]
+    if missing:
+        names_of = printable(", ".join(map(str, missing)))
+        hint = did_you_mean(str(missing[0]), map(str, jobs.columns), 3)
+        raise ValueError(f"there is no column {names_of} to group by{hint}")
+    return jobs[names].reset_index(drop=True)
+
+
+def _align_series(by: pd.Series[Any], jobs: pd.DataFrame) -> pd.Series[Any]:
+    if by.index.equals(jobs.index):
+        return by
+    if by.index.is_unique and jobs.index.is_unique and jobs.index.isin(by.index).all():
+        return by.loc[jobs.index]
+    if len(by) != len(jobs):
+        raise ValueError(
+            f"`by` has {len(by)} values for {len(jobs)} jobs, and its index lacks some of theirs"
+        )
+    if not by.index.equals(pd.RangeIndex(len(by))):
+        raise ValueError(
+            "`by` has another index than the jobs: give it the same index, or a plain one to go by "
+            "position (by.reset_index(drop=True))"
+        )
+    return by

@@ -1,0 +1,286 @@
+"""Files in a bucket that appear whole or not at all, and are never changed.
+
+A bucket has no rename and no links: a file is one conditional put of the whole object, which the
+server refuses if the name is taken, so of two writers one learns that the other was first. When the
+answer to a put is lost, or is an error of the server, the object may or may not be there, and a
+second put would be refused because of our own first one; so the object is read back and compared
+before the put is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import stamina
+
+from retab_frames.errors import MissingExtraError, SnapshotError, SnapshotWriteError
+from retab_frames.text.messages import printable
+
+try:
+    import obstore
+    from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
+
+    from retab_frames.store.files.bucket_errors import Failure, call_bucket
+except ImportError as error:
+    raise MissingExtraError(
+        "a store in a bucket needs the extra `cloud`: pip install 'retab-frames[cloud]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+__all__ = ["BucketStorage"]
+
+_Result = TypeVar("_Result")
+
+# without a handler Python would print stamina's bare event names to stderr
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+_ATTEMPTS = 5
+_FIRST_WAIT_S = 0.4
+_READ_RETRIES = 5
+_CONNECT_S = 5
+_SETTINGS = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+_IN_MEMORY: dict[str, MemoryStore] = {}
+_UNTOUCHED = "what was there before is untouched"
+_NOT_SEEN = "it was not there when last looked at"
+_IN_DOUBT = "it is not known whether it was stored, writing the same again is safe"
+
+
+class BucketStorage:
+    """Objects below a URL; see `Storage`.
+
+    Credentials, region and endpoint come from the environment (AWS_*, GOOGLE_*, AZURE_*) or from
+    the machine's own role. Plain readers may see a file twice while it is moved, because a move is
+    a copy and a deletion.
+
+    Args:
+        url: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or
+            `memory://name/prefix`: in this process alone, one store per name, for trying out and
+            for tests.
+        timeout: How many seconds a request may take, and after how many nothing is tried again.
+
+    Raises:
+        ValueError: If the URL holds more than a bucket and a prefix.
+        SnapshotError: If the settings in the environment cannot be used.
+    """
+
+    def __init__(self, url: str, timeout: float = 120) -> None:
+        self.scheme, self.bucket, self.prefix = _parse_url(url)
+        self._timeout = timeout
+        self._store = self._open(_READ_RETRIES)
+        # a put is repeated here alone: obstore would take our own first one for another writer's
+        self._putting = self._open(0)
+        self._refuses_taken_names = False
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (f"{self.scheme}://{self.bucket}", self.prefix)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by URL: the credentials are those of the environment where it is unpickled."""
+        return type(self), (str(self), self._timeout)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write an object that is not there yet; return False, and change nothing, if it is.
+
+        Where an answer was lost, True may be returned to each of two writers of equal bytes.
+        """
+        key, reason, outcome, in_doubt = self._key(name), "", _UNTOUCHED, False
+        with suppress(_TryAgainError):
+            for attempt in self._attempts():
+                with attempt:
+                    failed = self._put_if_absent(key, data)
+                    if failed is None:
+                        self._check_that_names_are_refused(name, data)
+                        return True
+                    reason = failed.reason
+                    if failed.kind in {"refused", "absent"}:
+                        break
+                    if failed.kind == "unsent":
+                        raise _TryAgainError(reason)
+                    if failed.kind != "taken":
+                        outcome, in_doubt = _IN_DOUBT, True
+                    found = call_bucket(self._get if in_doubt else self._head, key)
+                    if not isinstance(found, Failure):
+                        return in_doubt and found == data
+                    if found.kind != "absent":
+                        reason = found.reason
+                        break
+                    # ours never arrived, or was refused because of another put that then failed
+                    outcome = _NOT_SEEN if in_doubt else _UNTOUCHED
+                    raise _TryAgainError(reason)
+        raise SnapshotWriteError(f"cannot write {self._describe(name)}: {reason}; {outcome}")
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of an object."""
+        return self._call(self._get, name)
+
+    def size(self, name: str) -> int:
+        """Return the size of an object in bytes."""
+        return int(self._call(self._head, name)["size"])
+
+    def modified(self, name: str) -> datetime:
+        """Return when an object was written, or moved to where it is, in UTC."""
+        modified: datetime = self._call(self._head, name)["last_modified"]
+        return modified
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the objects and folders in a folder, sorted; none if missing."""
+        key = self._key(folder)
+        listed = self._list(obstore.list_with_delimiter, folder)
+        paths = {*listed["common_prefixes"], *(found["path"] for found in listed["objects"])}
+        # consoles make an empty object for a folder, listed as the folder itself
+        return sorted(path.rpartition("/")[2] for path in paths - {key})
+
+    def walk(self, folder: str = "") -> Iterator[str]:
+        """Iterate over the names, from the root, of all objects below a folder, sorted."""
+        listed = self._list(_list_all, folder)
+        folders = {path.rpartition("/")[0] for path in listed}
+        start = len(self.prefix) + 1 if self.prefix else 0
+        return iter(sorted(path[start:] for path in listed if path not in folders))
+
+    def move(self, name: str, to: str) -> None:
+        """Give an object another name, taken or not; without effect if it is gone already."""
+        source, target = self._key(name), self._key(to)
+        failed = call_bucket(self._copy_and_delete, source, target) if source != target else None
+        if isinstance(failed, Failure) and failed.kind != "absent":
+            raise SnapshotWriteError(
+                f"cannot move {printable(name)} to {self._describe(to)}: {failed.reason}; "
+                "it is still there"
+            )
+
+    def delete(self, name: str) -> None:
+        """Remove an object; without effect if it is gone already."""
+        failed = call_bucket(obstore.delete, self._store, self._key(name))
+        if isinstance(failed, Failure) and failed.kind != "absent":
+            raise SnapshotWriteError(f"cannot delete {self._describe(name)}: {failed.reason}")
+
+    def _attempts(self) -> Iterable[Any]:
+        """Return the attempts of a call that raises _TryAgainError; the waits double."""
+        return stamina.retry_context(
+            on=_TryAgainError,
+            attempts=_ATTEMPTS,
+            timeout=self._timeout,
+            wait_initial=_FIRST_WAIT_S,
+            wait_jitter=_FIRST_WAIT_S,
+        )
+
+    def _put_if_absent(self, key: str, data: bytes) -> Failure | None:
+        put = call_bucket(obstore.put, self._putting, key, data, mode="create", use_multipart=False)
+        return put if isinstance(put, Failure) else None
+
+    def _check_that_names_are_refused(self, name: str, data: bytes) -> None:
+        """Put the first object a second time: a server without conditional puts would take it."""
+        if self._refuses_taken_names:
+            return
+        failed = self._put_if_absent(self._key(name), data)
+        if failed is None:
+            raise SnapshotWriteError(
+                f"cannot store files safely in {printable(str(self))}: its server overwrites what "
+                "is there although asked not to (If-None-Match), so two writers could destroy each "
+                "other's files"
+            )
+        self._refuses_taken_names = failed.kind == "taken"
+
+    def _get(self, key: str) -> bytes:
+        return bytes(obstore.get(self._store, key).bytes())
+
+    def _head(self, key: str) -> Any:
+        return obstore.head(self._store, key)
+
+    def _list(self, call: Callable[[Any, str | None], _Result], folder: str) -> _Result:
+        """Return a listing, tried again where it broke off: obstore itself does not do that."""
+        listed: _Result | Failure = Failure("unclear", "")
+        with suppress(_TryAgainError):
+            for attempt in self._attempts():
+                with attempt:
+                    listed = call_bucket(call, self._store, self._key(folder) or None)
+                    if isinstance(listed, Failure) and listed.kind == "interrupted":
+                        raise _TryAgainError(listed.reason)
+        if isinstance(listed, Failure):
+            raise SnapshotError(f"cannot list {self._describe(folder)}: {listed.reason}")
+        return listed
+
+    def _copy_and_delete(self, source: str, target: str) -> None:
+        data = self._get(source)
+        self._overwrite(target, data)
+        with suppress(FileNotFoundError):
+            obstore.delete(self._store, source)
+        try:
+            obstore.head(self._store, target)
+        except FileNotFoundError:
+            # someone moved it back meanwhile, and both deleted what the other had just written
+            self._overwrite(target, data)
+
+    def _overwrite(self, key: str, data: bytes) -> None:
+        obstore.put(self._store, key, data, mode="overwrite", use_multipart=False)
+
+    def _call(self, call: Callable[[str], _Result], name: str) -> _Result:
+        result = call_bucket(call, self._key(name))
+        if not isinstance(result, Failure):
+            return result
+        if result.kind == "absent":
+            raise FileNotFoundError(name)
+        raise SnapshotError(f"cannot read {self._describe(name)}: {result.reason}")
+
+    def _describe(self, name: str) -> str:
+        return f"{printable(name)} in {printable(str(self))}" if name else printable(str(self))
+
+    def _key(self, name: str) -> str:
+        return "/".join(filter(None, (self.prefix, *name.split("/"))))
+
+    def _open(self, retries: int) -> Any:
+        if self.scheme == "memory":
+            return _IN_MEMORY.setdefault(self.bucket, MemoryStore())
+        settings = _SETTINGS[self.scheme]
+        store = call_bucket(
+            {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[self.scheme],
+            self.bucket,
+            client_options={
+                "timeout": f"{round(self._timeout * 1000)}ms",
+                "connect_timeout": f"{_CONNECT_S}s",
+                # any client option given makes obstore forget that this one stands in there
+                "allow_http": os.environ.get(f"{settings}_ALLOW_HTTP", "").lower() in {"1", "true"},
+            },
+            retry_config={
+                "max_retries": retries,
+                "retry_timeout": timedelta(seconds=self._timeout),
+            },
+        )
+        if isinstance(store, Failure):
+            raise SnapshotError(
+                f"cannot open {printable(str(self))}: the settings in the environment "
+                f"({settings}_*) are incomplete or wrong ({store.reason})"
+            )
+        return store
+
+
+class _TryAgainError(Exception):
+    """What a call to a bucket raises to be tried again."""
+
+
+def _list_all(store: Any, key: str | None) -> list[str]:
+    return [found["path"] for page in obstore.list(store, key) for found in page]
+
+
+def _parse_url(url: str) -> tuple[str, str, str]:
+    scheme, _, rest = url.partition("://")
+    bucket, _, prefix = rest.rstrip("/").partition("/")
+    segments = prefix.split("/") if prefix else []
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][\w.-]*", bucket, re.ASCII)
+        or re.search(r"[?#\\]", rest)
+        or not all(segment.isprintable() and segment not in {"", ".", ".."} for segment in segments)
+    ):
+        raise ValueError(
+            f"the URL of a store is {printable(scheme)}://bucket/prefix: letters, digits, '.', "
+            "'_', '-' in the bucket, no user, query, fragment or empty segment (the text given "
+            "is not shown, it might be secret)"
+        )
+    return scheme, bucket, prefix

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from retab_frames.text.pages import (
+    Page,
+    Plot,
+    Section,
+    render_fragment,
+    render_html,
+    render_markdown,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_an_interval_stands_beside_its_estimate() -> None:
+    frame = pd.DataFrame(
+        {
+            "p50_ms": [1000.0, 2000.0, 3000.0, None],
+            "p50_low_ms": [900.0, None, None, None],
+            "p50_high_ms": [1100.0, 2500.0, None, None],
+            "rate": [0.25, 0.5, 0.5, 0.5],
+            "rate_low": [0.1, 0.2, 0.2, 0.2],
+            "rate_high": [0.3, 0.7, 0.7, 0.7],
+            "below": [1, 2, 3, 4],
+        }
+    )
+    table = render_markdown(Page("a", ["b"], [Section("c", [frame])]))
+    assert table == (
+        "## a\n\n- b\n\n### c\n\n| p50 | rate | below |\n| --- | --- | ---: |\n"
+        "| 1.00 s (900 ms to 1.10 s) | 0.25 (0.10 to 0.30) | 1 |\n"
+        "| 2.00 s (unbounded to 2.50 s) | 0.50 (0.20 to 0.70) | 2 |\n"
+        "| 3.00 s (unbounded) | 0.50 (0.20 to 0.70) | 3 |\n"
+        "| - | 0.50 (0.20 to 0.70) | 4 |\n"
+    )
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    page = Page("a", [], [Section("b", [pd.DataFrame({"n": range(250)})])])
+    assert "and 230 more" in render_markdown(page)
+    assert render_markdown(page).count("\n| ") == 22
+    assert "and 50 more" in render_html(page)
+    assert render_html(page).count("<td") == 200
+    assert "<p>and 230 more</p>" in render_fragment(page)
+    assert render_fragment(page).count("<td") == 20
+
+
+def test_sections_with_nothing_to_show_are_left_out() -> None:
+    no_rows = pd.DataFrame({"a": []})
+    page = Page(
+        "a", [], [Section("empty", []), Section("rowless", [no_rows]), Section("full", ["b"])]
+    )
+    for text in (render_html(page), render_fragment(page), render_markdown(page)):
+        assert "empty" not in text
+        assert "rowless" not in text
+        assert "full" in text
+    assert "<p>b</p>" in render_html(page)
+    assert render_fragment(page) == ("<div><b>a</b><ul></ul>\n<p><b>full</b></p>\n<p>b</p>\n</div>")
+    assert render_markdown(page) == "## a\n\n### full\n\nb\n"
+
+
+def draw_never() -> str:
+    raise AssertionError("this plot is not shown")
+
+
+def test_a_plot_is_an_image_with_a_caption() -> None:
+    plot = Plot(lambda: "data:image/svg+xml;base64,AAAA", 'told "so" & <b>')
+    caption = "told &quot;so&quot; &amp; &lt;b&gt;"
+    assert (
+        f'<figure><img src="data:image/svg+xml;base64,AAAA" alt="{caption}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    ) in render_html(Page("a", [], [Section("b", [plot])]))
+
+
+def test_only_an_html_file_draws_plots() -> None:
+    page = Page("a", ["b"], [Section("plot", [Plot(draw_never, "c")]), Section("d", ["e"])])
+    assert "plot" not in render_markdown(page)
+    assert "plot" not in render_fragment(page)
+    with pytest.raises(AssertionError, match="not shown"):
+        render_html(page)
+
+
+def test_a_plot_is_added_to_its_section_or_to_a_new_one() -> None:
+    page = Page("a", [], [Section("b", ["c"]), Section("d", ["e"])])
+    plot = Plot(draw_never, "f")
+    assert page.with_plot("b", plot).sections == [Section("b", ["c", plot]), Section("d", ["e"])]
+    assert page.with_plot("g", plot).sections == [*page.sections, Section("g", [plot])]
+    assert page.sections == [Section("b", ["c"]), Section("d", ["e"])]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_file(path, "new" * 10_000 + "\udcff")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
