@@ -10,7 +10,7 @@ from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.wire.envelopes import record_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from datetime import datetime
 
     from retab_frames.api.client import Client, FetchedRun
@@ -43,8 +43,10 @@ def fetch_runs(
     *,
     listed: bool,
     progress: bool | None,
-) -> Iterator[RequestedRun]:
+) -> Generator[RequestedRun]:
     """Yield each run in the order asked for, fetched concurrently.
+
+    Close it if an error stops you: it ends its threads, and drops what has not begun.
 
     Args:
         api: The client.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow.compute as pc
@@ -257,8 +257,12 @@ def _iter_contents(
     progress: bool | None,
     collect: bool,
 ) -> Iterator[RunContent]:
-    with _lend_client(client) as api:
-        runs = fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
+    with (
+        _lend_client(client) as api,
+        closing(
+            fetch_runs(api, workflow_id, experiment_id, ids, listed=True, progress=progress)
+        ) as runs,
+    ):
         for batch in batch_runs(runs, size=_size_of):
             contents = _make_contents(batch, workflow_id, experiment_id)
             for run, content in zip(batch, contents, strict=True):
@@ -319,10 +323,13 @@ def _load_tables(
     ids = _check_run_ids(run_id)
     flattener = Flattener()
     records: list[Record] = []
-    with _lend_client(client) as api:
-        runs = fetch_runs(
-            api, workflow_id, experiment_id, ids, listed=len(ids) > 1, progress=progress
-        )
+    listed = len(ids) > 1
+    with (
+        _lend_client(client) as api,
+        closing(
+            fetch_runs(api, workflow_id, experiment_id, ids, listed=listed, progress=progress)
+        ) as runs,
+    ):
         for run in runs:
             if isinstance(run.result, RetabFramesError):
                 raise run.result

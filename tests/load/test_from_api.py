@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from retab_frames import (
     MalformedResponseError,
     NotFoundError,
     RetabFramesError,
+    RunContent,
     RunsSchema,
     Sandbox,
     TransportError,
@@ -511,6 +513,23 @@ def test_contents_not_wanted_are_not_fetched(sandbox: Sandbox) -> None:
         contents.close()  # type: ignore[attr-defined]
         time.sleep(0.1)
     assert [request.path for request in sandbox.requests].count(CONTENT) <= 2
+
+
+def first_content(*args: Any, **kwargs: Any) -> RunContent:
+    return next(iter_content(*args, **kwargs))
+
+
+@pytest.mark.parametrize("load", [load_jobs, load_handle_inputs, first_content])
+def test_an_error_ends_the_threads_at_once(client: Client, sandbox: Sandbox, load: Any) -> None:
+    ids = ["exprun_gone", *sandbox.run_ids(EXPERIMENT)]
+    with pytest.raises(NotFoundError, match="exprun_gone") as caught:
+        load(WORKFLOW, EXPERIMENT, run_id=ids, client=client)
+    end = time.monotonic() + 2
+    while workers := [one.name for one in threading.enumerate() if "_run_tasks" in one.name]:
+        assert time.monotonic() < end, workers
+        time.sleep(0.01)
+    # whoever holds the error holds its frames, which must hold no work
+    assert caught.traceback
 
 
 class WatchedClient(Client):
