@@ -1,4 +1,4 @@
-"""A gate for a pipeline: does a comparison show that the candidate is no worse than allowed?"""
+"""A gate for a pipeline: an error unless the candidate is shown to be no worse than allowed."""
 
 from __future__ import annotations
 

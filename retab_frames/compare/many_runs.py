@@ -251,7 +251,7 @@ def build_page(comparison: ManyComparison) -> Page:
     changes = [change for change in CHANGES if runs[change].any()]
     rates = ["failure_rate", "failure_rate_low", "failure_rate_high", "failure_p_adjusted"]
     ratios = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "speed_p_adjusted"]
-    needs_attention = documents[["flaky", "always_failing", "always_slow"]].any(axis="columns")
+    needs_attention = documents["flaky"] | documents["always_failing"] | documents["always_slow"]
     names = ["filename", "document_id", "runs", "completed", "failed", "slow_runs", "median_ms"]
     sections = [
         Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),

@@ -78,7 +78,7 @@ def describe_failures(failure_rates: pd.DataFrame, confidence: float) -> str:
 
 
 def describe_speed(ratio: PairedRatio) -> str:
-    """Return how the durations changed, and what the interval allows to say."""
+    """Return the change of the durations in words, with its interval and the verdict."""
     if not ratio.pairs:
         condition = " with a duration above 0" if ratio.left_out else ""
         return f"Speed: not known, no document was completed in both{condition}."

@@ -103,7 +103,7 @@ def durations(
     for n, (name, marker) in enumerate(zip(name_quantiles(quantiles), MARKERS, strict=False)):
         at = np.arange(len(groups.names), dtype=np.float64) + 0.12 + step * n
         drawn = draw_intervals(
-            ax, groups.stats, name, at, marker=marker, flat=True, crowded=crowded
+            ax, groups.stats, name, at, marker=marker, horizontal=True, crowded=crowded
         )
         entries.append((drawn, name))
     if by is not None:
@@ -232,7 +232,7 @@ def _draw_line(
     # shifted, because the intervals of the groups would cover each other
     shift = 0.018 * (n - (len(groups.names) - 1) / 2)
     stats = groups.stats.iloc[[n]]
-    style: dict[str, Any] = {"marker": line.marker, "colour": line.colour, "flat": True}
+    style: dict[str, Any] = {"marker": line.marker, "colour": line.colour, "horizontal": True}
     for q, name in zip(quantiles, name_quantiles(quantiles), strict=True):
         draw_intervals(ax, stats, name, np.array([q + shift]), **style)
     return drawn

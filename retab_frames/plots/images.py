@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["svg_data_uri"]
 
 _DPI = 144
-"""Of what is an image within the SVG, such as the cells of a matrix."""
+"""Resolution of the parts of an SVG that are images, such as the cells of a matrix."""
 
 
 def svg_data_uri(ax: Axes) -> str:

@@ -31,7 +31,7 @@ def draw_intervals(
     name: str,
     at: Floats,
     *,
-    flat: bool,
+    horizontal: bool,
     marker: str,
     colour: str | None = None,
     crowded: bool = False,
@@ -46,7 +46,7 @@ def draw_intervals(
         stats: The result of `duration_stats`.
         name: The name of the quantile, such as `p50`.
         at: The position of each row on the other axis.
-        flat: Whether durations go from left to right; if not, from bottom to top.
+        horizontal: Whether durations go from left to right; if not, from bottom to top.
         marker: A marker of matplotlib.
         colour: A colour; None is that of text.
         crowded: Whether there is only room for small markers, without intervals.
@@ -55,13 +55,13 @@ def draw_intervals(
     value, low, high = (column.to_numpy(np.float64, na_value=np.nan) for column in columns)
     known = ~np.isnan(value)
     value, low, high, at = value[known], low[known], high[known], at[known]
-    begin, end = ax.get_xlim() if flat else ax.get_ylim()
+    begin, end = ax.get_xlim() if horizontal else ax.get_ylim()
     style: dict[str, Any] = {"color": colour or text_colour(), "linestyle": "none", "zorder": 4}
-    points = (value, at) if flat else (at, value)
+    points = (value, at) if horizontal else (at, value)
     if crowded:
         (drawn,) = ax.plot(*points, marker=marker, markersize=2.5, label=name, **style)
         return drawn
-    lines = ax.hlines if flat else ax.vlines
+    lines = ax.hlines if horizontal else ax.vlines
     bounds = np.where(np.isnan(low), begin, low), np.where(np.isnan(high), end, high)
     lines(at, *bounds, color=style["color"], linewidth=1.3, zorder=3, label=f"{name} interval")
     for edge, bound, arrow in ((begin, low, "<v"), (end, high, ">^")):
@@ -70,8 +70,8 @@ def draw_intervals(
             # an artist without points that is not clipped would enlarge the figure
             continue
         edges = np.full(len(is_open), edge)
-        tips = (edges, is_open) if flat else (is_open, edges)
-        ax.plot(*tips, marker=arrow[0 if flat else 1], markersize=5, clip_on=False, **style)
+        tips = (edges, is_open) if horizontal else (is_open, edges)
+        ax.plot(*tips, marker=arrow[0 if horizontal else 1], markersize=5, clip_on=False, **style)
     face = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
     (drawn,) = ax.plot(*points, marker=marker, label=name, **style | face)
     return drawn

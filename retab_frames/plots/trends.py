@@ -90,5 +90,5 @@ def _draw_quantile(
     values = stats[f"{name}_ms"].to_numpy(np.float64, na_value=np.nan)
     (drawn,) = ax.plot(at, values, color=line.colour, linestyle=line.dashes, marker=line.marker)
     drawn.set(linewidth=1.2, label=f"{name} line")
-    draw_intervals(ax, stats, name, at, marker=line.marker, colour=line.colour, flat=False)
+    draw_intervals(ax, stats, name, at, marker=line.marker, colour=line.colour, horizontal=False)
     return drawn, name

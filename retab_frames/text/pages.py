@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from retab_frames.text import tables
 
@@ -209,7 +208,7 @@ def _merge_intervals(frame: pd.DataFrame) -> pd.DataFrame:
             show = tables.format_duration if unit else "{:.2f}".format
             cells = frame[[name, *ends]].to_numpy(np.float64, na_value=np.nan)
             texts = [_format_interval(*row, show=show) for row in cells.tolist()]
-            columns[stem] = pd.Series(texts, dtype=pd.ArrowDtype(pa.string()))
+            columns[stem] = pd.Series(texts, dtype=object)
         elif not str(name).removesuffix(unit).endswith(("_low", "_high")):
             columns[name] = frame[name].reset_index(drop=True)
     return pd.DataFrame(columns)

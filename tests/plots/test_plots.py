@@ -585,6 +585,13 @@ def test_plots_can_be_drawn_in_threads() -> None:
     assert len(set(images)) == 1
 
 
+def test_images_for_pages_can_be_made_in_threads() -> None:
+    jobs = many_jobs(50, runs=2)
+    with ThreadPoolExecutor(4) as pool:
+        uris = list(pool.map(lambda _: svg_data_uri(plots.ecdf(jobs, by="run_id")), range(8)))
+    assert len(set(uris)) == 1
+
+
 def test_without_matplotlib_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
