@@ -9,20 +9,13 @@ import numpy as np
 from retab_frames.plots.figures import text_colour
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
     from retab_frames.stats.grouped_values import Floats
 
-__all__ = ["draw_intervals", "name_quantiles"]
-
-
-def name_quantiles(quantiles: Sequence[float]) -> list[str]:
-    """Return the names that `duration_stats` gives to quantiles, such as `p50` and `p90`."""
-    return [f"p{100 * q:.10g}" for q in quantiles]
+__all__ = ["draw_intervals"]
 
 
 def draw_intervals(
