@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retab_frames.plots.figures import text_colour
+from retab_frames.plots.palette import EDGE_COLOUR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +66,6 @@ def draw_intervals(
         edges = np.full(len(is_open), edge)
         tips = (edges, is_open) if flat else (is_open, edges)
         ax.plot(*tips, marker=arrow[0 if flat else 1], markersize=5, clip_on=False, **style)
-    face = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    face = {"markersize": 6.5, "markeredgecolor": EDGE_COLOUR, "markeredgewidth": 0.6}
     (drawn,) = ax.plot(*points, marker=marker, label=name, **style | face)
     return drawn
