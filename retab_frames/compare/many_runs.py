@@ -11,9 +11,9 @@ import pandas as pd
 
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
+from retab_frames.compare.many_runs_table import compare_with_baseline, correct_p_values
 from retab_frames.compare.sides import make_side
 from retab_frames.compare.summary import list_names, name_run
-from retab_frames.compare.verdicts import compare_with_baseline, correct_p_values
 from retab_frames.load.content import RunContent
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.text.messages import printable
