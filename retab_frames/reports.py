@@ -1,4 +1,8 @@
-"""Reports: a page about a run, about jobs, or about a comparison, written to a file."""
+"""Reports: a page about a run, about jobs, or about a comparison, written to a file.
+
+The sentences and tables about runs and jobs are made here. Those about a comparison are made by
+`build_page` in compare/two_runs.py and compare/many_runs.py, and this module adds the plots.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from retab_frames.load.content import RunContent
 from retab_frames.stats.durations import duration_stats, slowest
 from retab_frames.stats.estimates import proportion
 from retab_frames.stats.failures import failures
+from retab_frames.stats.groups import COUNTS
 from retab_frames.stats.timeline import timeline
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Plot, Section, render_html, render_markdown, write_file
@@ -33,8 +38,7 @@ _FORMATS = {
     ".md": render_markdown,
     ".markdown": render_markdown,
 }
-_COUNTS = ("completed", "error", "cancelled", "unfinished", "placeholders", "other")
-_ENDED = ("completed", "error", "cancelled", "other")
+_ENDED = tuple(name for name in COUNTS if name not in {"unfinished", "placeholders"})
 _QUANTILES = [f"{name}{end}_ms" for name in ("p50", "p90", "p95") for end in ("", "_low", "_high")]
 
 
@@ -46,8 +50,8 @@ def report(
 ) -> Path:
     """Write a report and return its path: the main findings in words, then tables and plots.
 
-    The file needs no other file and holds no script, and equal subjects give equal files. It is
-    written completely or not at all, and replaces an existing one.
+    The report is one self-contained file without scripts, and equal subjects give equal files. It
+    is written completely or not at all, and replaces an existing one.
 
     Args:
         subject: A run, a comparison of two runs or of many, or a jobs frame of one run or several.
@@ -161,7 +165,7 @@ def _make_jobs_page(jobs: pd.DataFrame) -> Page:
     by = "run_id" if runs > 1 else None
     groups = [by] if by else []
     stats = duration_stats(jobs, by, quantiles=(0.5, 0.9, 0.95))
-    counts = ["jobs", *(name for name in _COUNTS if stats[name].any())]
+    counts = ["jobs", *(name for name in COUNTS if stats[name].any())]
     columns = ["measured", "mean_ms", *_QUANTILES, "max_ms", "outliers"]
     columns += ["note"] if stats["note"].notna().any() else []
     failed = ["template", "status", "jobs", "documents", "share", "example_filename"]
@@ -216,7 +220,7 @@ def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str
         at_once: Their `timeline`; None if there are several runs.
     """
     stats = duration_stats(jobs, quantiles=(0.5, 0.9)).iloc[0]
-    counts = ", ".join(f"{stats[name]} {name}" for name in _COUNTS if stats[name])
+    counts = ", ".join(f"{stats[name]} {name}" for name in COUNTS if stats[name])
     sentences = [f"{stats['jobs']} jobs{f': {counts}' if counts else ''}."]
     ended = int(sum(stats[name] for name in _ENDED))
     failed = ended - int(stats["completed"])

@@ -19,7 +19,7 @@ KEY_VARIABLE = "RETAB_API_KEY"
 URL_VARIABLE = "RETAB_API_BASE_URL"
 
 _MIN_MASKED_LENGTH = 4
-"""A shorter value is not a key, and would be masked wherever its letters stand."""
+"""A shorter value is not a key, and would be masked wherever it occurs."""
 
 
 class Secret:

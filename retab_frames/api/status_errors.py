@@ -1,33 +1,30 @@
-"""What a response with an error status means: the error, its message, and whether to try again."""
+"""What a response with an error status means: the error and its message.
+
+Whether it is tried again is decided in `retries`.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from retab_frames.api.credentials import KEY_VARIABLE
-from retab_frames.errors import (
-    ApiStatusError,
-    AuthError,
-    NotFoundError,
-    RateLimitError,
-    RetabFramesError,
+from retab_frames.api.retries import (
+    MAX_RETRY_AFTER_S,
+    RETRIED_STATUSES,
+    AttemptError,
+    parse_retry_after,
 )
+from retab_frames.errors import ApiStatusError, AuthError, NotFoundError, RateLimitError
 from retab_frames.text.messages import printable
 from retab_frames.wire.envelopes import error_detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["AttemptError", "build_status_error"]
+__all__ = ["build_status_error"]
 
-MAX_RETRY_AFTER_S = 60.0
-RETRIED_STATUSES = frozenset((408, 425, 429, *range(500, 600))) - {501, 505}
-"""Failures that may pass; 501 and 505 say that the server cannot do what was asked."""
 _REDIRECTS = range(300, 400)
-_MAX_RETRY_AFTER_DIGITS = 10
 
 ERRORS: dict[int, type[ApiStatusError]] = {
     401: AuthError,
@@ -40,24 +37,6 @@ NEXT_STEPS = {
     403: f"check the key in {KEY_VARIABLE} or Client(api_key=...)",
     404: "load_experiments and load_runs list what exists",
 }
-
-
-class AttemptError(Exception):
-    """An attempt at a request failed.
-
-    Attributes:
-        error: What to raise if it is not tried again.
-        retry: Whether the failure may pass.
-        wait_s: How many seconds the server asks to wait before the next attempt, if it says so.
-    """
-
-    def __init__(
-        self, error: RetabFramesError, *, retry: bool, wait_s: float | None = None
-    ) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry = retry
-        self.wait_s = wait_s
 
 
 def build_status_error(
@@ -89,9 +68,9 @@ def build_status_error(
     if code in _REDIRECTS:
         target = mask(_redirect_host(headers))
         message += f"; redirects (here to {target}) are not followed: correct base_url"
-    wait_s = (
-        _parse_retry_after(headers.get("retry-after", "")) if code in RETRIED_STATUSES else None
-    )
+    wait_s = None
+    if code in RETRIED_STATUSES:
+        wait_s = parse_retry_after(headers.get("retry-after", ""))
     too_long = wait_s is not None and wait_s > min(MAX_RETRY_AFTER_S, seconds_left)
     if too_long:
         message += f"; the server asks to wait {wait_s:.0f} s: try again then"
@@ -110,17 +89,3 @@ def _redirect_host(headers: Mapping[str, str]) -> str:
         return printable(urlsplit(headers.get("location", "")).hostname or "the same host")
     except ValueError:
         return "an invalid URL"
-
-
-def _parse_retry_after(text: str) -> float | None:
-    """Return the seconds to wait; None if the header is missing or not valid."""
-    text = text.strip()
-    if text.isascii() and text.isdecimal() and len(text) < _MAX_RETRY_AFTER_DIGITS:
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

@@ -20,7 +20,8 @@ import httpx
 import stamina
 
 from retab_frames.api.credentials import URL_VARIABLE
-from retab_frames.api.status_errors import AttemptError, build_status_error
+from retab_frames.api.retries import BACKOFF, AttemptError, decide_retry
+from retab_frames.api.status_errors import build_status_error
 from retab_frames.errors import (
     ConfigError,
     DeadlineError,
@@ -151,12 +152,10 @@ class Transport:
         request = _Request(route.path, query, time.monotonic() + self._timeout)
         try:
             for attempt in stamina.retry_context(
-                on=_decide_retry,
+                on=decide_retry,
                 attempts=self._max_attempts,
                 timeout=self._timeout,
-                wait_initial=0.5,
-                wait_max=8.0,
-                wait_jitter=0.5,
+                **BACKOFF,
             ):
                 with attempt:
                     request.attempts = attempt.num
@@ -351,14 +350,6 @@ def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> boo
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _decide_retry(error: Exception) -> bool | float:
-    """Return whether stamina tries again, or after how many seconds if the server says so."""
-    if not isinstance(error, AttemptError) or not error.retry:
-        return False
-    _log.info("trying again: %s", error)
-    return True if error.wait_s is None else error.wait_s
 
 
 def _parse_url(url: str) -> httpx.URL:

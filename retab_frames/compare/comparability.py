@@ -29,7 +29,7 @@ _COLUMNS = ("check", "baseline", "candidate", "result", "reason")
 
 
 @dataclass(frozen=True)
-class _Check:
+class ComparabilityCheck:
     """One row of the table; `facts` are those of the baseline and of the candidate."""
 
     check: str
@@ -82,44 +82,48 @@ def combine_results(checks: pd.DataFrame) -> Comparable:
     return "no" if "no" in results else "warnings" if "warning" in results else "yes"
 
 
-def _check_documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> _Check:
+def _check_documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> ComparabilityCheck:
     counts = [len(side.final) for side in sides]
     on_one_side = {name: int((documents["change"] == name).sum()) for name in ("added", "removed")}
     if len(documents) == sum(on_one_side.values()):
-        return _Check("documents", counts, "no", "the runs have no document in common")
+        return ComparabilityCheck("documents", counts, "no", "the runs have no document in common")
     if not documents["change"].isin(COMPARABLE_CHANGES).any():
-        return _Check("documents", counts, "no", "no document has ended in both runs")
+        return ComparabilityCheck("documents", counts, "no", "no document has ended in both runs")
     if any(on_one_side.values()):
         numbers = " and ".join(f"{n} {name}" for name, n in on_one_side.items() if n)
         reason = f"{numbers}: only the common ones are compared"
-        return _Check("documents", counts, "warning", reason)
+        return ComparabilityCheck("documents", counts, "warning", reason)
     fingerprints = [side.record.get("documents_fingerprint") for side in sides]
     if None not in fingerprints and fingerprints[0] != fingerprints[1]:
         reason = "the ids are the same, the fingerprints of the document sets differ"
-        return _Check("documents", fingerprints, "warning", reason)
-    return _Check("documents", counts, "yes")
+        return ComparabilityCheck("documents", fingerprints, "warning", reason)
+    return ComparabilityCheck("documents", counts, "yes")
 
 
-def _check_block_kind(sides: tuple[Side, Side]) -> _Check:
+def _check_block_kind(sides: tuple[Side, Side]) -> ComparabilityCheck:
     kinds = []
     for side in sides:
         of_record = {side.record["block_kind"]} if "block_kind" in side.record else set()
         kinds.append(set(side.jobs["block_kind"].dropna()) or of_record)
     values = [", ".join(sorted(kind)) or None for kind in kinds]
     if None in values:
-        return _Check("block kind", values, "unknown", "a side does not say what block was run")
+        return ComparabilityCheck(
+            "block kind", values, "unknown", "a side does not say what block was run"
+        )
     if kinds[0] == kinds[1]:
-        return _Check("block kind", values, "yes")
-    return _Check("block kind", values, "no", "the runs are of two kinds of block")
+        return ComparabilityCheck("block kind", values, "yes")
+    return ComparabilityCheck("block kind", values, "no", "the runs are of two kinds of block")
 
 
-def _check_fact(sides: tuple[Side, Side], check: str, field: str, reason: str) -> _Check:
+def _check_fact(
+    sides: tuple[Side, Side], check: str, field: str, reason: str
+) -> ComparabilityCheck:
     values = [_read_fact(side, field) for side in sides]
     if None in values:
-        return _Check(check, values, "unknown", f"a side has no {field}")
+        return ComparabilityCheck(check, values, "unknown", f"a side has no {field}")
     if values[0] == values[1]:
-        return _Check(check, values, "yes")
-    return _Check(check, values, "warning", reason)
+        return ComparabilityCheck(check, values, "yes")
+    return ComparabilityCheck(check, values, "warning", reason)
 
 
 def _read_fact(side: Side, field: str) -> Any:
@@ -130,7 +134,7 @@ def _read_fact(side: Side, field: str) -> Any:
     return values[0] if len(values) == 1 else None
 
 
-def _check_ended(sides: tuple[Side, Side]) -> _Check:
+def _check_ended(sides: tuple[Side, Side]) -> ComparabilityCheck:
     """Check that both runs, and all their jobs, have ended."""
     values: list[str | None] = []
     reasons: list[str] = []
@@ -150,47 +154,51 @@ def _check_ended(sides: tuple[Side, Side]) -> _Check:
             reasons.append(f"the {name} had not ended when its record was read")
         none_ended = none_ended or 0 < jobs == not_ended
     if None in values:
-        return _Check("ended", values, "unknown", "a side has no job that was run")
+        return ComparabilityCheck("ended", values, "unknown", "a side has no job that was run")
     if none_ended:
-        return _Check("ended", values, "no", "; ".join(reasons))
-    return _Check("ended", values, "warning" if reasons else "yes", "; ".join(reasons) or None)
+        return ComparabilityCheck("ended", values, "no", "; ".join(reasons))
+    return ComparabilityCheck(
+        "ended", values, "warning" if reasons else "yes", "; ".join(reasons) or None
+    )
 
 
-def _check_placeholders(sides: tuple[Side, Side]) -> _Check:
+def _check_placeholders(sides: tuple[Side, Side]) -> ComparabilityCheck:
     documents = [set(side.final.index[side.placeholders]) for side in sides]
     counts = [len(names) for names in documents]
     if any(n and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
-        return _Check("placeholders", counts, "no", "a side was never run")
+        return ComparabilityCheck("placeholders", counts, "no", "a side was never run")
     if any(counts):
         never_run = format_count(len(set().union(*documents)), "document")
         reason = f"{never_run} never run on a side: pending"
-        return _Check("placeholders", counts, "warning", reason)
-    return _Check("placeholders", counts, "yes")
+        return ComparabilityCheck("placeholders", counts, "warning", reason)
+    return ComparabilityCheck("placeholders", counts, "yes")
 
 
-def _check_jobs(sides: tuple[Side, Side]) -> _Check:
+def _check_jobs(sides: tuple[Side, Side]) -> ComparabilityCheck:
     """Check that there are jobs, that none is missing, and that the runs are two."""
     counts = [len(side.jobs) for side in sides]
     if not all(counts):
-        return _Check("jobs", counts, "no", "a side has no jobs")
+        return ComparabilityCheck("jobs", counts, "no", "a side has no jobs")
     # a side with jobs that have not ended is incomplete too, but `ended` says so already
     if any(side.complete is False and side.final["status"].isin(TERMINAL).all() for side in sides):
-        return _Check("jobs", counts, "warning", "a side is incomplete: its `issues` say why")
+        return ComparabilityCheck(
+            "jobs", counts, "warning", "a side is incomplete: its `issues` say why"
+        )
     if sides[0].run_id is not None and sides[0].run_id == sides[1].run_id:
-        return _Check("jobs", counts, "warning", "both sides are the same run")
-    return _Check("jobs", counts, "yes")
+        return ComparabilityCheck("jobs", counts, "warning", "both sides are the same run")
+    return ComparabilityCheck("jobs", counts, "yes")
 
 
-def _check_inputs(documents: pd.DataFrame) -> _Check:
+def _check_inputs(documents: pd.DataFrame) -> ComparabilityCheck:
     known = documents["inputs_changed"].dropna()
     changed = int(known.sum())
     if known.empty:
         reason = "the inputs of no document are known on both sides"
-        return _Check("inputs", (None, None), "unknown", reason)
+        return ComparabilityCheck("inputs", (None, None), "unknown", reason)
     if changed:
         reason = (
             f"the inputs of {format_count(changed, 'document')} changed: "
             "differences may come from the inputs"
         )
-        return _Check("inputs", (None, f"{changed} changed"), "warning", reason)
-    return _Check("inputs", (None, "0 changed"), "yes")
+        return ComparabilityCheck("inputs", (None, f"{changed} changed"), "warning", reason)
+    return ComparabilityCheck("inputs", (None, "0 changed"), "yes")

@@ -10,12 +10,10 @@ import pandas as pd
 from retab_frames.compare.inputs import find_changed_documents
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
 from retab_frames.schemas.vocabulary import COMPLETED, TERMINAL
+from retab_frames.stats.samples import has_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from retab_frames.compare.sides import Side
-    from retab_frames.stats.grouped_values import Flags
 
 __all__ = [
     "CHANGES",
@@ -75,20 +73,15 @@ def _classify_changes(
     before: pd.DataFrame, after: pd.DataFrame
 ) -> np.ndarray[Any, np.dtype[np.object_]]:
     in_before, in_after = (side["job_id"].notna().to_numpy() for side in (before, after))
-    ended = _has_status(before, TERMINAL) & _has_status(after, TERMINAL)
-    done_before, done_after = _has_status(before, COMPLETED), _has_status(after, COMPLETED)
+    # a side that lacks the document has no status
+    ended = has_status(before, TERMINAL) & has_status(after, TERMINAL)
+    done_before, done_after = has_status(before, COMPLETED), has_status(after, COMPLETED)
     # the first condition that holds decides
     return np.select(
         [~in_before, ~in_after, ~ended, done_before & done_after, done_before, done_after],
         ["added", "removed", "pending", "unchanged", "broken", "fixed"],
         default="still_failing",
     )
-
-
-def _has_status(jobs: pd.DataFrame, statuses: Sequence[str]) -> Flags:
-    """Return which jobs have one of the statuses; placeholders and missing jobs have none."""
-    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=True)
-    return np.asarray(jobs["status"].isin(statuses).to_numpy(dtype=bool) & ~placeholder)
 
 
 def count_changes(documents: pd.DataFrame) -> dict[str, int]:

@@ -20,7 +20,7 @@ __all__ = ["assert_no_regression", "gate_checks"]
 Outcome = Literal["pass", "regression", "inconclusive"]
 
 
-class _Check(NamedTuple):
+class GateCheck(NamedTuple):
     check: str
     found: str
     allowed: str
@@ -75,16 +75,16 @@ def gate_checks(
     if comparison.comparable == "no":
         table = comparison.comparability
         reasons = "; ".join(table.loc[table["result"] == "no", "reason"])
-        checks.append(_Check("comparable", "no", "yes", "inconclusive", reasons))
+        checks.append(GateCheck("comparable", "no", "yes", "inconclusive", reasons))
     else:
         if max_broken is not None:
             checks.append(_check_broken(comparison, max_broken))
         if max_slowdown is not None:
             checks.append(_check_slowdown(comparison, max_slowdown))
-    return frame_of_rows(checks, dict.fromkeys(_Check._fields, STRING))
+    return frame_of_rows(checks, dict.fromkeys(GateCheck._fields, STRING))
 
 
-def _check_broken(comparison: RunComparison, allowed: int) -> _Check:
+def _check_broken(comparison: RunComparison, allowed: int) -> GateCheck:
     documents = comparison.documents
     is_broken = documents["change"] == "broken"
     broken = int(is_broken.sum())
@@ -92,28 +92,28 @@ def _check_broken(comparison: RunComparison, allowed: int) -> _Check:
         names = documents["filename"].fillna(documents["document_id"])[is_broken].head(3)
         more = ", …" if broken > len(names) else ""
         reason = ", ".join(map(printable, names)) + more
-        return _Check("broken", str(broken), str(allowed), "regression", reason)
+        return GateCheck("broken", str(broken), str(allowed), "regression", reason)
     # a document that failed before, or is completed by now, cannot turn out to be broken
     is_safe = documents["baseline_status"].isin(FAILED)
     is_safe |= documents["candidate_status"].isin(COMPLETED)
     unknown = int((documents["change"].isin(["pending", "removed"]) & ~is_safe).sum())
     if broken + unknown > allowed:
         reason = f"{format_count(unknown, 'document')} pending or removed, which could be broken"
-        return _Check("broken", str(broken), str(allowed), "inconclusive", reason)
-    return _Check("broken", str(broken), str(allowed), "pass", None)
+        return GateCheck("broken", str(broken), str(allowed), "inconclusive", reason)
+    return GateCheck("broken", str(broken), str(allowed), "pass", None)
 
 
-def _check_slowdown(comparison: RunComparison, allowed: float) -> _Check:
+def _check_slowdown(comparison: RunComparison, allowed: float) -> GateCheck:
     speed = comparison.ratio
     limit = f"x {1 + allowed:.4g}"
     if speed.pairs < 2:  # noqa: PLR2004 - one pair has no interval
         documents = format_count(speed.pairs, "document")
         reason = f"{documents} completed in both with a duration: at least 2 are needed"
-        return _Check("slowdown", "-", limit, "inconclusive", reason)
+        return GateCheck("slowdown", "-", limit, "inconclusive", reason)
     found = f"x {speed.ratio:.4g} ({speed.ratio_low:.4g} to {speed.ratio_high:.4g})"
     if speed.ratio_low > 1 + allowed:
-        return _Check("slowdown", found, limit, "regression", "the interval is above the limit")
+        return GateCheck("slowdown", found, limit, "regression", "the interval is above the limit")
     if speed.ratio_high > 1 + allowed:
         reason = "the limit is within the interval: more documents make the interval narrower"
-        return _Check("slowdown", found, limit, "inconclusive", reason)
-    return _Check("slowdown", found, limit, "pass", None)
+        return GateCheck("slowdown", found, limit, "inconclusive", reason)
+    return GateCheck("slowdown", found, limit, "pass", None)

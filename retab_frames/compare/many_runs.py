@@ -11,9 +11,9 @@ import pandas as pd
 
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
+from retab_frames.compare.many_runs_table import compare_with_baseline, correct_p_values
 from retab_frames.compare.sides import make_side
 from retab_frames.compare.summary import list_names, name_run
-from retab_frames.compare.verdicts import compare_with_baseline, correct_p_values
 from retab_frames.load.content import RunContent
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.text.messages import printable
@@ -47,7 +47,7 @@ def compare_many(
 
     Args:
         runs: Contents or jobs frames, one run each; or one jobs frame of several runs; or a Dask
-            frame of them, which is compared on the workers: then `cells` and `documents`, which
+            frame of them, which is compared on the cluster: then `cells` and `documents`, which
             would have as many rows as there are jobs, are empty.
         baseline: The run that the others are compared with: its position or its run id.
         margin: As in `compare_runs`.
@@ -211,22 +211,7 @@ class ManyComparison:
 
     def summary(self) -> str:
         """Return the comparison in words: a title, then the runs of each verdict, and documents."""
-        runs, documents = self.runs, self.documents
-        names = {"Not comparable": runs.loc[runs["comparable"] == "no", "run_id"].tolist()}
-        for verdict in ("slower", "faster", "equivalent", "inconclusive"):
-            found = runs[runs["verdict"] == verdict]
-            names[verdict.capitalize()] = [
-                f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
-                for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
-            ]
-        broken = runs[runs["broken"] > 0].itertuples()
-        names["Documents broken in"] = [f"{run.run_id} ({run.broken})" for run in broken]
-        labels = documents["filename"].fillna(documents["document_id"])
-        names["Flaky"] = labels[documents["flaky"]].tolist()
-        names["Always slow"] = labels[documents["always_slow"]].tolist()
-        title = f"{format_count(len(runs), 'run')} against {name_run(self.baseline_run_id)}"
-        lines = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
-        return "\n".join([title, *lines])
+        return "\n".join([_make_title(self), *_list_sentences(self)])
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
@@ -244,9 +229,31 @@ class ManyComparison:
         )
 
 
+def _make_title(comparison: ManyComparison) -> str:
+    runs = format_count(len(comparison.runs), "run")
+    return f"{runs} against {name_run(comparison.baseline_run_id)}"
+
+
+def _list_sentences(comparison: ManyComparison) -> list[str]:
+    """Return the runs of each verdict, the runs in which documents broke, and documents."""
+    runs, documents = comparison.runs, comparison.documents
+    names = {"Not comparable": runs.loc[runs["comparable"] == "no", "run_id"].tolist()}
+    for verdict in ("slower", "faster", "equivalent", "inconclusive"):
+        found = runs[runs["verdict"] == verdict]
+        names[verdict.capitalize()] = [
+            f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
+            for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
+        ]
+    broken = runs[runs["broken"] > 0].itertuples()
+    names["Documents broken in"] = [f"{run.run_id} ({run.broken})" for run in broken]
+    labels = documents["filename"].fillna(documents["document_id"])
+    names["Flaky"] = labels[documents["flaky"]].tolist()
+    names["Always slow"] = labels[documents["always_slow"]].tolist()
+    return [f"{name}: {list_names(values)}." for name, values in names.items() if values]
+
+
 def build_page(comparison: ManyComparison) -> Page:
     """Return the comparison as a page of sentences and tables; `rf.report` adds the plots."""
-    title, *sentences = comparison.summary().splitlines()
     runs, documents = comparison.runs, comparison.documents
     changes = [change for change in CHANGES if runs[change].any()]
     rates = ["failure_rate", "failure_rate_low", "failure_rate_high", "failure_p_adjusted"]
@@ -259,4 +266,4 @@ def build_page(comparison: ManyComparison) -> Page:
         Section("Speed", [runs[["run_id", *ratios]]]),
         Section("Documents that need attention", [documents.loc[needs_attention, names]]),
     ]
-    return Page(title, sentences, sections)
+    return Page(_make_title(comparison), _list_sentences(comparison), sections)

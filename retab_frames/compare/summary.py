@@ -1,4 +1,4 @@
-"""Comparisons in words, and the tables that show them best: what a page about them is made of."""
+"""Sentences and tables that describe a comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs compared: whether they can be, what broke, how often they fail, how fast they are."""
+"""Two runs compared: comparability, changes, failure rates, speed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def compare_runs(
     Raises:
         TypeError: If a side is neither a RunContent nor a frame.
         ValueError: If a side holds several runs or is not a jobs frame, or if the margin or the
-            confidence is not valid.
+            confidence is out of range.
 
     Example:
         >>> import retab_frames as rf
@@ -196,14 +196,7 @@ class RunComparison:
 
     def summary(self) -> str:
         """Return the comparison in words: a title, then what limits it, what broke, the speed."""
-        lines = [
-            f"{name_run(self.candidate_run_id)} against {name_run(self.baseline_run_id)}",
-            describe_comparability(self.comparability),
-            describe_changes(self.changes),
-            describe_failures(self.failure_rates, self.confidence),
-            describe_speed(self.ratio),
-        ]
-        return "\n".join(filter(None, lines))
+        return "\n".join([_make_title(self), *_list_sentences(self)])
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request."""
@@ -221,9 +214,23 @@ class RunComparison:
         )
 
 
+def _make_title(comparison: RunComparison) -> str:
+    return f"{name_run(comparison.candidate_run_id)} against {name_run(comparison.baseline_run_id)}"
+
+
+def _list_sentences(comparison: RunComparison) -> list[str]:
+    """Return what limits the comparison, what broke, how often jobs failed, and the speed."""
+    sentences = [
+        describe_comparability(comparison.comparability),
+        describe_changes(comparison.changes),
+        describe_failures(comparison.failure_rates, comparison.confidence),
+        describe_speed(comparison.ratio),
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
 def build_page(comparison: RunComparison) -> Page:
     """Return the comparison as a page of sentences and tables; `rf.report` adds the plots."""
-    title, *sentences = comparison.summary().splitlines()
     # the verdict first, in case the page is too narrow for all columns
     speed = comparison.speed.drop(columns="confidence")
     speed = speed[["verdict", *speed.columns.drop("verdict")]]
@@ -234,4 +241,4 @@ def build_page(comparison: RunComparison) -> Page:
         Section("Documents that slowed down most", [select_slowest(comparison.documents)]),
         Section("Comparability", [comparison.comparability]),
     ]
-    return Page(title, sentences, sections)
+    return Page(_make_title(comparison), _list_sentences(comparison), sections)

@@ -6,7 +6,7 @@ are the last value of a cell, or by `display(ax)`; elsewhere use `ax.figure.save
 For a window or a widget, or for several plots side by side, pass axes of pyplot:
 `figure, axes = plt.subplots(1, 2)`.
 
-No information is in colour alone: markers, line styles, hatches and lightness carry it too.
+Colour is never the only distinction: markers, line styles, hatches and lightness differ too.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from retab_frames.plots.figures import ensure_axes, show_message, text_colour
-from retab_frames.plots.intervals import draw_intervals, name_quantiles
+from retab_frames.plots.intervals import draw_intervals
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import BLUE, GREY, LINE_STYLES, MARKERS, LineStyle
 from retab_frames.plots.scales import set_log_duration_axis
-from retab_frames.stats.durations import duration_stats
+from retab_frames.stats.durations import duration_stats, name_quantile
 from retab_frames.stats.grouped_values import group_values
 from retab_frames.stats.groups import group_jobs
 from retab_frames.stats.samples import make_sample
@@ -100,7 +100,8 @@ def durations(
     entries: list[tuple[Artist, str]] = []
     crowded = len(groups.names) > _MAX_ROWS_WITH_INTERVALS
     step = 0.36 / max(1, len(quantiles))
-    for n, (name, marker) in enumerate(zip(name_quantiles(quantiles), MARKERS, strict=False)):
+    for n, (q, marker) in enumerate(zip(quantiles, MARKERS, strict=False)):
+        name = name_quantile(q)
         at = np.arange(len(groups.names), dtype=np.float64) + 0.12 + step * n
         drawn = draw_intervals(
             ax, groups.stats, name, at, marker=marker, horizontal=True, crowded=crowded
@@ -233,8 +234,8 @@ def _draw_line(
     shift = 0.018 * (n - (len(groups.names) - 1) / 2)
     stats = groups.stats.iloc[[n]]
     style: dict[str, Any] = {"marker": line.marker, "colour": line.colour, "horizontal": True}
-    for q, name in zip(quantiles, name_quantiles(quantiles), strict=True):
-        draw_intervals(ax, stats, name, np.array([q + shift]), **style)
+    for q in quantiles:
+        draw_intervals(ax, stats, name_quantile(q), np.array([q + shift]), **style)
     return drawn
 
 

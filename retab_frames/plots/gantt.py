@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from retab_frames.plots.figures import MAX_SHAPES, ensure_axes, show_message, text_colour
 from retab_frames.plots.labels import add_legend, format_label, label_rows
-from retab_frames.plots.palette import BLUE, GREY, StatusStyle, find_style
+from retab_frames.plots.palette import BLUE, GREY, WAITING, StatusStyle, find_style
 from retab_frames.plots.scales import set_duration_axis
 from retab_frames.stats import timeline as stats
 from retab_frames.text.tables import format_duration
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["timeline"]
 
-_WAITING = StatusStyle("waiting", "#E8E8E8", "", "")
 _LOWER_INCHES = 1.3
 """Height of the lower axes, which show the number of jobs at a time."""
 _GAP = 0.24
@@ -138,7 +137,7 @@ def _ms_since(began: pd.Timestamp, times: pd.Series[Any]) -> Floats:
 def _draw_bars(ax: Axes, bars: _Bars) -> None:
     count = len(bars.names)
     hatched = count <= _MAX_HATCHED_ROWS
-    _draw_spans(ax, _WAITING, np.arange(count), bars.created, bars.started, hatched=hatched)
+    _draw_spans(ax, WAITING, np.arange(count), bars.created, bars.started, hatched=hatched)
     styles = list(dict.fromkeys(bars.styles))
     for style in styles:
         rows = np.array([other == style for other in bars.styles]).nonzero()[0]
@@ -152,7 +151,7 @@ def _draw_bars(ax: Axes, bars: _Bars) -> None:
     ax.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
     entries = [
-        (Patch(**_patch_style(style, hatched=True)), style.name) for style in (_WAITING, *styles)
+        (Patch(**_patch_style(style, hatched=True)), style.name) for style in (WAITING, *styles)
     ]
     add_legend(ax, entries, columns=len(entries))
 

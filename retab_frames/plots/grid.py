@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from retab_frames.plots.figures import ensure_axes, show_message
 from retab_frames.plots.labels import add_legend, format_label, label_rows
-from retab_frames.plots.palette import find_style
+from retab_frames.plots.palette import EDGE_COLOUR, NULL_COLOUR, find_style
 from retab_frames.plots.scales import DurationFormatter, DurationLocator
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ Value = Literal["status", "duration_ms", "ratio_to_run_median"]
 
 _MAX_ROWS_WITH_SIGNS = 60
 """More rows are too low for a sign in each cell."""
-_NULL_COLOUR = "#FFFFFF"
 
 
 def matrix(comparison: ManyComparison, *, value: Value = "status", ax: Axes | None = None) -> Axes:
@@ -75,8 +74,8 @@ def _draw_statuses(ax: Axes, cells: pd.DataFrame) -> None:
     rows = [[find_style(c) if pd.notna(c) else None for c in row] for row in cells.to_numpy(object)]
     styles = sorted({style for row in rows for style in row if style}, key=lambda one: one.name)
     codes = np.array([[styles.index(s) if s else np.nan for s in row] for row in rows], np.float64)
-    colours = ListedColormap([style.colour for style in styles] or [_NULL_COLOUR])
-    colour_map = colours.with_extremes(bad=_NULL_COLOUR)
+    colours = ListedColormap([style.colour for style in styles] or [NULL_COLOUR])
+    colour_map = colours.with_extremes(bad=NULL_COLOUR)
     _draw_cells(ax, codes, cmap=colour_map, vmin=-0.5, vmax=len(styles) - 0.5)
     if len(cells) <= _MAX_ROWS_WITH_SIGNS:
         for row, column in zip(*np.nonzero(~np.isnan(codes)), strict=True):
@@ -93,7 +92,7 @@ def _draw_numbers(ax: Axes, numbers: Floats, value: Value) -> None:
     high = max(float(above_zero.max()), low * 1.01)
     # 0 has no logarithm: it gets the colour of the smallest number
     numbers = np.where(numbers == 0, low, numbers)
-    colours = mpl.colormaps["cividis"].with_extremes(bad=_NULL_COLOUR)
+    colours = mpl.colormaps["cividis"].with_extremes(bad=NULL_COLOUR)
     image = _draw_cells(ax, numbers, cmap=colours, norm=LogNorm(low, high))
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02, shrink=0.8)
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -116,6 +115,6 @@ def _draw_cells(ax: Axes, numbers: Floats, **style: Any) -> AxesImage:
     )
     rows, columns = numbers.shape
     if rows <= _MAX_ROWS_WITH_SIGNS:
-        ax.hlines(np.arange(rows - 1) + 0.5, -0.5, columns - 0.5, color="white", linewidth=1)
-    ax.vlines(np.arange(columns - 1) + 0.5, -0.5, rows - 0.5, color="white", linewidth=1)
+        ax.hlines(np.arange(rows - 1) + 0.5, -0.5, columns - 0.5, color=EDGE_COLOUR, linewidth=1)
+    ax.vlines(np.arange(columns - 1) + 0.5, -0.5, rows - 0.5, color=EDGE_COLOUR, linewidth=1)
     return image

@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retab_frames.plots.figures import text_colour
+from retab_frames.plots.palette import EDGE_COLOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
     from retab_frames.stats.grouped_values import Floats
 
-__all__ = ["draw_intervals", "name_quantiles"]
-
-
-def name_quantiles(quantiles: Sequence[float]) -> list[str]:
-    """Return the names that `duration_stats` gives to quantiles, such as `p50` and `p90`."""
-    return [f"p{100 * q:.10g}" for q in quantiles]
+__all__ = ["draw_intervals"]
 
 
 def draw_intervals(
@@ -72,6 +66,6 @@ def draw_intervals(
         edges = np.full(len(is_open), edge)
         tips = (edges, is_open) if horizontal else (is_open, edges)
         ax.plot(*tips, marker=arrow[0 if horizontal else 1], markersize=5, clip_on=False, **style)
-    face = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
+    face = {"markersize": 6.5, "markeredgecolor": EDGE_COLOUR, "markeredgewidth": 0.6}
     (drawn,) = ax.plot(*points, marker=marker, label=name, **style | face)
     return drawn

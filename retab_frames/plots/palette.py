@@ -11,11 +11,14 @@ from retab_frames.schemas.vocabulary import OPEN
 
 __all__ = [
     "BLUE",
+    "EDGE_COLOUR",
     "GREY",
     "LINE_STYLES",
     "MARKERS",
+    "NULL_COLOUR",
     "STATUS_STYLES",
     "VERMILLION",
+    "WAITING",
     "LineStyle",
     "StatusStyle",
     "find_style",
@@ -23,9 +26,13 @@ __all__ = [
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8C8C8C"
+NULL_COLOUR = "#FFFFFF"
+"""Of a cell without a value."""
+EDGE_COLOUR = "white"
+"""Of the lines that separate cells, and of the edges of markers."""
 
 MARKERS = ("D", "^", "s", "o", "v", "P")
-"""Of the first quantile, of the second, and so on."""
+"""Markers of the quantiles, in order."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ STATUS_STYLES = {
     **dict.fromkeys(OPEN, _NOT_ENDED),
 }
 """The style of every status of the vocabulary; no two styles have the same lightness."""
+WAITING = StatusStyle("waiting", "#E8E8E8", "", "")
+"""The style of the time that a job waits, whatever its status."""
 
 
 def find_style(status: object) -> StatusStyle:

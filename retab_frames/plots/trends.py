@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.plots.figures import ensure_axes, show_message
-from retab_frames.plots.intervals import draw_intervals, name_quantiles
+from retab_frames.plots.intervals import draw_intervals
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import GREY, LINE_STYLES
 from retab_frames.plots.scales import set_log_duration_axis
-from retab_frames.stats.durations import duration_stats
+from retab_frames.stats.durations import duration_stats, name_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def trend(
     Raises:
         ValueError: If it is neither a jobs frame nor has the columns of the quantiles.
     """
-    names = name_quantiles(quantiles)
+    names = [name_quantile(q) for q in quantiles]
     if len(names) > len(LINE_STYLES):
         raise ValueError(f"at most {len(LINE_STYLES)} quantiles can be drawn, not {len(names)}")
     is_stats = isinstance(jobs, pd.DataFrame) and "measured" in jobs.columns

@@ -29,6 +29,7 @@ from retab_frames.stats.samples import (
     make_sample,
 )
 from retab_frames.stats.survival import Survival
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from retab_frames.stats.groups import Grouping
     from retab_frames.stats.samples import Measure, Sample
 
-__all__ = ["Unfinished", "duration_stats", "slowest"]
+__all__ = ["Unfinished", "duration_stats", "name_quantile", "slowest"]
 
 Unfinished = Literal["exclude", "censor"]
 
@@ -153,7 +154,8 @@ def duration_stats(
         notes = _write_notes(counts, observed.sizes, estimates, start_unknown, measure)
     else:
         notes = [
-            f"{n} unfinished left out: biased low" if n else None for n in counts["unfinished"]
+            f"{format_count(n, 'unfinished job')} left out: results biased low" if n else None
+            for n in counts["unfinished"]
         ]
     statistics = {
         "total": completed.total(),
@@ -225,7 +227,8 @@ def _check_arguments(
         raise ValueError('as_of is used only with unfinished="censor"')
 
 
-def _name_quantile(q: float) -> str:
+def name_quantile(q: float) -> str:
+    """Return the name of a quantile in columns of `duration_stats`, such as `p50` or `p99.9`."""
     return f"p{100 * q:.10g}"
 
 
@@ -235,7 +238,7 @@ def _estimate_quantiles(
     """Return each quantile and the ends of its interval, an array with an element per group."""
     estimates = {}
     for q in quantiles:
-        name = _name_quantile(q)
+        name = name_quantile(q)
         estimates[name] = values.quantile(q)
         low, high = values.quantile_interval(q, confidence)
         estimates[f"{name}_low"], estimates[f"{name}_high"] = low, high
@@ -257,7 +260,7 @@ def _apply_censoring(
         for q in quantiles:
             found = curve.quantile(min(max(q, _MIN_Q), 1 - _MIN_Q), confidence)
             for end, value in (("", found.value), ("_low", found.low), ("_high", found.high)):
-                estimates[f"{_name_quantile(q)}{end}"][number] = value
+                estimates[f"{name_quantile(q)}{end}"][number] = value
 
 
 def _write_notes(
@@ -279,7 +282,8 @@ def _write_notes(
             reached = f"{', '.join(missing)} not reached: " if missing else ""
             parts.append(f"{reached}{censored} of {censored + observed[number]} still {state}")
         if start_unknown[number]:
-            parts.append(f"{start_unknown[number]} more left out, start unknown: biased low")
+            jobs = format_count(int(start_unknown[number]), "job")
+            parts.append(f"{jobs} with unknown start left out: results biased low")
         if censored and measured:
             parts.append(f"mean, total and extremes are of the {measured} completed")
         notes[number] = "; ".join(parts)

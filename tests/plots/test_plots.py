@@ -25,7 +25,7 @@ from retab_frames.plots.images import svg_data_uri
 from retab_frames.plots.labels import format_label
 from retab_frames.plots.palette import LINE_STYLES, STATUS_STYLES
 from retab_frames.plots.scales import DurationFormatter, DurationLocator
-from retab_frames.schemas.vocabulary import OPEN, TERMINAL
+from retab_frames.schemas.vocabulary import KNOWN_VALUES, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -532,7 +532,7 @@ def lightness(colour: str) -> float:
 
 
 def test_statuses_differ_in_grey_and_in_their_signs() -> None:
-    assert set(STATUS_STYLES) == {*OPEN, *TERMINAL}
+    assert set(STATUS_STYLES) == KNOWN_VALUES["status"]
     styles = set(STATUS_STYLES.values())
     assert len(styles) == len(TERMINAL) + 1
     for first, second in combinations(styles, 2):

@@ -471,7 +471,7 @@ def test_running_jobs_without_a_start_are_noted() -> None:
     ).iloc[0]
 
     assert row["censored"] == 0
-    assert row["note"] == "1 more left out, start unknown: biased low"
+    assert row["note"] == "1 job with unknown start left out: results biased low"
 
 
 def test_a_job_last_seen_before_it_began_changes_no_quantile() -> None:
@@ -514,8 +514,8 @@ def test_exclude_says_that_unfinished_jobs_are_left_out() -> None:
     stats = rf.duration_stats(running_jobs(), by="status")
     assert [None if pd.isna(note) else note for note in stats["note"]] == [
         None,
-        "4 unfinished left out: biased low",
-        "1 unfinished left out: biased low",
+        "4 unfinished jobs left out: results biased low",
+        "1 unfinished job left out: results biased low",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The runs of a comparison of many, one row each: against the baseline, then against chance."""
+"""The runs of a comparison of many, one row each; p-values corrected for the number of runs."""
 
 from __future__ import annotations
 
