@@ -35,7 +35,7 @@ __all__ = [
     "DecodedRun",
     "Sizes",
     "decode_run",
-    "kept_rows",
+    "find_kept_rows",
     "stream_run",
 ]
 
@@ -122,7 +122,7 @@ def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
     return DecodedRun(run_id, parts, reader)
 
 
-def kept_rows(run: RunResponses) -> list[int]:
+def find_kept_rows(run: RunResponses) -> list[int]:
     """Return which of all the rows that came are jobs, where some came twice."""
     return _drop_repeated(RowReader().read(join_array(run.rows))[0], run)
 

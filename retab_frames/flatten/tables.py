@@ -35,7 +35,7 @@ from retab_frames.flatten.handles import (
 from retab_frames.flatten.issues import IssuesByRun, issues_table
 from retab_frames.flatten.jobs import RunContext, job_columns
 from retab_frames.flatten.row_values import concat_rows, read_values
-from retab_frames.flatten.run_rows import CannotStreamError, decode_run, kept_rows, stream_run
+from retab_frames.flatten.run_rows import CannotStreamError, decode_run, find_kept_rows, stream_run
 from retab_frames.flatten.run_tables import FlattenedRuns, Tables, jobs_schema, join_chunks
 from retab_frames.schemas.frames import INT64, STRING
 from retab_frames.schemas.models import HandlesSchema, RawSchema, arrow_schema
@@ -238,7 +238,7 @@ def raw_table(run: RunResponses, jobs: pa.Table) -> pa.Table:
     rows = run.rows
     every: Sequence[int] = range(len(rows))
     # which of the rows that came twice were kept is the one thing that must be worked out again
-    kept = every if len(rows) == len(jobs) else kept_rows(run)
+    kept = every if len(rows) == len(jobs) else find_kept_rows(run)
     bodies = pa.array([bytes(rows[n]).decode() for n in kept], STRING)
     columns = [jobs.column("job_id"), pa.array(kept, INT64), bodies]
     return pa.table(columns, schema=arrow_schema(RawSchema))

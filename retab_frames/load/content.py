@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from retab_frames.flatten.run_tables import Tables
     from retab_frames.schemas.models import Model
 
-__all__ = ["RunContent", "Validated", "content_of", "contents_of", "failed_content"]
+__all__ = ["RunContent", "Validated", "content_of", "contents_of", "make_failed_content"]
 
 _JOBS_SHOWN = 5
 
@@ -239,7 +239,7 @@ def _build_content(
     )
 
 
-def failed_content(
+def make_failed_content(
     workflow_id: str, experiment_id: str, run_id: str | None, error: Exception
 ) -> RunContent:
     """Return a content without jobs whose one issue says why the run could not be loaded."""

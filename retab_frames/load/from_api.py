@@ -12,7 +12,7 @@ from retab_frames.api.client import Client
 from retab_frames.errors import RetabFramesError
 from retab_frames.flatten.runs import experiments_table, runs_table
 from retab_frames.flatten.tables import Flattener
-from retab_frames.load.content import RunContent, contents_of, failed_content
+from retab_frames.load.content import RunContent, contents_of, make_failed_content
 from retab_frames.load.fetching import fetch_runs
 from retab_frames.load.notices import (
     describe_count_mismatch,
@@ -272,7 +272,7 @@ def _iter_contents(
                         warn_of_count_mismatches({content.run_id: problem})
                     yield content
                 elif collect:
-                    yield failed_content(workflow_id, experiment_id, run.run_id, content)
+                    yield make_failed_content(workflow_id, experiment_id, run.run_id, content)
                 else:
                     raise content
 
