@@ -1,4 +1,4 @@
-"""The runs of a comparison of many, one row each: against the baseline, then against chance."""
+"""One row per run that is compared with a baseline, and verdicts corrected for their number."""
 
 from __future__ import annotations
 
