@@ -38,19 +38,18 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
     """
     added = candidate.final.index.difference(baseline.final.index, sort=False)
     documents = baseline.final.index.append(added)
-    # a side that lacks the document has nulls
+    # all columns of a side are null for a document that it lacks
     before, after = baseline.final.reindex(documents), candidate.final.reindex(documents)
-    in_before, in_after = (side["job_id"].notna().to_numpy() for side in (before, after))
+    change = _classify_changes(before, after)
     inputs_changed: list[bool | None] = [None] * len(documents)
     if baseline.inputs is not None and candidate.inputs is not None:
         changed = find_changed_documents(baseline.inputs, candidate.inputs)
-        on_both = zip(documents, in_before & in_after, strict=True)
+        on_both = zip(documents, ~np.isin(change, ["added", "removed"]), strict=True)
         inputs_changed = [document in changed if both else None for document, both in on_both]
-    change = _classify_changes(before, after)
-    # subtracted as integers, so that the difference of huge durations is exact
+    # integers, so that the difference of huge durations is exact
     old_ms, new_ms = (side["duration_ms"].where(change == "unchanged") for side in (before, after))
-    new, old = (
-        ms.to_numpy(dtype=np.float64, na_value=np.nan) for ms in (new_ms, old_ms.where(old_ms > 0))
+    old, new = (
+        ms.to_numpy(dtype=np.float64, na_value=np.nan) for ms in (old_ms.where(old_ms > 0), new_ms)
     )
     columns = {
         "document_id": (documents, STRING),
@@ -63,7 +62,7 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
         "delta_ms": (new_ms - old_ms, INT64),
         "ratio": (new / old, FLOAT64),
         "inputs_changed": (inputs_changed, BOOL),
-        # null where a side has no artifact
+        # null if a side has no artifact
         "artifact_changed": (before["artifact_id"] != after["artifact_id"], BOOL),
     }
     return pd.DataFrame({name: arrow_column(*column) for name, column in columns.items()})
