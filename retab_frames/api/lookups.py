@@ -1,4 +1,4 @@
-"""Single records looked up: to find the latest run, and to tell what a 404 means.
+"""Single records: to find the latest run, and what a 404 means.
 
 A 404 may mean that the record is missing, or that the server has no such route. Where a listing is
 empty, the experiment may have no runs, or may not exist.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from retab_frames.api.routes import Route, locate_experiment, locate_run, locate_runs
+from retab_frames.api.status_errors import NEXT_STEPS
 from retab_frames.errors import ApiStatusError, NotFoundError
 from retab_frames.text.messages import printable
 from retab_frames.wire.envelopes import parse_record, parse_records, record_owner
@@ -52,8 +53,8 @@ def detect_generation(
     what = f"experiment {printable(experiment_id)} of workflow {printable(workflow_id)}"
     if has_experiment:
         what = f"run {printable(run_id)} in {what}"
-        raise build_not_found_error(what, "load_runs lists the runs", missing)
-    raise build_not_found_error(what, "load_experiments lists the experiments", missing)
+        raise build_not_found_error(what, NEXT_STEPS[404], missing)
+    raise build_not_found_error(what, NEXT_STEPS[404], missing)
 
 
 def fetch_run_record(
@@ -134,7 +135,7 @@ def _check_owner(
     if owner not in (None, expected):
         raise NotFoundError(
             f"{what} belongs to {kind} {printable(owner)}, not to {printable(expected)}: "
-            "load_experiments and load_runs list what exists",
+            f"{NEXT_STEPS[404]}",
             path=route.path,
             status_code=404,
         )

@@ -17,6 +17,7 @@ from retab_frames.cli.options import (
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.snapshots import open_store
+from retab_frames.stats.measures import MEASURES
 from retab_frames.text.messages import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ __all__ = ["condense_stats", "read_jobs"]
 )
 @click.option(
     "--measure",
-    type=click.Choice(["duration", "queue", "elapsed", "turnaround"]),
+    type=click.Choice(MEASURES),
     default="duration",
     show_default=True,
     help="duration: as the API reports it; queue: from created to started; elapsed: from started "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from retab_frames.stats.grouped_values import Floats
     from retab_frames.stats.groups import Grouping
-    from retab_frames.stats.samples import Measure
+    from retab_frames.stats.measures import Measure
 
 __all__ = ["durations", "ecdf"]
 

@@ -19,12 +19,11 @@ from retab_frames.stats.groups import (
     rows_by_group,
     with_group_keys,
 )
+from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.stats.samples import (
     check_jobs,
-    check_measure,
     has_status,
-    list_columns,
     make_censored_sample,
     make_sample,
 )
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
     from retab_frames.schemas.moments import Moment
     from retab_frames.stats.grouped_values import Floats, GroupedValues, Ints
     from retab_frames.stats.groups import Grouping
-    from retab_frames.stats.samples import Measure, Sample
+    from retab_frames.stats.measures import Measure
+    from retab_frames.stats.samples import Sample
 
 __all__ = ["Unfinished", "duration_stats", "name_quantile", "slowest"]
 

@@ -122,7 +122,7 @@ def group_values(values: Floats, group: Ints, groups: int) -> GroupedValues:
     """Return the values sorted by group and then by size.
 
     Args:
-        values: None may be NaN.
+        values: Must not contain NaN.
         group: The number of the group of each value, from 0.
         groups: How many groups there are.
     """

@@ -9,11 +9,10 @@ import numpy as np
 from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.groups import group_jobs, rows_by_group, with_group_keys
+from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.samples import (
     check_jobs,
-    check_measure,
     has_status,
-    list_columns,
     make_censored_sample,
 )
 from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
     from retab_frames.schemas.moments import Moment
     from retab_frames.stats.grouped_values import Floats, Ints
     from retab_frames.stats.groups import Grouping
-    from retab_frames.stats.samples import Measure
+    from retab_frames.stats.measures import Measure
 
 __all__ = ["cumulative_incidence"]
 
 _CENSORED_END, _COMPLETED_END, _FAILED_END = range(3)
-"""How the time of a job ends; 0 is the mark of censoring of the estimate."""
+"""How the time of a job ends; 0 means censored."""
 _TYPES = {
     "after_ms": FLOAT64,
     "completed": FLOAT64,

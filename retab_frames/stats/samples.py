@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from retab_frames.schemas.frames import FLOAT64, INT64, TIME
 from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN, RUNNING
+from retab_frames.stats.measures import SPANS
 from retab_frames.text.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -22,28 +23,15 @@ if TYPE_CHECKING:
     from retab_frames.stats.grouped_values import Flags, Floats, Ints
 
 __all__ = [
-    "Measure",
     "Sample",
     "check_jobs",
-    "check_measure",
     "find_last_seen",
     "has_status",
-    "list_columns",
     "make_censored_sample",
     "make_sample",
     "measure_jobs",
     "to_microseconds",
 ]
-
-Measure = Literal["duration", "queue", "elapsed", "turnaround"]
-
-_SPANS: dict[str, tuple[str, str]] = {
-    "queue": ("created_at", "started_at"),
-    "elapsed": ("started_at", "completed_at"),
-    "turnaround": ("created_at", "completed_at"),
-}
-"""The measures that are the time between two columns."""
-_MEASURES = ("duration", *_SPANS)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -90,22 +78,6 @@ def check_jobs(jobs: pd.DataFrame, needed: Sequence[str], reader: str) -> None:
         )
 
 
-def check_measure(measure: str, measures: Sequence[str] = _MEASURES) -> None:
-    """Check that a measure is one of these.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if measure not in measures:
-        raise ValueError(f"measure must be {', '.join(measures)}, not {measure!r}")
-
-
-def list_columns(measure: str, *, censored: bool = False) -> tuple[str, ...]:
-    """Return the columns that a measure is computed from, and those that censoring needs too."""
-    columns = _SPANS.get(measure, ("duration_ms",))
-    return ("started_at", *columns) if censored and measure == "duration" else columns
-
-
 def has_status(jobs: pd.DataFrame, statuses: Sequence[str]) -> Flags:
     """Return whether each job has one of the statuses; a placeholder has none."""
     placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
@@ -117,7 +89,7 @@ def measure_jobs(jobs: pd.DataFrame, measure: str) -> Floats:
     """Return the measure of each job in ms; NaN where a time is missing or the span is negative."""
     if measure == "duration":
         return jobs["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
-    begin, end = (_read_times(jobs, name) for name in _SPANS[measure])
+    begin, end = (_read_times(jobs, name) for name in SPANS[measure])
     # in whole microseconds: the difference of two doubles would not be exact
     span = pc.subtract(end, begin).cast(INT64)
     span = pc.if_else(pc.greater_equal(span, 0), span, None)

@@ -1,9 +1,9 @@
-"""Which versions are at work, for a report of a bug."""
+"""Versions of this library and its dependencies, for a report of a bug."""
 
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,19 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["show_versions"]
 
-_EXTRAS = {
-    "matplotlib": "jupyter",
-    "ipywidgets": "jupyter",
-    "duckdb": "duckdb",
-    "polars": "polars",
-    "dask": "dask",
-    "distributed": "dask",
-    "obstore": "cloud",
-}
+_GROUPS = ("all", "test", "dev")
+"""Extras that are unions of others or for development; their packages are not listed for them."""
 
 
 def show_versions() -> pd.DataFrame:
-    """Return the versions of this library, of Python and of what it stands on.
+    """Return the versions of this library, of Python and of the dependencies.
 
     Returns:
         One row per package: `package`, `version` (null where it is not installed), `extra` (the
@@ -46,11 +39,16 @@ def _rows() -> Iterator[tuple[str, str | None, str | None]]:
     yield "retab-frames", version("retab-frames"), None
     yield "python", platform.python_version(), None
     yield "system", f"{platform.system()} {platform.machine()}", None
-    for requirement in map(Requirement, requires("retab-frames") or ()):
+    requirements = [Requirement(text) for text in requires("retab-frames") or ()]
+    for requirement in requirements:
         if requirement.marker is None:  # the others belong to an extra
             yield requirement.name, version(requirement.name), None
-    for name, extra in _EXTRAS.items():
-        try:
-            yield name, version(name), extra
-        except PackageNotFoundError:
-            yield name, None, extra
+    extras = metadata("retab-frames").get_all("Provides-Extra", [])
+    for extra in (name for name in extras if name not in _GROUPS):
+        for requirement in requirements:
+            if requirement.marker is None or not requirement.marker.evaluate({"extra": extra}):
+                continue
+            try:
+                yield requirement.name, version(requirement.name), extra
+            except PackageNotFoundError:
+                yield requirement.name, None, extra

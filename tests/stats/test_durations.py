@@ -17,7 +17,7 @@ import retab_frames as rf
 from retab_frames.stats.groups import COUNTS
 
 if TYPE_CHECKING:
-    from retab_frames.stats.samples import Measure
+    from retab_frames.stats.measures import Measure
 
 STATUSES = [
     "completed",
