@@ -41,8 +41,8 @@ def assert_no_regression(
 
     Args:
         comparison: The result of `compare_runs`.
-        max_broken: The largest number of broken documents allowed; None makes no such check.
-        max_slowdown: The largest slowdown allowed, 0.1 for 10 %; None makes no such check.
+        max_broken: The largest number of broken documents allowed; None disables the check.
+        max_slowdown: The largest slowdown allowed, 0.1 for 10 %; None disables the check.
 
     Raises:
         RegressionError: If the candidate is worse than allowed; also an AssertionError. Its message
@@ -67,7 +67,7 @@ def gate_checks(
     The outcome is "pass", "regression" or "inconclusive"; `reason` is null for a pass.
     """
     if max_broken is None and max_slowdown is None:
-        raise ValueError("the gate has nothing to check: give max_broken or max_slowdown")
+        raise ValueError("the gate has no limit: give max_broken or max_slowdown")
     for name, limit in (("max_broken", max_broken), ("max_slowdown", max_slowdown)):
         if limit is not None and not limit >= 0:
             raise ValueError(f"{name} must be 0 or more, not {limit!r}")

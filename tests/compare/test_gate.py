@@ -171,7 +171,7 @@ def test_what_cannot_be_told_is_no_regression() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"max_broken": None}, "the gate has nothing to check"),
+        ({"max_broken": None}, "the gate has no limit"),
         ({"max_broken": -1}, "max_broken must be 0 or more, not -1"),
         ({"max_slowdown": -0.1}, "max_slowdown must be 0 or more, not -0.1"),
         ({"max_slowdown": float("nan")}, "max_slowdown must be 0 or more, not nan"),
