@@ -24,7 +24,7 @@ from retab_frames.store.manifest import (
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from retab_frames.store.files.storage import Storage
 
@@ -119,12 +119,17 @@ class Catalog:
             except SnapshotError as error:
                 yield file, error
 
-    def all(self) -> Iterator[Manifest]:
+    def all(self, *, but: Container[str] = ()) -> Iterator[Manifest]:
         """Yield the newest revision of every run that was not removed, by folder.
 
         A run whose newest manifest is damaged is left out, with a warning.
+
+        Args:
+            but: Folders of runs that are left out.
         """
         for folder in self.folders():
+            if folder in but:
+                continue
             try:
                 manifest = self.last_in(folder)
             except SnapshotCorruptError as error:
