@@ -94,17 +94,24 @@ class LocalStorage:
                     return
             _write_new(temporary, data(), flush=False)
 
-        target = self._path(name)
         # renaming one name of a file to another name of it does nothing
-        with suppress(OSError):
-            if target.samefile(origin):
-                return
-        self._replace(name, link)
+        if not self.is_same(name, source):
+            self._replace(name, link)
+
+    def is_same(self, name: str, source: str) -> bool:
+        """Return whether two names are names of one file."""
+        try:
+            one, other = os.lstat(self._path(name)), os.lstat(self._path(source))
+        except OSError:
+            return False
+        return stat.S_ISREG(one.st_mode) and os.path.samestat(one, other)
 
     def flush_folder(self, name: str) -> None:
         """Write the names in a folder to the disk, so that a power cut does not lose them."""
         try:
             _flush_folder(self._path(name))
+        except _ABSENT:
+            return
         except OSError as error:
             reason = _reason(error)
         else:

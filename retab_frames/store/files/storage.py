@@ -55,6 +55,9 @@ class Storage(Protocol):
             SnapshotWriteError: If it cannot be written; what was there before is untouched.
         """
 
+    def is_same(self, name: str, source: str) -> bool:
+        """Return whether two names are names of one file; False where that cannot be known."""
+
     def flush_folder(self, name: str) -> None:
         """Make sure that a power cut does not lose the names in a folder.
 
