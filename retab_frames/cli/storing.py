@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from retab_frames.cli.commands import FOUND, Form, form_option, main, opened, show, store_option
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_ROWS = 50
 
@@ -54,21 +57,87 @@ def verify(*, level: Any, run_id: str | None, root: str, form: Form) -> None:
         raise click.exceptions.Exit(FOUND)
 
 
+yes_option = click.option("--yes", is_flag=True, help="Do it; without it files are only listed.")
+
+
 @main.command()
-@click.option("--remove", is_flag=True, help="Remove them; without it they are only listed.")
+@yes_option
 @click.option(
     "--older-than", "days", default=1.0, show_default=True, help="Only files so many days old."
 )
 @store_option
 @form_option
-def clean(*, remove: bool, days: float, root: str, form: Form) -> None:
+def clean(*, yes: bool, days: float, root: str, form: Form) -> None:
     """List, or remove, what a crash or a failed write left behind.
 
-    Example: retab-frames clean --remove
+    Example: retab-frames clean --yes
     """
-    found = opened(root).clean(older_than=timedelta(days=days), dry_run=not remove)
+    found = opened(root).clean(older_than=timedelta(days=days), dry_run=not yes)
+    _show_files(found, form, f"There are no leftovers in {root}.")
+
+
+@main.command()
+@click.argument("run_id")
+@yes_option
+@store_option
+@form_option
+def remove(*, run_id: str, yes: bool, root: str, form: Form) -> None:
+    """List the files of a run, or remove them all, so that no byte of it is left.
+
+    Example: retab-frames remove exprun_1 --yes
+    """
+    found = opened(root).remove(run_id, dry_run=not yes)
+    _show_files(found, form, f"There are no files of {run_id} in {root}.")
+
+
+@main.command()
+@click.option(
+    "--keep-revisions", type=click.IntRange(1), help="So many of the newest of each run stay."
+)
+@click.option("--older-than", "days", type=float, help="Only revisions so many days old.")
+@click.option(
+    "--incomplete/--complete", default=None, help="Only of runs that had not ended, or had."
+)
+@yes_option
+@store_option
+@form_option
+def prune(
+    *,
+    keep_revisions: int | None,
+    days: float | None,
+    incomplete: bool | None,
+    yes: bool,
+    root: str,
+    form: Form,
+) -> None:
+    """List, or remove, old revisions of runs; the newest of a run always stays.
+
+    Example: retab-frames prune --keep-revisions 1 --yes
+    """
+    found = opened(root).prune(
+        keep_revisions=keep_revisions,
+        older_than=None if days is None else timedelta(days=days),
+        incomplete=incomplete,
+        dry_run=not yes,
+    )
+    _show_files(found, form, f"There are no such revisions in {root}.")
+
+
+@main.command()
+@store_option
+@form_option
+def publish(*, root: str, form: Form) -> None:
+    """Renew the files of other tools that are missing or out of date.
+
+    Example: retab-frames publish
+    """
+    found = opened(root).publish()
+    _show_files(found, form, f"All views in {root} are those of the newest revisions.")
+
+
+def _show_files(found: pd.DataFrame, form: Form, otherwise: str) -> None:
     if form is None and found.empty:
-        click.echo(f"There are no leftovers in {root}.")
+        click.echo(otherwise)
         return
     show(found, form, found[["file", "size_bytes", "problem", "action"]])
 
@@ -78,9 +147,9 @@ def clean(*, remove: bool, days: float, root: str, form: Form) -> None:
 @store_option
 @form_option
 def compact(*, experiment_id: str, root: str, form: Form) -> None:
-    """Pack the runs of an experiment into few files, which read many times faster.
+    """Write the runs of an experiment into few files too, which read many times faster.
 
-    What is read through retab-frames does not change; the files of the runs stay in archive/.
+    What is read through retab-frames does not change; the files of the runs stay as they are.
 
     Example: retab-frames compact exp_invoices
     """
@@ -91,14 +160,14 @@ def compact(*, experiment_id: str, root: str, form: Form) -> None:
         show(pd.DataFrame([vars(done)]), form)
         return
     click.echo(
-        f"{done.packed:,} runs of {experiment_id} are packed: {done.files:,} files, where there "
-        f"were {done.files_before:,}."
+        f"{done.packed:,} runs of {experiment_id} are compacted: a scan opens {done.files:,} "
+        f"files, where it opened {done.files_before:,}."
     )
     if done.left:
         are = (
-            "is not complete, and stays as it is"
+            "is not complete, and is left out"
             if done.left == 1
-            else ("are not complete, and stay as they are")
+            else ("are not complete, and are left out")
         )
         click.echo(f"{done.left:,} {are}.")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = [
-    *("clean", "compact", "compare", "demo", "failures", "ls", "pull", "report", "sandbox"),
-    *("slowest", "sql", "stats", "verify"),
+    *("clean", "compact", "compare", "demo", "failures", "ls", "prune", "publish", "pull"),
+    *("remove", "report", "sandbox", "slowest", "sql", "stats", "verify"),
 ]
 
 
