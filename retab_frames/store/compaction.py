@@ -194,7 +194,9 @@ def _mark(run: Manifest, times: dict[str, int]) -> RunMark:
 
 def _whole_parts(files: Storage, index: Index | None) -> Iterator[Part]:
     """Yield the parts whose files are all there, and as they were written."""
-    for part in () if index is None else index.parts:
+    if index is None:
+        return
+    for part in index.parts:
         names = {part_path(index.experiment_id, entry): entry for entry in part.files.values()}
         if all(has_content(files, name, one.size, one.sha256) for name, one in names.items()):
             yield part
@@ -341,7 +343,9 @@ def _publish(
 
 
 def _names(index: Index | None) -> Iterator[str]:
-    for part in () if index is None else index.parts:
+    if index is None:
+        return
+    for part in index.parts:
         for entry in part.files.values():
             yield part_path(index.experiment_id, entry)
 

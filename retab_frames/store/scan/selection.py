@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
@@ -272,8 +271,8 @@ def select(storage: Storage, chosen: Iterable[Chosen], table: str) -> Selection:
         # a file has the handle columns of its runs; all other columns are in every file
         if name not in schema.names:
             schema = schema.append(pa.field(name, STRING))
-    is_local = isinstance(storage, LocalStorage)
-    root = str(Path(storage.root).absolute()) if is_local else str(storage)
+    # a process elsewhere has another current folder
+    root = str(storage.root.absolute() if isinstance(storage, LocalStorage) else storage)
     return Selection(table, root, tuple(sources), schema, storage)
 
 
