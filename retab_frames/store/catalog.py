@@ -149,6 +149,8 @@ class Catalog:
 
     def mark(self) -> None:
         """Write the marker file, or check that the one that is there is of this format."""
+        if self.exists():
+            return
         if not self._files.create(MARKER, MARKER_TEXT):
             self.check_marker()
         self._files.flush_folder("")

@@ -17,10 +17,10 @@ from retab_frames.schemas.frames import INT64, STRING, TIME, frame_of
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.compacted import COMPACTED, unused_parts
 from retab_frames.store.compaction import drop_run
-from retab_frames.store.manifest import FOLDER, Manifest
+from retab_frames.store.manifest import FOLDER, Manifest, folder_name
 from retab_frames.store.removal import finish_removal, mark_removed, own_files, views_of_run
 from retab_frames.store.table_versions import TABLES
-from retab_frames.store.views import find_orphans, find_stale, write_view
+from retab_frames.store.views import VIEW, find_orphans, find_stale, write_view
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -67,8 +67,6 @@ def clean(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataFra
             continue
         if not _is_older(files, name, limit):
             row["action"] = "kept: it is young, and may be in use"
-        elif _may_be_named(catalog, name):
-            row["action"] = "kept: a manifest of its run cannot be read, and may name it"
         elif dry_run:
             row["action"] = "would be removed"
         else:
@@ -78,6 +76,10 @@ def clean(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataFra
         rows += _remove_files(files, removed, "is of a run that was removed", dry_run=dry_run)
         if not dry_run:
             finish_removal(files, removed)
+    if not dry_run:
+        for folder in catalog.folders():
+            # of a first save or of a removal that was cut short
+            files.delete_folder(f"{FOLDER}/{folder}", before=limit)
     return _frame(rows)
 
 
@@ -87,48 +89,45 @@ def find_leftovers(files: Storage, catalog: Catalog) -> Iterator[tuple[str, str]
         if _TEMPORARY.fullmatch(name):
             yield name, _CUT_SHORT
     yield from ((name, "is of no compacted part") for name in unused_parts(files))
+    seen: set[str] = set()
     for top in (*TABLES, COMPACTED):
-        yield from ((name, _CUT_SHORT) for name in files.walk(top) if _TEMPORARY.fullmatch(name))
+        for name in files.walk(top):
+            if _TEMPORARY.fullmatch(name):
+                yield name, _CUT_SHORT
+            elif view := VIEW.fullmatch(name):
+                seen.add(view[2])
     for folder in catalog.folders():
+        if folder in seen and not catalog.numbers(folder):
+            # a view is made after the manifest, so that was there: it may be restored
+            continue
         names = [f"{FOLDER}/{folder}/{name}" for name in files.names(f"{FOLDER}/{folder}")]
         yield from ((name, _CUT_SHORT) for name in names if _TEMPORARY.fullmatch(name))
         data = [name for name in names if _DATA.fullmatch(name)]
         # the names before the manifests: what is committed in between is then named
         named = _named(catalog, folder) if data else set()
-        yield from ((name, _UNNAMED) for name in data if name not in named)
+        if named is not None:
+            yield from ((name, _UNNAMED) for name in data if name not in named)
 
 
-def _named(catalog: Catalog, folder: str) -> set[str]:
-    """Return the data files that the manifests of a run name, those that can be read."""
-    return {
-        found.path_of(table)
-        for _, found in catalog.revisions(folder)
-        if isinstance(found, Manifest) and not found.removed
-        for table in found.files
-    }
-
-
-def _may_be_named(catalog: Catalog, name: str) -> bool:
-    """Return whether a data file may be named by a manifest that cannot be read."""
-    match = _DATA.fullmatch(name)
-    return match is not None and any(
-        isinstance(found, SnapshotError) for _, found in catalog.revisions(match[1])
-    )
+def _named(catalog: Catalog, folder: str) -> set[str] | None:
+    """Return the data files that the manifests of a run name; None if one cannot be read."""
+    named: set[str] = set()
+    for _, found in catalog.revisions(folder):
+        if isinstance(found, SnapshotError):
+            return None
+        named.update(found.path_of(table) for table in found.files)
+    return named
 
 
 def _delete_leftover(files: Storage, catalog: Catalog, name: str, limit: datetime) -> str:
     """Delete a leftover, after another look at its age and the manifests; return what was done."""
     match, part = _DATA.fullmatch(name), _PART.fullmatch(name)
-    is_named = match is not None and (
-        name in _named(catalog, match[1]) or _may_be_named(catalog, name)
-    )
+    named = _named(catalog, match[1]) if match else set()
+    is_named = named is None or name in named
     is_named = is_named or (part is not None and name not in unused_parts(files, part[1]))
     if is_named or not _is_older(files, name, limit):
         return "kept: it is in use"
     files.delete(name)
-    if match is not None:
-        # nothing else may be left of a first save that was cut short
-        files.delete_folder(f"{FOLDER}/{match[1]}")
     return "removed"
 
 
@@ -155,6 +154,8 @@ def remove(files: Storage, run_id: str, *, dry_run: bool) -> pd.DataFrame:
     catalog = _open(files)
     last = catalog.last(run_id)
     if last is None:
+        # a removal that was cut short at its very end leaves an empty folder
+        files.delete_folder(f"{FOLDER}/{folder_name(run_id)}")
         raise SnapshotNotFoundError(
             f"there is no snapshot of run {printable(run_id)} in {printable(str(files))}"
             f"{catalog.suggest(run_id)}; list() shows the runs"
@@ -243,10 +244,9 @@ def _remove_revisions(
         files.flush_folder(f"{FOLDER}/{folder}")
         # a writer may have taken up a file of an old revision meanwhile
         in_use = _named(catalog, folder)
-        for one in old:
-            for table in one.files:
-                if one.path_of(table) not in in_use:
-                    files.delete(one.path_of(table))
+        for name in {one.path_of(table) for one in old for table in one.files}:
+            if in_use is not None and name not in in_use:
+                files.delete(name)
         files.flush_folder(f"{FOLDER}/{folder}")
         # a part that is out of date may have their rows
         drop_run(files, manifests[-1])

@@ -170,7 +170,8 @@ def is_cut(text: bytes) -> bool:
 
     Only a file system without hard links can leave such a one, when a writer is killed.
     """
-    return not text.rstrip().endswith(b'"}')
+    written = text.rstrip(b"\0")
+    return b'{"'.startswith(written[:2]) and not written.endswith(b'"}')
 
 
 def _find_nonsense(manifest: Manifest, file: str) -> str | None:
@@ -236,7 +237,7 @@ def check_seal(text: bytes, file: str, expected: str, version: int, remedy: str)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = printable(error, 200)
     else:
-        if head.format == expected and head.version > version:
+        if head.version > version and head.format in (expected, ""):
             raise SnapshotError(
                 f"{printable(file)} has format version {head.version}, this library reads up to "
                 f"{version}: upgrade retab-frames"
@@ -249,9 +250,9 @@ def check_seal(text: bytes, file: str, expected: str, version: int, remedy: str)
 
 
 class _Head(msgspec.Struct):
-    format: str
     version: int
-    seal: str
+    format: str = ""
+    seal: str = ""
 
 
 @cache

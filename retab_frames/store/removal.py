@@ -90,9 +90,7 @@ def finish_removal(files: Storage, removed: Manifest) -> None:
     for name in views_of_run(files, removed):
         files.delete(name)
     for table in TABLES:
-        folder = f"{table}/{folder_name(removed.experiment_id)}"
-        files.flush_folder(folder)
-        files.delete_folder(folder)
+        files.flush_folder(f"{table}/{folder_name(removed.experiment_id)}")
     drop_run(files, removed)
     folder, last = f"{FOLDER}/{removed.folder}", manifest_name(removed.run_id, removed.revision)
     for name in own_files(files, removed.folder):

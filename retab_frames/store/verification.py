@@ -255,10 +255,10 @@ def _leftovers(
 
 
 def _strays(
-    files: Storage, _catalog: Catalog, folders: list[str], _level: Level
+    files: Storage, catalog: Catalog, folders: list[str], _level: Level
 ) -> Iterator[_Problem]:
     """Yield the files among the views that are none, and that plain readers see."""
-    known = set(folders)
+    known = {folder for folder in folders if catalog.numbers(folder)}
     for table in TABLES:
         try:
             names = list(files.walk(table))
@@ -271,7 +271,7 @@ def _strays(
                 continue
             if match is None:
                 yield _of_name(name, "stray", "is not a file of this store", _FOREIGN)
-            elif match[2] not in known and f"{FOLDER}/{match[2]}" not in known:
+            elif match[2] not in known and not catalog.numbers(match[2]):
                 yield _of_name(name, "stray", "is of a run without manifests", _UNKNOWN_VIEW)
             elif isinstance(files, LocalStorage) and not _is_file(files, name):
                 yield _of_name(name, "stray", "is a link, or is not a file", "publish() makes it")

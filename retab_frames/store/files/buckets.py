@@ -231,7 +231,7 @@ class BucketStorage:
             )
         self._refuses_taken_names = failed.kind == "taken"
 
-    def delete_folder(self, name: str) -> None:
+    def delete_folder(self, name: str, *, before: datetime | None = None) -> None:
         """Do nothing: a bucket has no folders."""
 
     def _get_up_to(self, key: str, size: int | None) -> bytes | int:

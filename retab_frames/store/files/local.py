@@ -123,14 +123,16 @@ class LocalStorage:
         path = self._path(name)
         try:
             handle = os.open(path, _OPEN_FLAGS)
-            with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - it is open already
+            try:
                 status = os.fstat(handle)
-                if stat.S_ISREG(status.st_mode):
-                    if size is None or status.st_size <= size:
-                        return file.read() if size is None else _read_up_to(file, size)
+                if not stat.S_ISREG(status.st_mode):
+                    reason = "it is not a file"
+                elif size is not None and status.st_size > size:
                     reason = f"it has {status.st_size:,} bytes, more than {size:,}"
                 else:
-                    reason = "it is not a file"
+                    return _read_up_to(handle, status.st_size)
+            finally:
+                os.close(handle)
         except _ABSENT:
             raise FileNotFoundError(name) from None
         except OSError as error:
@@ -211,10 +213,13 @@ class LocalStorage:
             return
         raise SnapshotWriteError(f"cannot delete {printable(name)}: {reason}")
 
-    def delete_folder(self, name: str) -> None:
-        """Remove a folder if it is empty; without effect otherwise."""
+    def delete_folder(self, name: str, *, before: datetime | None = None) -> None:
+        """Remove a folder if it is empty, and did not change since then."""
+        path = self._path(name, whole=True)
         with suppress(OSError):
-            self._path(name, whole=True).rmdir()
+            if before is not None and path.stat().st_mtime >= before.timestamp():
+                return
+            path.rmdir()
             # so that a folder of this name is made and flushed anew
             self._made.discard(self.root / name)
 
@@ -357,10 +362,10 @@ def _create_and_compare(target: Path, data: bytes) -> bool:
     return target.read_bytes() == data
 
 
-def _read_up_to(file: object, size: int) -> bytes:
+def _read_up_to(handle: int, size: int) -> bytes:
     """Return at most so many bytes: the file may grow while it is read."""
     parts = []
-    while size and (part := file.read(size)):  # type: ignore[attr-defined]
+    while size and (part := os.read(handle, size)):
         parts.append(part)
         size -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -120,8 +120,8 @@ class Storage(Protocol):
             SnapshotWriteError: If it cannot be removed.
         """
 
-    def delete_folder(self, name: str) -> None:
-        """Remove a folder if it is empty; without effect otherwise."""
+    def delete_folder(self, name: str, *, before: datetime | None = None) -> None:
+        """Remove a folder if it is empty, and did not change since then."""
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:
