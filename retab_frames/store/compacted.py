@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from math import inf
@@ -194,11 +195,12 @@ def _is_valid(index: Index, folder: str) -> bool:
 
 def indexes(files: Storage) -> Iterator[Index]:
     """Yield the index of each experiment that has one that can be used."""
-    for name in files.names(COMPACTED):
-        match = _INDEX.fullmatch(name)
-        index = read_index(files, match[1]) if match else None
-        if index is not None:
-            yield index
+    with suppress(SnapshotError):
+        for name in files.names(COMPACTED):
+            match = _INDEX.fullmatch(name)
+            index = read_index(files, match[1]) if match else None
+            if index is not None:
+                yield index
 
 
 def change_times(files: Storage) -> dict[str, int]:

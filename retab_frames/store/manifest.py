@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
 
@@ -198,6 +198,8 @@ def _find_nonsense(manifest: Manifest, file: str) -> str | None:
 def _is_time(text: str) -> bool:
     try:
         time = datetime.fromisoformat(text)
+        if time.tzinfo is not None and 1 < time.year < datetime.max.year:
+            return True
         # of the years 1 and 9999 some hours are outside once the zone is applied
         return (
             time.tzinfo is not None
@@ -266,6 +268,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=2**16)
 def folder_name(identifier: str) -> str:
     """Return a name for an id that is safe on every file system, and different for each id.
 

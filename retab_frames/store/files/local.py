@@ -101,7 +101,7 @@ class LocalStorage:
     def is_same(self, name: str, source: str) -> bool:
         """Return whether two names are names of one file."""
         try:
-            one, other = os.lstat(self._path(name)), os.lstat(self._path(source))
+            one, other = os.lstat(self._find(name)), os.lstat(self._path(source))
         except OSError:
             return False
         return stat.S_ISREG(one.st_mode) and os.path.samestat(one, other)
@@ -120,7 +120,7 @@ class LocalStorage:
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """Return the bytes of a regular file; one larger than `size` is refused."""
-        path = self._path(name)
+        path = self._find(name)
         try:
             handle = os.open(path, _OPEN_FLAGS)
             try:
@@ -174,7 +174,7 @@ class LocalStorage:
     def names(self, folder: str) -> list[str]:
         """Return the names of the files and folders in a folder, sorted; none if it is missing."""
         try:
-            with os.scandir(self._path(folder, whole=True)) as entries:
+            with os.scandir(self._find(folder, whole=True)) as entries:
                 return sorted(entry.name for entry in entries)
         except _ABSENT:
             return []
@@ -224,7 +224,13 @@ class LocalStorage:
             self._made.discard(self.root / name)
 
     def _path(self, name: str, *, whole: bool = False) -> Path:
+        """Return the path of a name; see `_find`."""
+        return Path(self._find(name, whole=whole))
+
+    def _find(self, name: str, *, whole: bool = False) -> str:
         """Return the path of a name, after looking for links among the folders on the way.
+
+        It is text, because a Path takes longer than opening the file.
 
         Args:
             name: The name from the root.
@@ -233,21 +239,25 @@ class LocalStorage:
         Raises:
             SnapshotCorruptError: If one is a link.
         """
-        parts = [part for part in name.split("/") if part]
         path = self._root
-        for part in parts if whole else parts[:-1]:
-            path = os.path.join(path, part)  # noqa: PTH118 - a Path for each part takes longer
+        parts = [part for part in name.split("/") if part]
+        last = len(parts) if whole else len(parts) - 1
+        for number, part in enumerate(parts):
+            path = f"{path}/{part}"
+            if number >= last:
+                break
             try:
                 status = os.lstat(path)
             except OSError:
-                break
+                # what is not there is not a link; whoever opens it is told
+                return "/".join((self._root, *parts))
             if _is_link(status):
                 raise SnapshotCorruptError(
                     f"{printable(name)} is not used: {printable(path)} is a link, and links below "
                     "the root of a store are not followed",
                     file=name,
                 )
-        return self.root.joinpath(*parts)
+        return path
 
     def _status(self, name: str) -> os.stat_result:
         try:
