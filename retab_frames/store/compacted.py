@@ -123,9 +123,17 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_order(run: Manifest | RunMark) -> tuple[float, str]:
-    """Return by what the runs of an experiment are ordered: when each was created, and its id."""
-    created = run.run_created_at
-    return (datetime.fromisoformat(created).timestamp() if created else -inf), run.run_id
+    """Return by what the runs of an experiment are ordered: when each was created, and its id.
+
+    Raises:
+        ValueError: If the time is not valid, or has no zone.
+    """
+    if run.run_created_at is None:
+        return -inf, run.run_id
+    created = datetime.fromisoformat(run.run_created_at)
+    if created.tzinfo is None:
+        raise ValueError(run.run_created_at)
+    return created.timestamp(), run.run_id
 
 
 def index_name(folder: str) -> str:

@@ -108,7 +108,7 @@ def compact(files: Storage, experiment_id: str, *, progress: bool | None) -> Com
         Part(number, tuple(_mark(run, times) for run in group), _files_of(group, known, entries))
         for number, group in zip(numbers, groups, strict=True)
     ]
-    _publish(files, experiment_id, parts, index)
+    _publish(files, experiment_id, parts, known.values(), index)
     for run in runs:
         # removed since it was read above: whoever did that may have looked for it before us
         if run.complete and Catalog(files).newest(run.run_id) is None:
@@ -198,7 +198,10 @@ def _whole_parts(files: Storage, index: Index | None) -> Iterator[Part]:
         return
     for part in index.parts:
         names = {part_path(index.experiment_id, entry): entry for entry in part.files.values()}
-        if all(has_content(files, name, one.size, one.sha256) for name, one in names.items()):
+        if all(
+            _has_size(files, name, one) and has_content(files, name, one.size, one.sha256)
+            for name, one in names.items()
+        ):
             yield part
 
 
@@ -319,17 +322,19 @@ def _number(groups: Sequence[Sequence[Manifest]], index: Index | None) -> list[i
 
 
 def _publish(
-    files: Storage, experiment_id: str, parts: Sequence[Part], index: Index | None
+    files: Storage,
+    experiment_id: str,
+    parts: Sequence[Part],
+    kept: Iterable[Part],
+    index: Index | None,
 ) -> None:
     """Put the parts where plain readers and scans look, and what they replace away."""
     folder = folder_name(experiment_id)
-    before = {part.number: part.files for part in (() if index is None else index.parts)}
+    before = {part.number: part.files for part in kept}
     for part in parts:
         for table, entry in part.files.items():
-            source, view = (
-                part_path(experiment_id, entry),
-                view_path(experiment_id, table, part.number),
-            )
+            source = part_path(experiment_id, entry)
+            view = view_path(experiment_id, table, part.number)
             if before.get(part.number, {}).get(table) != entry or not _has_size(files, view, entry):
                 files.put_view(view, source, partial(files.read, source))
     if tuple(parts) != (() if index is None else index.parts):

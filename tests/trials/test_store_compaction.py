@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import retab_frames as rf
-from retab_frames.store import compaction, packs
+from retab_frames.store import compaction
+from retab_frames.store.scan import selection
 from retab_frames.store.table_versions import TABLES
 
 from .crashes import CHANGES, Calls, Step, folder, pooled, ready
@@ -26,7 +27,7 @@ OPERATIONS = CHANGES - {"write", "close", "fsync"}
 
 
 def template(place: Path, *, packed: bool) -> Path:
-    """Make a store of some runs: none packed, or packed once, a revision and a new run later."""
+    """Make a store of some runs: not compacted, or compacted, revised, and a new run later."""
     root = place / "template"
     store = rf.SnapshotStore(root)
     for number in range(RUNS):
@@ -52,29 +53,31 @@ def seen(root: Path) -> list[Any]:
     ]
 
 
-def in_sight(root: Path) -> list[int]:
-    """Return how often a reader of the plain files finds the rows of each run."""
+def visible(root: Path, view: str) -> list[int]:
+    """Return how often a reader of a view finds the rows of each run."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - a fork server loads it when it is needed
 
     found: Counter[str] = Counter()
-    for path in sorted((root / "jobs").rglob("*.parquet")):
+    for path in sorted((root / view).rglob("*.parquet")):
         ids = pq.ParquetFile(path).read(use_threads=False).column("run_id").to_pylist()
         found.update(set(ids))
     return [found[f"run_{number}"] for number in range(RUNS)]
 
 
 def change(root: Path, what: str) -> None:
-    """Compact, or write a revision of a run in a pack."""
+    """Compact, remove a compacted run, or write a revision of one."""
     store = rf.SnapshotStore(root)
     if what == "compaction":
         store.compact(EXPERIMENT, progress=False)
+    elif what == "removal":
+        store.remove(REVISED, dry_run=False)
     else:
         store.write(ready(REVISED, 7))
 
 
 def small_parts() -> None:
-    """Make small packs worth what large ones are, in this process."""
-    compaction.MOST_RUNS, packs.WORTH_OPENING = 2, 1
+    """Make small parts worth what large ones are, in this process."""
+    compaction.MOST_RUNS, selection._WORTH_AN_INDEX = 2, 1
 
 
 def cut_at(root: Path, what: str, number: int, *, after: bool) -> None:
@@ -98,25 +101,34 @@ def checked(root: Path, what: str, allowed: list[list[Any]], found: Counter[str]
     """Count what a change that was cut left, and whether it can be made again."""
     store = rf.SnapshotStore(root)
     found["saw something else"] += seen(root) not in allowed
-    found["seen twice"] += max(in_sight(root)) > 1
+    found["seen twice"] += max(visible(root, "jobs")) > 1
     kinds = set(store.verify()["kind"])
-    found["worse than misplaced"] += not kinds <= {"stray", "leftover"}
-    change(root, what)
+    found["alarms"] += not kinds <= {"stale", "leftover"}
+    if what != "removal" or REVISED in store.list()["run_id"].tolist():
+        change(root, what)
+    store.publish()
+    store.clean(older_than=timedelta(0), dry_run=False)
     store.compact(EXPERIMENT, progress=False)
     store.clean(older_than=timedelta(0), dry_run=False)
-    whole = store.verify("full").empty and in_sight(root) == [1] * RUNS
+    once = [1] * RUNS
+    if what == "removal":
+        once[1] = 0
+        files = [path.read_bytes() for path in root.rglob("*") if path.is_file()]
+        found["bytes of the removed run"] += any(REVISED.encode() in data for data in files)
+    whole = store.verify("full").empty and visible(root, "jobs") == once
+    whole = whole and visible(root, "compacted/jobs") == once
     found["failed again"] += not (whole and seen(root) == allowed[-1])
 
 
 def cuts(worker: int) -> Counter[str]:
     small_parts()
     found: Counter[str] = Counter()
-    cases = [("compaction", False), ("compaction", True), ("revision", True)]
+    cases = [("compaction", False), ("compaction", True), ("revision", True), ("removal", True)]
     with folder() as name:
         for what, packed in cases[worker::2]:
             place = Path(name) / f"{what}-{packed}"
             base = template(place, packed=packed)
-            if what == "revision":
+            if what != "compaction":
                 change_back(base)
             done = Path(shutil.copytree(base, place / "done"))
             with Calls(done, only=OPERATIONS).watched() as calls:
@@ -133,7 +145,7 @@ def cuts(worker: int) -> Counter[str]:
 
 
 def change_back(root: Path) -> None:
-    """Give the run another content, and pack all, so that the revision takes it out again."""
+    """Give the run another content, and compact all."""
     store = rf.SnapshotStore(root)
     store.write(ready(REVISED, 8))
     store.compact(EXPERIMENT, progress=False)
@@ -143,9 +155,11 @@ def test_crash_before_and_after_every_operation(figure: Callable[[str], None]) -
     found = pooled(cuts)
     figure(
         f"compactions cut short before and after each operation: {found['compaction']} "
-        f"(and revisions of a packed run: {found['revision']}); readers that saw something else: "
-        f"{found['saw something else']}; re-runs that failed: {found['failed again']}"
+        f"(and revisions of a compacted run: {found['revision']}, removals: {found['removal']}); "
+        f"readers that saw something else: {found['saw something else']}; re-runs that failed: "
+        f"{found['failed again']}; bytes of a removed run: {found['bytes of the removed run']}"
     )
-    assert min(found["compaction"], found["revision"]) > 100
+    assert min(found["compaction"], found["revision"], found["removal"]) > 50
     assert (found["saw something else"], found["failed again"]) == (0, 0)
-    assert (found["seen twice"], found["worse than misplaced"]) == (0, 0)
+    assert found["bytes of the removed run"] == 0
+    assert (found["seen twice"], found["alarms"]) == (0, 0)
