@@ -148,12 +148,11 @@ class Catalog:
         return pa.Table.from_pylist(rows, schema=arrow_schema(SnapshotsSchema))
 
     def mark(self) -> None:
-        """Write the marker file, or check that the one that is there is of this format."""
-        if self.exists():
-            return
-        if not self._files.create(MARKER, MARKER_TEXT):
-            self.check_marker()
-        self._files.flush_folder("")
+        """Write the marker file if there is none; one that is there has been checked."""
+        if not self.exists():
+            # all writers put the same there, and whole, also where there are no hard links
+            self._files.put(MARKER, MARKER_TEXT)
+            self._files.flush_folder("")
 
     def last_in(self, folder: str) -> Manifest | None:
         """Return the last manifest in the folder of a run, None if there is none.

@@ -77,7 +77,7 @@ class LocalStorage:
         def write(temporary: Path) -> None:
             _write_new(temporary, data)
 
-        self._replace(name, write)
+        self._replace(name, write, flush_folders=True)
 
     def put_view(self, name: str, source: str, data: Callable[[], bytes]) -> None:
         """Give the file `source` a second name; without hard links write its bytes, not flushed."""
@@ -272,11 +272,15 @@ class LocalStorage:
             raise FileNotFoundError(name)
         raise SnapshotCorruptError(f"cannot read {printable(name)}: {reason}", file=name)
 
-    def _replace(self, name: str, write: Callable[[Path], None]) -> None:
+    def _replace(
+        self, name: str, write: Callable[[Path], None], *, flush_folders: bool = False
+    ) -> None:
         """Write a file under a temporary name, and rename it over the one that has its name."""
         target = self._path(name)
         temporary = _temporary(target)
         try:
+            if flush_folders:
+                self._make_folders(target.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 write(temporary)
