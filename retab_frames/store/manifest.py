@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from functools import cache, lru_cache
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
@@ -198,7 +198,7 @@ def _find_nonsense(manifest: Manifest, file: str) -> str | None:
 def _is_time(text: str) -> bool:
     try:
         time = datetime.fromisoformat(text)
-        if time.tzinfo is not None and 1 < time.year < datetime.max.year:
+        if time.tzinfo is not None and 1 < time.year < MAXYEAR:
             return True
         # of the years 1 and 9999 some hours are outside once the zone is applied
         return (
