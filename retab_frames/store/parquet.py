@@ -53,13 +53,14 @@ def encode(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def decode(data: bytes, file: str, rows: int) -> pa.Table:
+def decode(data: bytes, file: str, rows: int | None = None) -> pa.Table:
     """Return the table of a Parquet file, after checking the checksum of every page.
 
     Args:
         data: The bytes of the file.
         file: Its name, for the errors.
-        rows: How many rows it must have, which is looked at before anything is decoded.
+        rows: How many rows it must have, which is looked at before anything is decoded; None for
+            any number.
 
     Raises:
         SnapshotCorruptError: If it is cut or altered, or has columns that no table of a store has.
@@ -78,9 +79,9 @@ def decode(data: bytes, file: str, rows: int) -> pa.Table:
     raise SnapshotCorruptError(f"{printable(file)} is damaged: {reason}", file=file)
 
 
-def _find_nonsense(file: pq.ParquetFile, rows: int) -> str | None:
+def _find_nonsense(file: pq.ParquetFile, rows: int | None) -> str | None:
     """Return why the columns of a file cannot be those of a table, None if they can be."""
-    if file.metadata.num_rows != rows:
+    if rows is not None and file.metadata.num_rows != rows:
         return f"it has {file.metadata.num_rows} rows instead of {rows}"
     schema = file.schema_arrow
     if len(set(schema.names)) != len(schema.names):

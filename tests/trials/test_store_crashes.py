@@ -100,7 +100,7 @@ def refuse_links(*_: object, **__: object) -> None:
 
 def crashes_without_links(worker: int) -> Counter[str]:
     """Do the same on a file system that has no hard links."""
-    os.link = refuse_links  # type: ignore[assignment]
+    os.link = refuse_links
     return crashes(worker)
 
 

@@ -123,7 +123,7 @@ def recorded() -> list[Step | int]:
 
         def write_down(_: int, step: Step) -> None:
             last = [one for one in step.arguments if isinstance(one, str)][-1]
-            if Path(last).relative_to(place).parts[1:2] in ((table,) for table in TABLES):
+            if Path(last).relative_to(place).parts[1:2] in [(table,) for table in TABLES]:
                 # views are made again, so it does not matter what is left of them
                 return
             paths = (
