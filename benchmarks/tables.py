@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from benchmarks.contest import ROOT, Row, Taken, in_turn, row
 from benchmarks.payloads import responses, run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def store(runs: int, repeats: int) -> Iterator[Row]:
@@ -28,20 +30,9 @@ def store(runs: int, repeats: int) -> Iterator[Row]:
         ours = rf.SnapshotStore(Path(folder) / "ours")
         flat = Path(folder) / "pandas"
         flat.mkdir()
-        first = time.perf_counter(), time.process_time()
-        for content in contents:
-            ours.write(content)
-        second = time.perf_counter(), time.process_time()
-        for content in contents:
-            content.jobs.to_parquet(flat / f"{content.run_id}.parquet")
-        third = time.perf_counter(), time.process_time()
-        takens = (
-            Taken(second[0] - first[0], second[1] - first[1]),
-            Taken(third[0] - second[0], third[1] - second[1]),
-        )
-        yield row(
-            "store", f"write {runs:,} runs (6 tables, fsync)", "to_parquet, jobs only", takens
-        )
+        yield write(ours, flat, contents)
+        if find_spec("deltalake"):
+            yield write_beside_delta(Path(folder), contents[:: max(1, runs // 200)])
         two = [run_id(1), run_id(runs // 2)]
         times = in_turn(
             lambda: [ours.read(one).jobs for one in two],
@@ -49,25 +40,68 @@ def store(runs: int, repeats: int) -> Iterator[Row]:
             repeats,
         )
         yield row("store", f"open two of {runs:,} runs", "read_parquet with a filter", times)
-        yield from read_all(ours, runs, "", min(repeats, 3))
+        yield from read_all(ours, runs, "jobs", "", min(repeats, 3), "1.5 times it")
         ours.compact("exp_bench", progress=False)
-        yield from read_all(ours, runs, ", compacted", min(repeats, 3))
+        state = ", compacted"
+        yield from read_all(ours, runs, "compacted/jobs", state, min(repeats, 5), "2 times it")
 
 
-def read_all(store: rf.SnapshotStore, runs: int, state: str, repeats: int) -> Iterator[Row]:
+def write(ours: rf.SnapshotStore, flat: Path, contents: list[rf.RunContent]) -> Row:
+    """Write each run, ours and its plain jobs alternately."""
+    taken = [0.0] * 4
+    for content in contents:
+        content.jobs  # noqa: B018 - made and validated here, for both
+        for place, work in (
+            (0, lambda content=content: ours.write(content)),
+            (
+                2,
+                lambda content=content: content.jobs.to_parquet(flat / f"{content.run_id}.parquet"),
+            ),
+        ):
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            taken[place] += time.perf_counter() - wall
+            taken[place + 1] += time.process_time() - cpu
+    times = Taken(*taken[:2]), Taken(*taken[2:])
+    what = f"write {len(contents):,} runs (all tables, flushed)"
+    return row("store", what, "to_parquet, jobs only", times, "4 times it")
+
+
+def write_beside_delta(folder: Path, contents: list[rf.RunContent]) -> Row:
+    """Write some runs, and the jobs of each as a commit of a Delta table, alternately."""
+    deltalake = import_module("deltalake")
+    ours, table = rf.SnapshotStore(folder / "few"), str(folder / "delta")
+    remaining = [iter(contents), iter(contents)]
+
+    def commit() -> None:
+        deltalake.write_deltalake(table, next(remaining[1]).tables.jobs, mode="append")
+
+    times = in_turn(lambda: ours.write(next(remaining[0])), commit, len(contents) - 1)
+    return row("store", "write a run, the median", "delta-rs, a commit of its jobs", times)
+
+
+def read_all(
+    store: rf.SnapshotStore, runs: int, view: str, state: str, repeats: int, least: str
+) -> Iterator[Row]:
     """Read all jobs by a scan, and from the plain files of the same store."""
     import polars as pl
 
-    jobs = Path(store.root) / "jobs"
-    peers: dict[str, Callable[[], object]] = {
-        "pandas on the plain files": lambda: pd.read_parquet(jobs, dtype_backend="pyarrow"),
-        "Polars on the plain files": lambda: pl.scan_parquet(
-            jobs / "**/*.parquet", missing_columns="insert", extra_columns="ignore"
-        ).collect(),
-    }
-    for peer, work in peers.items():
-        times = in_turn(lambda: rf.scan(store).to_table(), work, repeats)
-        yield row("store", f"scan the jobs of {runs:,} runs{state}", peer, times)
+    files = Path(store.root) / view / "**/*.parquet"
+
+    def plain_polars() -> object:
+        return pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore").collect()
+
+    what = f"scan the jobs of {runs:,} runs{state}"
+    times = in_turn(lambda: rf.scan(store, engine="polars").collect(), plain_polars, repeats)
+    yield row("store", f"{what}, by Polars", "Polars on the plain files", times, least)
+    times = in_turn(lambda: rf.scan(store).to_table(), plain_polars, repeats)
+    yield row("store", f"{what}, by Arrow", "Polars on the plain files", times)
+    times = in_turn(
+        lambda: rf.scan(store).to_table(),
+        lambda: pd.read_parquet(Path(store.root) / view, dtype_backend="pyarrow"),
+        repeats,
+    )
+    yield row("store", f"{what}, by Arrow", "pandas on the plain files", times)
 
 
 def durations(jobs: int, repeats: int) -> Iterator[Row]:

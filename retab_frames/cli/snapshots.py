@@ -101,8 +101,11 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
         raise click.exceptions.Exit(EXIT_FOUND)
 
 
+yes_option = click.option("--yes", is_flag=True, help="Do it.  [default: only list what would be]")
+
+
 @main.command()
-@click.option("--remove", is_flag=True, help="Remove the files.  [default: only list them]")
+@yes_option
 @click.option(
     "--older-than",
     "days",
@@ -113,16 +116,83 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
 )
 @store_option
 @add_format_options
-def clean(*, remove: bool, days: float, root: str, output_format: OutputFormat) -> None:
+def clean(*, yes: bool, days: float, root: str, output_format: OutputFormat) -> None:
     """List or remove the files that a crash or a failed write left behind.
 
-    Example: retab-frames clean --remove
+    Example: retab-frames clean --yes
     """
-    found = open_store(root).clean(older_than=timedelta(days=days), dry_run=not remove)
-    if output_format is None and found.empty:
-        click.echo(f"No leftover files in {root}.")
-        return
-    print_table(found, output_format, found[["file", "size_bytes", "problem", "action"]])
+    found = open_store(root).clean(older_than=timedelta(days=days), dry_run=not yes)
+    _print_files(found, output_format, f"No leftover files in {root}.")
+
+
+@main.command()
+@click.argument("run_id")
+@yes_option
+@store_option
+@add_format_options
+def remove(*, run_id: str, yes: bool, root: str, output_format: OutputFormat) -> None:
+    """List the files of a run, or remove them all: no byte of the run is left.
+
+    Example: retab-frames remove exprun_1 --yes
+    """
+    found = open_store(root).remove(run_id, dry_run=not yes)
+    _print_files(found, output_format, f"No files of {run_id} in {root}.")
+
+
+@main.command()
+@click.option(
+    "--keep-revisions",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the N newest revisions of each run.  [default: all]",
+)
+@click.option(
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    type=float,
+    help="Only revisions at least this many days old.  [default: any age]",
+)
+@click.option(
+    "--incomplete/--complete",
+    default=None,
+    help="Only incomplete, or only complete, revisions.  [default: both]",
+)
+@yes_option
+@store_option
+@add_format_options
+def prune(
+    *,
+    keep_revisions: int | None,
+    days: float | None,
+    incomplete: bool | None,
+    yes: bool,
+    root: str,
+    output_format: OutputFormat,
+) -> None:
+    """List or remove old revisions of runs; the newest revision of a run always stays.
+
+    Example: retab-frames prune --keep-revisions 1 --yes
+    """
+    found = open_store(root).prune(
+        keep_revisions=keep_revisions,
+        older_than=None if days is None else timedelta(days=days),
+        incomplete=incomplete,
+        dry_run=not yes,
+    )
+    _print_files(found, output_format, f"No such revisions in {root}.")
+
+
+@main.command()
+@store_option
+@add_format_options
+def publish(*, root: str, output_format: OutputFormat) -> None:
+    """Write the files for other tools again that are missing or out of date.
+
+    Example: retab-frames publish
+    """
+    found = open_store(root).publish()
+    _print_files(found, output_format, f"All files for other tools in {root} are up to date.")
 
 
 @main.command()
@@ -130,10 +200,9 @@ def clean(*, remove: bool, days: float, root: str, output_format: OutputFormat) 
 @store_option
 @add_format_options
 def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> None:
-    """Pack the runs of an experiment into a few files, which are read many times faster.
+    """Write the runs of an experiment into a few files too, which are read many times faster.
 
-    The content stays the same; the previous files are moved to archive/. Incomplete runs are
-    not packed.
+    The files of the runs stay as they are. Incomplete runs are left out.
 
     Example: retab-frames compact exp_invoices
     """
@@ -144,11 +213,11 @@ def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> No
         print_table(pd.DataFrame([vars(result)]), output_format)
         return
     click.echo(
-        f"Packed {result.packed:,} runs of {experiment_id}: {result.files:,} files instead of "
-        f"{result.files_before:,}."
+        f"Compacted {result.packed:,} runs of {experiment_id}: a scan opens {result.files:,} files "
+        f"instead of {result.files_before:,}."
     )
     if result.left:
-        click.echo(f"Incomplete runs, not packed: {result.left:,}.")
+        click.echo(f"Incomplete runs, left out: {result.left:,}.")
 
 
 @main.command()
@@ -178,6 +247,14 @@ def open_store(root: str) -> SnapshotStore:
     if not store.exists():
         raise CommandError(f"there is no store in {root}: `retab-frames pull` writes one")
     return store
+
+
+def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: str) -> None:
+    """Print one row per file, or a sentence if there is none."""
+    if output_format is None and found.empty:
+        click.echo(otherwise)
+        return
+    print_table(found, output_format, found[["file", "size_bytes", "problem", "action"]])
 
 
 def tabulate_snapshots(snapshots: list[Snapshot]) -> pd.DataFrame:

@@ -5,29 +5,35 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError
-from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import SnapshotsSchema, arrow_schema
-from retab_frames.store.manifest import Manifest, folder_name
-from retab_frames.store.packs import Packs
+from retab_frames.store.manifest import (
+    FOLDER,
+    MOST_BYTES,
+    Manifest,
+    folder_name,
+    is_cut,
+    manifest_name,
+)
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["FOLDER", "MARKER", "MARKER_TEXT", "Catalog", "manifest_name"]
+__all__ = ["MARKER", "MARKER_TEXT", "Catalog"]
 
 MARKER = "retab-frames.json"
-MARKER_TEXT = b'{"format":"retab-frames-store","version":1}\n'
-FOLDER = "manifests"
-_VERSION = 1
+MARKER_TEXT = b'{"format":"retab-frames-store","version":2}\n'
+_VERSION = 2
+_MOST_MARKER_BYTES = 4096
 
 
 class Catalog:
@@ -35,12 +41,10 @@ class Catalog:
 
     Args:
         files: The files of the store.
-        packs: Its packs, where they have been opened already.
     """
 
-    def __init__(self, files: Storage, packs: Packs | None = None) -> None:
+    def __init__(self, files: Storage) -> None:
         self._files = files
-        self._packs = Packs(files) if packs is None else packs
 
     def exists(self) -> bool:
         """Return whether a snapshot was ever written here."""
@@ -51,14 +55,22 @@ class Catalog:
         return True
 
     def newest(self, run_id: str) -> Manifest | None:
-        """Return the newest revision of a run, None if there is none.
+        """Return the newest revision of a run, None if there is none, or the run was removed.
 
         Raises:
             SnapshotCorruptError: If its manifest is damaged.
             SnapshotError: If the store is of a format that this library does not read.
         """
+        last = self.last(run_id)
+        return None if last is None or last.removed else last
+
+    def last(self, run_id: str) -> Manifest | None:
+        """Return the last manifest of a run, also if it says that the run was removed.
+
+        Raises as `newest`.
+        """
         self.check_marker()
-        return self._newest_in(folder_name(run_id))
+        return self.last_in(folder_name(run_id))
 
     def suggest(self, run_id: str) -> str:
         """Return " (did you mean X?)" with the run whose id is nearest to one that is not there.
@@ -68,37 +80,38 @@ class Catalog:
         folder_of = {_slug(folder): folder for folder in self.folders()}
         near = get_close_matches(_slug(folder_name(run_id)), folder_of, n=1)
         try:
-            found = self._newest_in(folder_of[near[0]]) if near else None
+            found = self.last_in(folder_of[near[0]]) if near else None
         except SnapshotError:
             found = None
-        return f" (did you mean {printable(found.run_id)}?)" if found else ""
+        if found is None or found.removed:
+            return ""
+        return f" (did you mean {printable(found.run_id)}?)"
 
     def revision(self, run_id: str, revision: int) -> Manifest | None:
         """Return a revision of a run, None if there is none; raises as `newest`."""
         self.check_marker()
-        file = manifest_name(run_id, revision)
         try:
-            return self._read(file)
+            found = self._read(manifest_name(run_id, revision))
+            last = self.numbers(folder_name(run_id))[-1]
+            is_removed = last != revision and self._is_removed(manifest_name(run_id, last))
         except FileNotFoundError:
             return None
-
-    def before(self, manifest: Manifest) -> list[Manifest]:
-        """Return the revision before one; none for the first, or where it cannot be read."""
-        try:
-            found = self._read(manifest_name(manifest.run_id, manifest.revision - 1))
-        except (FileNotFoundError, SnapshotError):
-            return []
-        return [found]
+        return None if found.removed or is_removed else found
 
     def folders(self) -> list[str]:
         """Return the folders of the runs, sorted; raises SnapshotError as `newest`."""
         self.check_marker()
-        return self._files.names(FOLDER)
+        return [name for name in self._files.names(FOLDER) if _FOLDER.fullmatch(name)]
+
+    def numbers(self, folder: str) -> list[int]:
+        """Return the numbers of the manifests in the folder of a run, the newest last."""
+        names = self._files.names(f"{FOLDER}/{folder}")
+        return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
 
     def revisions(self, folder: str) -> Iterator[tuple[str, Manifest | SnapshotError]]:
         """Yield each manifest of a run, oldest first: its file, and it or why it cannot be read."""
-        for revision in self._revisions(folder):
-            file = _file(folder, revision)
+        for revision in self.numbers(folder):
+            file = f"{FOLDER}/{folder}/{revision:06}.json"
             try:
                 yield file, self._read(file)
             except FileNotFoundError:
@@ -106,24 +119,24 @@ class Catalog:
             except SnapshotError as error:
                 yield file, error
 
-    def all(self) -> Iterator[Manifest]:
-        """Yield the newest revision of every run, a damaged one left out with a warning.
+    def all(self, *, but: Container[str] = ()) -> Iterator[Manifest]:
+        """Yield the newest revision of every run that was not removed, by folder.
 
-        Manifests in a pack are read from its index: one file instead of one for each run.
+        A run whose newest manifest is damaged is left out, with a warning.
+
+        Args:
+            but: Folders of runs that are left out.
         """
-        self.check_marker()
-        packed = self._packed()
-        for folder, revision in self._newest_revisions().items():
-            known = packed.get(folder)
-            if known is not None and known.revision == revision:
-                yield known
+        for folder in self.folders():
+            if folder in but:
                 continue
             try:
-                manifest = self._read(_file(folder, revision))
+                manifest = self.last_in(folder)
             except SnapshotCorruptError as error:
                 warnings.warn(f"left out: {error}", RetabFramesWarning, stacklevel=4)
                 continue
-            yield manifest
+            if manifest is not None and not manifest.removed:
+                yield manifest
 
     def table(self) -> pa.Table:
         """Return the newest revisions, by experiment and then by when the run was created.
@@ -131,71 +144,75 @@ class Catalog:
         A damaged manifest is left out, with a warning.
         """
         rows = [_row(manifest) for manifest in self.all()]
-        rows.sort(key=lambda row: tuple(str(row[key] or "") for key in _ORDER))
-        columns = []
-        for field in arrow_schema(SnapshotsSchema):
-            is_time = pa.types.is_timestamp(field.type)
-            values = pa.array([row[field.name] for row in rows], STRING if is_time else field.type)
-            columns.append(values.cast(field.type))
-        return pa.table(columns, schema=arrow_schema(SnapshotsSchema))
+        rows.sort(key=_order)
+        return pa.Table.from_pylist(rows, schema=arrow_schema(SnapshotsSchema))
 
     def mark(self) -> None:
-        """Write the marker file, or check that the one that is there is of this format."""
-        if not self._files.create(MARKER, MARKER_TEXT):
-            self.check_marker()
+        """Write the marker file if there is none; one that is there has been checked."""
+        if not self.exists():
+            # all writers put the same there, and whole, also where there are no hard links
+            self._files.put(MARKER, MARKER_TEXT)
+            self._files.flush_folder("")
 
-    def _packed(self) -> dict[str, Manifest]:
-        """Return the manifests that packs hold, by the folder of the run."""
-        found: dict[str, Manifest] = {}
-        for _, pack in self._packs.all():
-            # a damaged index is no loss: each run has its own manifest
-            if not isinstance(pack, SnapshotError):
-                found |= pack.runs
-        return found
+    def last_in(self, folder: str) -> Manifest | None:
+        """Return the last manifest in the folder of a run, None if there is none.
 
-    def _newest_revisions(self) -> dict[str, int]:
-        """Return the number of the newest revision of each run, by its folder, from one listing."""
-        found: dict[str, int] = {}
-        for name in self._files.walk(FOLDER):
-            _, _, rest = name.partition("/")
-            folder, _, file = rest.partition("/")
-            if match := _MANIFEST.fullmatch(file):
-                found[folder] = max(found.get(folder, 0), int(match[1]))
-        for folder in self._files.names(FOLDER):
-            # a folder in the place of a manifest: reading it gives the error
-            if folder not in found and (revisions := self._revisions(folder)):
-                found[folder] = revisions[-1]
-        return dict(sorted(found.items()))
+        One that was cut short while it was written does not count, if there is one before it.
 
-    def _newest_in(self, folder: str) -> Manifest | None:
-        revisions = self._revisions(folder)
-        return self._read(_file(folder, revisions[-1])) if revisions else None
+        Raises:
+            SnapshotCorruptError: If it is damaged.
+            SnapshotError: If a newer version of this library wrote it.
+        """
+        damaged: SnapshotCorruptError | None = None
+        for revision in reversed(self.numbers(folder)):
+            file = f"{FOLDER}/{folder}/{revision:06}.json"
+            try:
+                found = self._read(file)
+            except FileNotFoundError:
+                # removed or pruned since the names were listed
+                continue
+            except CutManifestError as error:
+                damaged = damaged or error
+                continue
+            if damaged is not None:
+                warnings.warn(f"left out: {damaged}", RetabFramesWarning, stacklevel=5)
+            return found
+        if damaged is not None:
+            raise damaged
+        return None
 
-    def _revisions(self, folder: str) -> list[int]:
-        names = self._files.names(f"{FOLDER}/{folder}")
-        return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
+    def _is_removed(self, file: str) -> bool:
+        try:
+            return self._read(file).removed
+        except SnapshotError:
+            return False
 
     def _read(self, file: str) -> Manifest:
-        manifest = Manifest.parse(self._files.read(file), file)
-        if manifest_name(manifest.run_id, manifest.revision) == file:
-            return manifest
-        raise SnapshotCorruptError(
-            f"{file} is the manifest of revision {manifest.revision} of run "
-            f"{printable(manifest.run_id)}: it was copied or renamed; put it back, or delete it",
-            file=file,
-        )
+        text = self._files.read(file, MOST_BYTES)
+        if is_cut(text):
+            raise CutManifestError(
+                f"{printable(file)} is damaged: it ends before its end, so its writer was killed, "
+                "or it was cut; restore it, or write the run again",
+                file=file,
+            )
+        return Manifest.parse(text, file)
 
     def check_marker(self) -> None:
         """Check that the folder is a store of this format, or none yet; raises as `newest`."""
         try:
-            marker = json.loads(self._files.read(MARKER))
+            marker = json.loads(self._files.read(MARKER, _MOST_MARKER_BYTES))
             version = marker["version"] if marker["format"] == "retab-frames-store" else None
         except FileNotFoundError:
             return
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError, SnapshotCorruptError):
             version = None
         if version == _VERSION:
             return
+        if version == 1:
+            raise SnapshotError(
+                f"{printable(str(self._files))} is a store of format 1, whose files are laid out "
+                "in another way: pull its runs again, into a new folder"
+            )
         problem = (
             f"{printable(str(self._files))} is not a store that this library can read: {MARKER} "
             f"should have version {_VERSION}, and has {printable(version)}"
@@ -205,8 +222,13 @@ class Catalog:
         raise SnapshotCorruptError(problem, file=MARKER)
 
 
-_MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,})\.json")
-_ORDER = ("experiment_id", "run_created_at", "run_id")
+class CutManifestError(SnapshotCorruptError):
+    """A manifest ends before its end."""
+
+
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}")
+_MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def _slug(folder: str) -> str:
@@ -214,16 +236,11 @@ def _slug(folder: str) -> str:
     return folder.rpartition("-")[0]
 
 
-def manifest_name(run_id: str, revision: int) -> str:
-    """Return the name of the manifest of a revision."""
-    return _file(folder_name(run_id), revision)
+def _order(row: dict[str, Any]) -> tuple[str, datetime, str]:
+    return row["experiment_id"], row["run_created_at"] or _EARLIEST, row["run_id"]
 
 
-def _file(folder: str, revision: int) -> str:
-    return f"{FOLDER}/{folder}/{revision:06}.json"
-
-
-def _row(manifest: Manifest) -> dict[str, object]:
+def _row(manifest: Manifest) -> dict[str, Any]:
     return {
         "workflow_id": manifest.workflow_id,
         "experiment_id": manifest.experiment_id,
@@ -234,8 +251,12 @@ def _row(manifest: Manifest) -> dict[str, object]:
         "jobs": manifest.jobs,
         "completed": manifest.statuses.get("completed", 0),
         "error": manifest.statuses.get("error", 0),
-        "run_created_at": manifest.run_created_at,
-        "fetched_at": manifest.fetched_at,
-        "written_at": manifest.written_at,
+        "run_created_at": _to_time(manifest.run_created_at),
+        "fetched_at": _to_time(manifest.fetched_at),
+        "written_at": _to_time(manifest.written_at),
         "size_bytes": sum(entry.size for entry in manifest.files.values()),
     }
+
+
+def _to_time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,37 +1,37 @@
-"""Files of a store that are not where they belong, or belong to nothing."""
+"""Deleting what no reader needs: leftovers of crashes, removed runs, and old revisions.
+
+Nothing is ever deleted but files whose whole name, from the root, is one that this library gives.
+Each function returns a frame of what it did, or of what it would do.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
+from retab_frames.errors import SnapshotError, SnapshotNotFoundError, SnapshotWriteError
 from retab_frames.schemas.frames import INT64, STRING, TIME, frame_of
-from retab_frames.store.catalog import FOLDER, MARKER, Catalog
-from retab_frames.store.commits import Commits
-from retab_frames.store.compaction import publish_pack
-from retab_frames.store.manifest import Manifest, folder_name
-from retab_frames.store.packs import Pack, Packs, is_pack
-from retab_frames.store.revisions import ARCHIVE, RevisionFiles
+from retab_frames.store.catalog import Catalog
+from retab_frames.store.compacted import COMPACTED, unused_parts
+from retab_frames.store.compaction import drop_run
+from retab_frames.store.manifest import FOLDER, Manifest, folder_name
+from retab_frames.store.removal import finish_removal, mark_removed, own_files, views_of_run
 from retab_frames.store.table_versions import TABLES
+from retab_frames.store.views import VIEW, find_orphans, find_stale, write_view
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
 
-    from retab_frames.errors import SnapshotError
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["Misplaced", "ReferencedFiles", "clean", "misplaced"]
+__all__ = ["clean", "find_leftovers", "prune", "publish", "remove"]
 
-_MISSED = "is in the archive, where plain readers miss it"
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")
-_OWN = re.compile(r"(.+)-[0-9a-f]{16}\.parquet")
 _SCHEMA = pa.schema(
     {
         "file": STRING,
@@ -41,233 +41,284 @@ _SCHEMA = pa.schema(
         "action": STRING,
     }
 )
-
-
-class Misplaced(NamedTuple):
-    """A file that is not where it belongs, or belongs to nothing.
-
-    Attributes:
-        file: Its name below the root.
-        kind: "stray" where plain readers see it or miss it, "leftover" where it only takes space.
-        problem: What is wrong.
-        manifest: The newest revision of the run that names it; None where none does.
-        pack: The pack that names it; None where none does.
-    """
-
-    file: str
-    kind: str
-    problem: str
-    manifest: Manifest | None = None
-    pack: Pack | None = None
-
-
-class ReferencedFiles:
-    """What the manifests of a store name.
-
-    Attributes:
-        revisions: Those of each run, oldest first, by the folder of the run.
-        newest: The newest revision of a run, by the names of its files.
-        older: The last revision before it that names a file, by the name of the file.
-        unreadable: Why a manifest cannot be read, by the folder of its run.
-        packs: The pack that each file of a pack belongs to.
-        unsure: The folders of experiments whose pack cannot be read: where files belong is unknown.
-    """
-
-    def __init__(self) -> None:
-        self.revisions: dict[str, list[Manifest]] = {}
-        self.newest: dict[str, Manifest] = {}
-        self.older: dict[str, Manifest] = {}
-        self.unreadable: dict[str, SnapshotError] = {}
-        self.packs: dict[str, Pack] = {}
-        self.unsure: set[str] = set()
-        self._packed: dict[str, Manifest] = {}
-        self._kept: set[str] = set()
-
-    def add_packs(self, packs: Iterable[tuple[str, Pack | SnapshotError]]) -> None:
-        """Enter the packs of a store, or why one cannot be read, each by its folder."""
-        for folder, pack in packs:
-            if isinstance(pack, Pack):
-                self.packs |= dict.fromkeys(pack.names, pack)
-                self._packed |= pack.runs
-                self._kept.update(name for run in pack.runs.values() for name in run.names)
-            else:
-                self.unsure.add(folder)
-
-    def names(self, name: str) -> bool:
-        """Return whether a file is one of a newest revision, or of a pack."""
-        return name in self.newest or name in self.packs
-
-    def is_packed(self, manifest: Manifest) -> bool:
-        """Return whether plain readers see a revision in a pack."""
-        known = self._packed.get(folder_name(manifest.run_id))
-        return known is not None and known.seal == manifest.seal
-
-    def needs(self, name: str) -> bool:
-        """Return whether a file in the archive is one of any revision, or of a run in a pack."""
-        return name in self.newest or name in self.older or name in self._kept
-
-    def without_manifest(self, pack: Pack) -> list[Manifest]:
-        """Return the runs in a pack that have no manifest of their own, not even a damaged one."""
-        known = self.revisions.keys() | self.unreadable.keys()
-        return [run for folder, run in pack.runs.items() if folder not in known]
-
-    def is_unsure(self, name: str) -> bool:
-        """Return whether a file may belong to what cannot be read."""
-        parts = name.removeprefix(ARCHIVE).split("/")
-        return _run_folder(name) in self.unreadable or not self.unsure.isdisjoint(parts[1:2])
-
-    def add(self, folder: str, revisions: Iterable[tuple[str, Manifest | SnapshotError]]) -> None:
-        """Enter the revisions of a run, oldest first."""
-        manifests = []
-        for _, found in revisions:
-            if isinstance(found, Manifest):
-                manifests.append(found)
-            else:
-                self.unreadable[folder] = found
-        if not manifests:
-            return
-        self.revisions[folder] = manifests
-        for manifest in manifests[:-1]:
-            self.older |= dict.fromkeys(manifest.names, manifest)
-        self.newest |= dict.fromkeys(manifests[-1].names, manifests[-1])
-
-
-def misplaced(names: Iterable[str], referenced: ReferencedFiles) -> Iterator[Misplaced]:
-    """Yield what is not where it belongs, or belongs to nothing.
-
-    What may belong to a run whose manifest cannot be read is left out, and so are files of others
-    outside the folders of tables, or hidden in them.
-
-    Args:
-        names: The names of all files; those of a revision that was committed after they were
-            listed are not missed.
-        referenced: What the manifests name, read after the names were listed.
-    """
-    every = set(names)
-    for name, newest in referenced.newest.items():
-        if referenced.is_unsure(name):
-            continue
-        packed = referenced.is_packed(newest)
-        if packed and name in every:
-            yield Misplaced(name, "stray", "is in a pack too, where plain readers see it", newest)
-        elif not packed and name not in every and ARCHIVE + name in every:
-            yield Misplaced(name, "stray", _MISSED, newest)
-    for name, pack in referenced.packs.items():
-        if name not in every and ARCHIVE + name in every:
-            yield Misplaced(name, "stray", _MISSED, pack=pack)
-    for name in sorted(every):
-        found = _misplaced(name, referenced, every)
-        if found is not None and not referenced.is_unsure(name):
-            yield found
-
-
-def _misplaced(name: str, referenced: ReferencedFiles, every: set[str]) -> Misplaced | None:
-    last = name.rpartition("/")[2]
-    if _TEMPORARY.fullmatch(last):
-        return Misplaced(name, "leftover", "is what a write that was cut short left")
-    if name.startswith(ARCHIVE):
-        return _in_archive(name, referenced, every)
-    older = referenced.older.get(name)
-    hidden = older is None and last.startswith((".", "_"))
-    if name.partition("/")[0] not in TABLES or referenced.names(name) or hidden:
-        return None
-    if is_pack(last):
-        return Misplaced(name, "stray", "is of a pack that was replaced, and plain readers see it")
-    if older is not None:
-        problem = f"is of revision {older.revision}, which plain readers see beside the newest"
-        return Misplaced(name, "stray", problem, older)
-    problem = "is named by no manifest" if _OWN.fullmatch(last) else "is no file of this store"
-    return Misplaced(name, "stray", f"{problem}, and plain readers see it")
-
-
-def _in_archive(name: str, referenced: ReferencedFiles, every: set[str]) -> Misplaced | None:
-    shown_as = name.removeprefix(ARCHIVE)
-    newest = referenced.newest.get(shown_as)
-    if shown_as in referenced.packs:
-        second = "is a second copy of a file in sight"
-        return Misplaced(name, "leftover", second) if shown_as in every else None
-    if newest is not None and shown_as in every and not referenced.is_packed(newest):
-        return Misplaced(name, "leftover", "is a second copy of a file in sight", newest)
-    if not referenced.needs(shown_as):
-        return Misplaced(name, "leftover", "is named by no manifest")
-    return None
-
-
-def _run_folder(name: str) -> str | None:
-    """Return the folder of the run of a file, None for a file of others."""
-    parts = name.split("/")
-    if parts[0] == FOLDER:
-        return parts[1]
-    hidden = _TEMPORARY.fullmatch(parts[-1])
-    own = _OWN.fullmatch(hidden[1] if hidden else parts[-1])
-    return own[1] if own else None
+_RUN = r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}"
+_DATA = re.compile(rf"{FOLDER}/({_RUN})/[a-z][a-z_]*-[0-9a-f]{{16}}\.parquet")
+_PART = re.compile(rf"compacted/parts/({_RUN})/[a-z][a-z_]*-[0-9a-f]{{16}}\.parquet")
+_TEMPORARY = re.compile(
+    rf"({FOLDER}/{_RUN}/\.([0-9]{{6,9}}\.json|[a-z][a-z_]*-[0-9a-f]{{16}}\.parquet)"
+    rf"|({'|'.join(TABLES)})/{_RUN}/\.{_RUN}\.parquet"
+    r"|compacted/([a-z0-9_-]+/){0,2}\.[a-z0-9_-]+\.(json|parquet)"
+    r"|\.(clock|retab-frames\.json))\.[0-9a-f]{32}\.tmp"
+)
+_CUT_SHORT = "is what a write that was cut short left"
+_UNNAMED = "is named by no manifest"
 
 
 def clean(files: Storage, *, older_than: timedelta, dry_run: bool) -> pd.DataFrame:
-    """Return the misplaced files of a store, and what was done about each.
-
-    Raises:
-        SnapshotCorruptError: If a manifest cannot be read, and this is no dry run.
-        SnapshotNotFoundError: If there is no store.
-        SnapshotWriteError: If the file system refuses.
-    """
+    """Delete what crashes and interrupted calls left behind; see `SnapshotStore.clean`."""
     if not isinstance(older_than, timedelta):
         raise TypeError(f"older_than takes a timedelta, not {type(older_than).__name__}")
-    catalog = Catalog(files)
-    catalog.check_marker()
-    # the names first: what is committed after they were listed is then named, and not removed
-    names = list(files.walk(""))
-    referenced = ReferencedFiles()
-    for folder in catalog.folders():
-        referenced.add(folder, catalog.revisions(folder))
-    referenced.add_packs(Packs(files).all())
-    if MARKER not in names and not referenced.revisions and not referenced.unreadable:
-        raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}")
-    for error in referenced.unreadable.values():
-        if not dry_run:
-            raise SnapshotCorruptError(
-                f"nothing was removed: {error}", file=getattr(error, "file", FOLDER)
-            )
-    young = datetime.now(UTC) - older_than
+    catalog = _open(files)
+    limit = _now(files, dry_run=dry_run) - older_than
     rows = []
-    for one in misplaced(names, referenced):
-        for row in _rows(files, one):
-            action = _action(row, one, young, sure=not referenced.unreadable)
-            if not dry_run:
-                _carry_out(files, referenced, one, action)
-            elif not action.startswith("kept"):
-                action = f"would be {action}"
-            rows.append({**row, "action": action})
-    return frame_of(pa.Table.from_pylist(rows, schema=_SCHEMA))
-
-
-def _rows(files: Storage, one: Misplaced) -> list[dict[str, Any]]:
-    """Return what is told of a file, nothing if it is gone meanwhile."""
-    for name in (one.file, ARCHIVE + one.file):
-        try:
-            size, modified = files.size(name), files.modified(name)
-        except FileNotFoundError:
+    for name, problem in find_leftovers(files, catalog):
+        row = _describe(files, name, problem)
+        if row is None:
             continue
-        told = {"file": name, "size_bytes": size, "modified_at": modified, "problem": one.problem}
-        return [told]
-    return []
+        if not _is_older(files, name, limit):
+            row["action"] = "kept: it is young, and may be in use"
+        elif dry_run:
+            row["action"] = "would be removed"
+        else:
+            row["action"] = _delete_leftover(files, catalog, name, limit)
+        rows.append(row)
+    for removed in _removed_runs(catalog):
+        rows += _remove_files(files, removed, "is of a run that was removed", dry_run=dry_run)
+        if not dry_run:
+            finish_removal(files, removed)
+    if not dry_run:
+        for folder in catalog.folders():
+            # of a first save or of a removal that was cut short
+            files.delete_folder(f"{FOLDER}/{folder}", before=limit)
+    return _frame(rows)
 
 
-def _action(row: dict[str, Any], one: Misplaced, young: datetime, *, sure: bool) -> str:
-    if one.manifest is not None or one.pack is not None:
-        return "moved"
-    if one.kind == "stray" and not is_pack(one.file.rpartition("/")[2]):
-        return "kept: restore the manifest that names it, or move it elsewhere"
-    if not sure:
-        return "kept: a manifest cannot be read, and may name it; see verify()"
-    return "removed" if row["modified_at"] < young else "kept: it is young, and may be in use"
+def find_leftovers(files: Storage, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield the temporary files, and the data files that no manifest names, and which they are."""
+    for name in files.names(""):
+        if _TEMPORARY.fullmatch(name):
+            yield name, _CUT_SHORT
+    yield from ((name, "is of no compacted part") for name in unused_parts(files))
+    seen: set[str] = set()
+    for top in (*TABLES, COMPACTED):
+        for name in files.walk(top):
+            if _TEMPORARY.fullmatch(name):
+                yield name, _CUT_SHORT
+            elif view := VIEW.fullmatch(name):
+                seen.add(view[2])
+    for folder in catalog.folders():
+        if folder in seen and not catalog.numbers(folder):
+            # a view is made after the manifest, so that was there: it may be restored
+            continue
+        names = [f"{FOLDER}/{folder}/{name}" for name in files.names(f"{FOLDER}/{folder}")]
+        yield from ((name, _CUT_SHORT) for name in names if _TEMPORARY.fullmatch(name))
+        data = [name for name in names if _DATA.fullmatch(name)]
+        # the names before the manifests: what is committed in between is then named
+        named = _named(catalog, folder) if data else set()
+        if named is not None:
+            yield from ((name, _UNNAMED) for name in data if name not in named)
 
 
-def _carry_out(files: Storage, referenced: ReferencedFiles, one: Misplaced, action: str) -> None:
-    if action == "moved" and one.pack is not None:
-        publish_pack(files, one.pack.experiment_id)
-    elif action == "moved":
-        *older, newest = referenced.revisions[str(_run_folder(one.file))]
-        Commits(files, Catalog(files), RevisionFiles(files)).publish(newest, older)
-    elif action == "removed":
-        files.delete(one.file)
+def _named(catalog: Catalog, folder: str) -> set[str] | None:
+    """Return the data files that the manifests of a run name; None if one cannot be read."""
+    named: set[str] = set()
+    for _, found in catalog.revisions(folder):
+        if isinstance(found, SnapshotError):
+            return None
+        named.update(found.path_of(table) for table in found.files)
+    return named
+
+
+def _delete_leftover(files: Storage, catalog: Catalog, name: str, limit: datetime) -> str:
+    """Delete a leftover, after another look at its age and the manifests; return what was done."""
+    match, part = _DATA.fullmatch(name), _PART.fullmatch(name)
+    named = _named(catalog, match[1]) if match else set()
+    is_named = named is None or name in named
+    is_named = is_named or (part is not None and name not in unused_parts(files, part[1]))
+    if is_named or not _is_older(files, name, limit):
+        return "kept: it is in use"
+    files.delete(name)
+    return "removed"
+
+
+def _is_older(files: Storage, name: str, limit: datetime) -> bool:
+    try:
+        return files.modified(name) < limit
+    except FileNotFoundError:
+        return False
+
+
+def _removed_runs(catalog: Catalog) -> Iterator[Manifest]:
+    """Yield the last manifest of each run whose removal was not finished."""
+    for folder in catalog.folders():
+        try:
+            last = catalog.last_in(folder)
+        except SnapshotError:
+            continue
+        if last is not None and last.removed:
+            yield last
+
+
+def remove(files: Storage, run_id: str, *, dry_run: bool) -> pd.DataFrame:
+    """Remove a run with all its revisions; see `SnapshotStore.remove`."""
+    catalog = _open(files)
+    last = catalog.last(run_id)
+    if last is None:
+        # a removal that was cut short at its very end leaves an empty folder
+        files.delete_folder(f"{FOLDER}/{folder_name(run_id)}")
+        raise SnapshotNotFoundError(
+            f"there is no snapshot of run {printable(run_id)} in {printable(str(files))}"
+            f"{catalog.suggest(run_id)}; list() shows the runs"
+        )
+    if not dry_run and not last.removed:
+        last = mark_removed(files, last)
+    rows = _remove_files(files, last, f"is of run {printable(run_id)}", dry_run=dry_run)
+    if not dry_run:
+        finish_removal(files, last)
+    return _frame(rows)
+
+
+def _remove_files(
+    files: Storage, manifest: Manifest, problem: str, *, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Return a row for each file of a run that is to be removed."""
+    names = [*views_of_run(files, manifest), *own_files(files, manifest.folder)]
+    rows = [row for name in names if (row := _describe(files, name, problem))]
+    for row in rows:
+        row["action"] = "would be removed" if dry_run else "removed"
+    return rows
+
+
+def prune(
+    files: Storage,
+    *,
+    keep_revisions: int | None,
+    older_than: timedelta | None,
+    incomplete: bool | None,
+    dry_run: bool,
+) -> pd.DataFrame:
+    """Remove old revisions, never the newest of a run; see `SnapshotStore.prune`."""
+    if keep_revisions is None and older_than is None and incomplete is None:
+        raise ValueError("give keep_revisions, older_than or incomplete: which revisions to remove")
+    if keep_revisions is not None and keep_revisions < 1:
+        raise ValueError("keep_revisions is at least 1: the newest revision is never removed")
+    if older_than is not None and not isinstance(older_than, timedelta):
+        raise TypeError(f"older_than takes a timedelta, not {type(older_than).__name__}")
+    catalog = _open(files)
+    limit = None if older_than is None else _now(files, dry_run=dry_run) - older_than
+    rows: list[dict[str, Any]] = []
+    for folder in catalog.folders():
+        found = list(catalog.revisions(folder))
+        manifests = [one for _, one in found if isinstance(one, Manifest)]
+        if len(manifests) < len(found) or not manifests or manifests[-1].removed:
+            # of what cannot be read it is not known which files it needs
+            continue
+        old = [
+            one
+            for one in manifests[: max(0, len(manifests) - (keep_revisions or 1))]
+            if (limit is None or datetime.fromisoformat(one.written_at) < limit)
+            and (incomplete is None or one.complete is not incomplete)
+        ]
+        rows += _remove_revisions(files, catalog, folder, manifests, old, dry_run=dry_run)
+    return _frame(rows)
+
+
+def _remove_revisions(
+    files: Storage,
+    catalog: Catalog,
+    folder: str,
+    manifests: list[Manifest],
+    old: list[Manifest],
+    *,
+    dry_run: bool,
+) -> list[dict[str, Any]]:
+    """Remove the manifests of old revisions of a run, and then the data that only they name."""
+    seals = {one.seal for one in old}
+    needed = {
+        one.path_of(table) for one in manifests if one.seal not in seals for table in one.files
+    }
+    rows = []
+    for one in old:
+        problem = f"is of revision {one.revision}, the newest is {manifests[-1].revision}"
+        manifest_file = f"{FOLDER}/{folder}/{one.revision:06}.json"
+        data = [one.path_of(table) for table in one.files]
+        names = [manifest_file, *(name for name in data if name not in needed)]
+        needed.update(data)
+        rows += [row for name in names if (row := _describe(files, name, problem))]
+        if not dry_run:
+            files.delete(manifest_file)
+    for row in rows:
+        row["action"] = "would be removed" if dry_run else "removed"
+    if not dry_run and old:
+        # a manifest that a power cut brings back would name files that are gone
+        files.flush_folder(f"{FOLDER}/{folder}")
+        # a writer may have taken up a file of an old revision meanwhile
+        in_use = _named(catalog, folder)
+        for name in {one.path_of(table) for one in old for table in one.files}:
+            if in_use is not None and name not in in_use:
+                files.delete(name)
+        files.flush_folder(f"{FOLDER}/{folder}")
+        # a part that is out of date may have their rows
+        drop_run(files, manifests[-1])
+    return rows
+
+
+def publish(files: Storage) -> pd.DataFrame:
+    """Renew the views that are not those of the newest revisions; see `SnapshotStore.publish`."""
+    catalog = _open(files)
+    rows = []
+    for manifest in catalog.all():
+        for table in list(find_stale(files, manifest)):
+            view = manifest.view_of(table)
+            if table in manifest.files:
+                write_view(files, manifest, table)
+                row = _describe(files, view, "was missing or out of date")
+                action = "written"
+            else:
+                row = _describe(files, view, "the newest revision has no rows of this table")
+                files.delete(view)
+                action = "removed"
+            if row is not None:
+                rows.append({**row, "action": action})
+    for view, is_removed in list(find_orphans(files, catalog)):
+        row = _describe(files, view, "its run was removed" if is_removed else "its run is unknown")
+        if row is None:
+            continue
+        row["action"] = "removed" if is_removed else "kept: restore its manifest, or delete it"
+        if is_removed:
+            files.delete(view)
+        rows.append(row)
+    return _frame(rows)
+
+
+def _open(files: Storage) -> Catalog:
+    """Return the catalog of a store that is there.
+
+    Raises:
+        SnapshotNotFoundError: If there is no store.
+        SnapshotError: If it is of another format.
+    """
+    catalog = Catalog(files)
+    if not catalog.folders() and not catalog.exists():
+        raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}")
+    return catalog
+
+
+def _now(files: Storage, *, dry_run: bool) -> datetime:
+    """Return the time by the clock of the store: the one of this machine may be days off."""
+    try:
+        return files.now()
+    except SnapshotWriteError:
+        if not dry_run:
+            raise
+        # a store that can only be read is not changed by a dry run
+        return datetime.now(UTC)
+
+
+def _describe(files: Storage, name: str, problem: str) -> dict[str, Any] | None:
+    """Return the row of a file, None if it is gone or not a regular file."""
+    try:
+        size, modified = files.size(name), files.modified(name)
+    except FileNotFoundError:
+        return None
+    return {
+        "file": printable(name, 400),
+        "size_bytes": size,
+        "modified_at": modified,
+        "problem": problem,
+    }
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    rows.sort(key=lambda row: str(row["file"]))
+    return frame_of(pa.Table.from_pylist(rows, schema=_SCHEMA))

@@ -1,47 +1,121 @@
-"""Committing a revision of a run: its manifest is created last, and makes it count.
+"""Saving a revision of a run: its manifest is created last, and makes it count.
 
-    1. The data files of the revision are written, where plain readers do not look.
-    2. Its manifest is created under the next revision number. Creating a file fails if the name is
-       taken, so of two writers of the same revision one commits and the other learns of it.
-    3. The data files are moved to where plain readers look, and those of the revision before it
-       are moved away.
+1. The data files are created in the folder of the run, each flushed. One that is there with the
+   right content is taken up, and touched, so that no clean-up takes it for an old one.
+2. The folder is flushed, once for all of them.
+3. If they are all there, the manifest is created under the next revision number, and flushed with
+   the folder: now the revision counts. Creating a file fails if its name is taken, so of two
+   writers of one revision one commits, and the other learns of it.
+4. The views of plain readers are renewed.
 
-A crash before step 2 changes nothing for a reader. A crash after it leaves a revision that counts;
-whoever writes the run next does step 3 again before anything else.
+A crash before step 3 leaves files that no manifest names, which `clean` removes. A crash after it
+leaves views of the revision before, which the next save of the run renews, and so does `publish`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
+import msgspec
+
+from retab_frames.errors import SnapshotConflictError, SnapshotCorruptError, SnapshotWriteError
 from retab_frames.load.content import RunContent
-from retab_frames.store.catalog import manifest_name
-from retab_frames.store.compaction import remove_run
-from retab_frames.store.manifest import FileEntry, Manifest, folder_name, library, seal
-from retab_frames.store.packs import Packs
+from retab_frames.schemas.models import empty_table
+from retab_frames.store.catalog import CutManifestError
+from retab_frames.store.manifest import (
+    DIGEST_KEYS,
+    FOLDER,
+    MOST_BYTES,
+    FileEntry,
+    Manifest,
+    content_digest,
+    data_name,
+    folder_name,
+    is_cut,
+    library,
+    manifest_name,
+    seal,
+    sha256,
+)
+from retab_frames.store.parquet import encode
+from retab_frames.store.removal import finish_removal
+from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
+from retab_frames.store.tables import has_content
+from retab_frames.store.views import publish_run
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     import pyarrow as pa
 
     from retab_frames.store.catalog import Catalog
     from retab_frames.store.files.storage import Storage
-    from retab_frames.store.revisions import RevisionFiles
 
-__all__ = ["Commits", "build_manifest", "build_tables", "check_ids"]
+__all__ = ["Saved", "save"]
+
+_MOST_CUT_MANIFESTS = 100
 
 
-def check_ids(content: RunContent) -> tuple[str, str]:
-    """Return the run and the experiment of a content that can be written.
+class Saved(NamedTuple):
+    """The newest revision after a save, the one before it, and whether the two are the same."""
+
+    manifest: Manifest
+    previous: Manifest | None
+    is_equal: bool
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a revision was made."""
+        return self.manifest is not self.previous
+
+
+def save(files: Storage, catalog: Catalog, content: RunContent, *, views: bool) -> Saved:
+    """Save a content as the next revision of its run, unless the newest one is equal.
 
     Raises:
-        TypeError: If it is not a RunContent.
-        ValueError: If it has no run, or its run could not be loaded.
+        ValueError: If there is nothing to save.
+        SnapshotConflictError: If someone else made another revision first, or the run is one of
+            another experiment.
+        SnapshotWriteError: If the file system refuses; the message says what is committed.
     """
+    run_id, experiment_id = _check_ids(content)
+    tables = {**content.tables._asdict(), "raw": content.raw_rows, "runs": content.run_table}
+    _check_columns(content, tables)
+    # a table without rows has no file, so a reader cannot know more columns than the schema's
+    tables |= {name: empty_table(TABLES[name]) for name, data in tables.items() if not len(data)}
+    digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
+
+    newest = _newest_to_follow(files, catalog, run_id)
+    if newest is not None and newest.experiment_id != experiment_id:
+        raise SnapshotConflictError(
+            f"run {printable(run_id)} of experiment {printable(experiment_id)} is in this "
+            f"store already, as a run of {printable(newest.experiment_id)}: use another store"
+        )
+    is_equal = newest is not None and newest.digest == digest
+    if newest is not None and is_equal and _is_whole(files, newest):
+        _publish(files, newest, views=views)
+        return Saved(newest, newest, is_equal=True)
+
+    catalog.mark()
+    entries = _write_data(files, run_id, tables)
+    manifest = _build_manifest(content, digest, entries, newest)
+    committed, is_ours = _commit(files, manifest)
+    if is_ours:
+        _publish(files, committed, views=views)
+        return Saved(committed, newest, is_equal)
+    if committed.digest == digest and not committed.removed:
+        return Saved(committed, committed, is_equal=True)
+    raise SnapshotConflictError(
+        f"someone else wrote revision {committed.revision} of run {printable(run_id)} first, with "
+        f"different content ({committed.digest[:12]}, ours {digest[:12]}); read it, or write "
+        "again to make a revision after it"
+    )
+
+
+def _check_ids(content: RunContent) -> tuple[str, str]:
+    """Return the run and the experiment of a content that can be saved."""
     if not isinstance(content, RunContent):
         raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
     if content.run_id is None or content.experiment_id is None:
@@ -51,18 +125,75 @@ def check_ids(content: RunContent) -> tuple[str, str]:
     return content.run_id, content.experiment_id
 
 
-def build_tables(content: RunContent) -> dict[str, pa.Table]:
-    """Return the tables of a content by name, after its frames have been validated."""
-    for frame in ("jobs", "handle_inputs", "handle_outputs", "run", "issues"):
-        getattr(content, frame)
-    return {
-        **content.tables._asdict(),
-        "raw": content.raw_rows,
-        "runs": content.run_table,
-    }
+def _check_columns(content: RunContent, tables: Mapping[str, pa.Table]) -> None:
+    """Check the types and nulls of the columns, which of a loaded content are always right.
+
+    Raises:
+        SchemaError: If they are not; the whole frames are validated only then.
+    """
+    try:
+        for table, data in tables.items():
+            upgrade(data, table, VERSIONS[table], table)
+    except SnapshotCorruptError:
+        for frame in ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw"):
+            getattr(content, frame)
+        raise
 
 
-def build_manifest(
+def _newest_to_follow(files: Storage, catalog: Catalog, run_id: str) -> Manifest | None:
+    """Return the newest revision of a run, after a removal that was cut short is finished."""
+    try:
+        last = catalog.last(run_id)
+    except CutManifestError:
+        # the writer of the first revision was killed before that counted
+        return None
+    if last is not None and last.removed:
+        finish_removal(files, last)
+        return None
+    return last
+
+
+def _is_whole(files: Storage, manifest: Manifest) -> bool:
+    """Return whether every file of a revision is there with the content of its manifest."""
+    return all(
+        has_content(files, manifest.path_of(table), entry.size, entry.sha256)
+        for table, entry in manifest.files.items()
+    )
+
+
+def _write_data(
+    files: Storage, run_id: str, tables: Mapping[str, pa.Table]
+) -> dict[str, FileEntry]:
+    """Write the tables that have rows, and return their entries for a manifest."""
+    folder, entries = f"{FOLDER}/{folder_name(run_id)}", {}
+    for table, data in tables.items():
+        if not data.num_rows:
+            continue
+        body = encode(data)
+        digest = sha256(body)
+        name = data_name(table, digest)
+        if not files.create(f"{folder}/{name}", body):
+            _take_up(files, f"{folder}/{name}", body, digest)
+        entries[table] = FileEntry(
+            name, len(body), digest, data.num_rows, VERSIONS[table], tuple(data.column_names)
+        )
+    files.flush_folder(folder)
+    return entries
+
+
+def _take_up(files: Storage, file: str, body: bytes, digest: str) -> None:
+    """Use the file that is there; put the right one in its place if it is damaged."""
+    try:
+        if has_content(files, file, len(body), digest):
+            files.touch(file)
+            return
+    except FileNotFoundError:
+        # removed by a clean-up, right before it was touched
+        pass
+    files.put(file, body)
+
+
+def _build_manifest(
     content: RunContent, digest: str, files: dict[str, FileEntry], newest: Manifest | None
 ) -> Manifest:
     """Return the manifest of the revision after the newest one, or of the first revision."""
@@ -92,97 +223,64 @@ def _to_text(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat()
 
 
-class Commits:
-    """Commits revisions whose data files are written already.
+def _commit(files: Storage, manifest: Manifest) -> tuple[Manifest, bool]:
+    """Create the manifest of a revision; return the one that is there then, and if it is ours.
 
-    Args:
-        files: The files of the store.
-        catalog: Its manifests.
-        tables: The files of its revisions.
+    Raises:
+        SnapshotWriteError: If the file system refuses; the message says what is known.
+        SnapshotCorruptError: If a data file is gone, or the manifest reads back differently.
     """
-
-    def __init__(self, files: Storage, catalog: Catalog, tables: RevisionFiles) -> None:
-        self._files = files
-        self._catalog = catalog
-        self._tables = tables
-        self._packs = Packs(files)
-
-    def commit(self, manifest: Manifest) -> Manifest | None:
-        """Commit a revision; return None, or the manifest that another writer created first.
-
-        Raises:
-            SnapshotWriteError: If the file system refuses; the message says whether the revision
-                is committed.
-            SnapshotCorruptError: If the manifest reads back differently than it was written, or a
-                data file is gone.
-        """
+    _check_data_is_there(files, manifest)
+    for _ in range(_MOST_CUT_MANIFESTS):
         name, text = manifest_name(manifest.run_id, manifest.revision), seal(manifest)
-        run = f"run {printable(manifest.run_id)}"
         try:
-            created = self._files.create(name, text)
+            created = files.create(name, text)
+            files.flush_folder(f"{FOLDER}/{manifest.folder}")
         except SnapshotWriteError as error:
             raise SnapshotWriteError(
-                f"{error}; revision {manifest.revision} of {run} may be committed or not: write "
-                "the run again, which finds it or makes it"
+                f"{error}; revision {manifest.revision} of run {printable(manifest.run_id)} may "
+                "be committed or not: write the run again, which finds it or makes it"
             ) from error
-        back = self._files.read(name)
-        if not created:
-            other = Manifest.parse(back, name)
-            self.publish(self._catalog.newest(other.run_id) or other)
-            return other
-        if back != text:
+        back = files.read(name, MOST_BYTES)
+        if created and back != text:
             raise SnapshotCorruptError(
                 f"{name} reads back differently than it was written: the disk is unreliable; "
                 "delete the file, and write the run elsewhere",
                 file=name,
             )
+        if created or not is_cut(back):
+            break
+        # its writer was killed: it never counted, and its number is left to it
+        manifest = msgspec.structs.replace(manifest, revision=manifest.revision + 1)
+    found = Manifest.parse(back, name)
+    if created:
+        # a clean-up that took them for old ones may have come in between
+        _check_data_is_there(files, found)
+    return found, created
+
+
+def _check_data_is_there(files: Storage, manifest: Manifest) -> None:
+    for table, entry in manifest.files.items():
+        file = manifest.path_of(table)
         try:
-            # another writer may have committed the next revision meanwhile
-            self.publish(self._catalog.newest(manifest.run_id) or manifest)
-        except SnapshotWriteError as error:
-            raise SnapshotWriteError(
-                f"revision {manifest.revision} of {run} is committed, but not all its files could "
-                f"be moved to where plain readers look: {error}; write the run again"
-            ) from error
-        lost = self._tables.find_missing(manifest)
-        if lost is not None:
+            problem = "has another size" if files.size(file) != entry.size else None
+        except FileNotFoundError:
+            problem = "disappeared"
+        if problem is not None:
             raise SnapshotCorruptError(
-                f"{lost} of {run} disappeared right after it was written: someone removes files of "
-                "this store; write the run again",
-                file=lost,
+                f"{file} of run {printable(manifest.run_id)} {problem} right after it was "
+                "written: someone changes files of this store; write the run again",
+                file=file,
             )
-        return None
 
-    def publish(self, newest: Manifest, older: Iterable[Manifest] = ()) -> None:
-        """Move the files of a run's newest revision to where plain readers look, others away.
 
-        Every writer does this before it writes a revision, so only the files of the revision before
-        the newest can still be there. If another writer commits a newer revision meanwhile, this
-        may move files that are then needed, so it is repeated until nothing had to be moved.
-
-        Args:
-            newest: The newest revision.
-            older: More revisions of the run whose files to move away.
-
-        Raises:
-            SnapshotWriteError: If the file system refuses.
-        """
-        superseded = list(older)
-        while self._tables.publish(
-            newest,
-            [*self._catalog.before(newest), *superseded],
-            packed=self._is_packed(newest),
-        ):
-            superseded.append(newest)
-            newest = self._catalog.newest(newest.run_id) or newest
-
-    def _is_packed(self, newest: Manifest) -> bool:
-        """Return whether a pack holds a revision; if it holds another one, remove that from it."""
-        while (pack := self._packs.newest(newest.experiment_id)) is not None:
-            if pack.holds(newest):
-                return True
-            if folder_name(newest.run_id) not in pack.runs:
-                return False
-            # repeated if another writer replaced the pack first
-            remove_run(self._files, newest.experiment_id, newest.run_id)
-        return False
+def _publish(files: Storage, manifest: Manifest, *, views: bool) -> None:
+    if not views:
+        return
+    try:
+        publish_run(files, manifest)
+    except SnapshotWriteError as error:
+        raise SnapshotWriteError(
+            f"revision {manifest.revision} of run {printable(manifest.run_id)} is committed, but "
+            f"not all views of it could be renewed: {error}; publish() renews them"
+        ) from error

@@ -1,52 +1,72 @@
-"""Packing the runs of an experiment, and taking a run out of its pack again.
+"""Making the compacted files of an experiment, part by part, and taking a run out of them.
 
-A pack comes about as a revision does: its files are written out of sight, then its index, which
-decides; then the files change places with those of the runs. A run that gets a new revision is
-taken out, so that plain readers do not see it twice. Whoever works at a pack looks, once its index
-is written, whether it still fits the runs, and begins again where someone else came between: so
-nobody waits for anybody, and who comes last leaves it right.
+The files of the runs stay where they are. The files of a new part are written first, then the names
+under which plain readers find them, and the index last; the part that it replaces stays for the
+scans that read it, until `clean` removes it.
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec.structs import replace
 
-from retab_frames.errors import (
-    SnapshotCorruptError,
-    SnapshotError,
-    SnapshotNotFoundError,
-    SnapshotWriteError,
-)
+from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import STRING
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.manifest import FileEntry, Manifest, folder_name, library, seal, sha256
-from retab_frames.store.packs import Pack, Packs, Part, is_pack, pack_name
+from retab_frames.store.compacted import (
+    COMPACTED,
+    RUN_ID,
+    Index,
+    Part,
+    RunMark,
+    change_times,
+    index_name,
+    part_path,
+    parts_folder,
+    read_index,
+    run_order,
+    unused_parts,
+    view_path,
+)
+from retab_frames.store.manifest import (
+    FileEntry,
+    Manifest,
+    data_name,
+    folder_name,
+    library,
+    seal,
+    sha256,
+)
 from retab_frames.store.parquet import encode
-from retab_frames.store.revisions import ARCHIVE, RevisionFiles, has_content
 from retab_frames.store.table_versions import TABLES, VERSIONS
+from retab_frames.store.tables import has_content, read_table
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["Compaction", "compact", "publish_pack", "read_rows", "remove_run"]
+__all__ = ["Compaction", "compact", "drop_run"]
 
 MOST_RUNS = 250
 """Of one file: what is read again when one of them gets a new revision."""
 MOST_ROWS = 100_000
 MOST_BYTES = 32 * 2**20
 """Of one file, unless one run has more: what a Dask partition holds."""
-_HASH_CHARACTERS = 16
 _WORKERS = 4
+_TICK, _COARSE_TICK = 100_000_000, 3_000_000_000
+"""Longer than what a file system rounds times to, in nanoseconds; and one that has only seconds."""
+_VIEW = re.compile(r"([0-9]{6,9})\.parquet")
+_TEMPORARY = re.compile(r"\..+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -55,10 +75,10 @@ class Compaction:
 
     Attributes:
         experiment_id: The experiment.
-        packed: How many runs are in its pack now.
+        packed: How many of its runs are in compacted files now.
         left: How many are not: they are incomplete, so a later revision is to be expected.
-        files: How many files of data plain readers see now.
-        files_before: How many they saw before.
+        files: How many files a scan of all tables of the experiment opens now.
+        files_before: How many it opened before.
     """
 
     experiment_id: str
@@ -69,58 +89,72 @@ class Compaction:
 
 
 def compact(files: Storage, experiment_id: str, *, progress: bool | None) -> Compaction:
-    """Pack the complete runs of an experiment; see `SnapshotStore.compact`."""
-    packs = Packs(files)
-    runs, pack = _runs(files, experiment_id), _readable(packs, experiment_id)
-    before = _in_sight(pack, runs)
-    fit: dict[tuple[str, ...], Part] = {}
-    while True:
-        stretches = list(_stretches(runs))
-        new = [stretch for stretch in stretches if not _is_known(fit, pack, stretch)]
-        # of one stretch there is nothing to see between its beginning and its end
-        show = False if progress is None and len(new) == 1 else progress
-        total = sum(map(len, new))
-        for stretch in show_progress(new, total, "Packing runs", show=show, runs_of=len):
-            known = _kept(files, pack, stretch) or fit.get(_key(stretch))
-            fit[_key(stretch)] = known or _made(files, stretch)
-        parts = tuple(fit[_key(stretch)] for stretch in stretches)
-        if parts == (() if pack is None else pack.parts):
-            break
-        _rule(files, packs, experiment_id, parts)
-        # once more: a run may have got a revision, or someone else may have packed, meanwhile
-        runs, pack = _runs(files, experiment_id), _readable(packs, experiment_id)
-    publish_pack(files, experiment_id)
-    packed = sum(len(part.runs) for part in parts)
-    return Compaction(experiment_id, packed, len(runs) - packed, _in_sight(pack, runs), before)
+    """Write the compacted files of the complete runs; see `SnapshotStore.compact`."""
+    # before the manifests are read, so that what changes meanwhile has another time
+    times = _settled_times(files)
+    runs = _runs(files, experiment_id)
+    index = read_index(files, folder_name(experiment_id))
+    known = {tuple(part.seals): part for part in _whole_parts(files, index)}
+    groups = _group(runs, index)
+    new = [group for group in groups if _seals(group) not in known]
+    # of one group there is nothing to see between its beginning and its end
+    show = False if progress is None and len(new) == 1 else progress
+    entries: dict[tuple[str, ...], dict[str, FileEntry]] = {}
+    for group in show_progress(new, sum(map(len, new)), "Compacting runs", show=show, runs_of=len):
+        entries[_seals(group)] = _write_files(files, group)
+    numbers = _number(groups, index)
+    parts = [
+        Part(number, tuple(_mark(run, times) for run in group), _files_of(group, known, entries))
+        for number, group in zip(numbers, groups, strict=True)
+    ]
+    _publish(files, experiment_id, parts, known.values(), index)
+    for run in runs:
+        # removed since it was read above: whoever did that may have looked for it before us
+        if run.complete and Catalog(files).newest(run.run_id) is None:
+            drop_run(files, run)
+    return Compaction(
+        experiment_id,
+        packed=sum(map(len, groups)),
+        left=sum(not run.complete for run in runs),
+        files=_count_files(parts, runs),
+        files_before=_count_files(known.values(), runs),
+    )
 
 
-def remove_run(files: Storage, experiment_id: str, run_id: str) -> None:
-    """Take a run out of its pack, whose other runs stay in it; those beside it make new parts.
+def drop_run(files: Storage, manifest: Manifest) -> None:
+    """Take out of the compacted files what a run has no more: all its rows, or old revisions.
+
+    The parts that have such rows are deleted, and so are files that no index names, which may have
+    some; then the other runs are compacted again. A scan that still reads such a file fails.
+
+    Args:
+        files: The files of the store.
+        manifest: A revision of the run; which of them count is looked up.
 
     Raises:
-        SnapshotError: If the index of the pack cannot be read.
         SnapshotWriteError: If the file system refuses.
     """
-    packs = Packs(files)
-    pack = packs.newest(experiment_id)
-    if pack is None or folder_name(run_id) not in pack.runs:
-        return
-    parts: list[Part] = []
-    for part in pack.parts:
-        place = next((n for n, run in enumerate(part.runs) if run.run_id == run_id), None)
-        if place is None:
-            parts.append(part)
-            continue
-        for stretch in filter(None, (part.runs[:place], part.runs[place + 1 :])):
-            try:
-                parts.append(_made(files, stretch))
-            except SnapshotWriteError:
-                raise
-            except SnapshotError:
-                # a damaged file of another run is no reason to refuse this one: they stand alone
-                continue
-    _rule(files, packs, experiment_id, tuple(parts))
-    publish_pack(files, experiment_id)
+    experiment_id, folder = manifest.experiment_id, folder_name(manifest.experiment_id)
+    index = read_index(files, folder)
+    try:
+        newest = Catalog(files).newest(manifest.run_id)
+    except SnapshotCorruptError:
+        newest = None
+    seal_now = None if newest is None else newest.seal
+    parts = () if index is None else index.parts
+    kept = [
+        part
+        for part in parts
+        if all(run.run_id != manifest.run_id or run.seal == seal_now for run in part.runs)
+    ]
+    if index is not None and len(kept) < len(parts):
+        files.put(index_name(folder), seal(replace(index, parts=tuple(kept))))
+    _delete_views(files, experiment_id, kept)
+    _delete(files, [*unused_parts(files, folder), *_temporary(files, parts_folder(folder))])
+    if len(kept) < len(parts):
+        # a damaged file of another run is no reason to keep this one
+        with suppress(SnapshotCorruptError, SnapshotNotFoundError):
+            compact(files, experiment_id, progress=False)
 
 
 def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
@@ -135,183 +169,214 @@ def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
             f"there is no run of experiment {printable(experiment_id)} in {printable(str(files))}; "
             "list() shows what there is"
         )
-    return sorted(runs, key=lambda one: (one.run_created_at or "", one.run_id))
+    return sorted(runs, key=run_order)
 
 
-def _readable(packs: Packs, experiment_id: str) -> Pack | None:
-    try:
-        return packs.newest(experiment_id)
-    except SnapshotCorruptError:
-        return None
+def _settled_times(files: Storage) -> dict[str, int]:
+    """Return when the folder of each run changed; without those that changed right now.
+
+    A second change within what the file system rounds times to would not show.
+    """
+    times = change_times(files)
+    now = int(files.now().timestamp() * 1e9) if times else 0
+    return {
+        folder: time
+        for folder, time in times.items()
+        if now - time > (_COARSE_TICK if time % 10**9 == 0 else _TICK)
+    }
 
 
-def _in_sight(pack: Pack | None, runs: Sequence[Manifest]) -> int:
-    alone = (one for one in runs if pack is None or not pack.holds(one))
-    return sum(len(one.files) for one in alone) + (0 if pack is None else len(pack.names))
+def _mark(run: Manifest, times: dict[str, int]) -> RunMark:
+    folder = run.folder
+    return RunMark(run.run_id, folder, run.run_created_at, run.seal, times.get(folder, 0))
 
 
-def _stretches(runs: Iterable[Manifest]) -> Iterator[tuple[Manifest, ...]]:
-    """Yield the complete runs that go into one file: with no other between them, in order."""
-    stretch: list[Manifest] = []
-    rows = size = 0
-    for run in runs:
-        more = max((entry.rows for entry in run.files.values()), default=0)
-        bytes_ = max((entry.size for entry in run.files.values()), default=0)
-        full = len(stretch) == MOST_RUNS or rows + more > MOST_ROWS or size + bytes_ > MOST_BYTES
-        if stretch and (full or not run.complete):
-            yield tuple(stretch)
-            stretch, rows, size = [], 0, 0
-        if run.complete:
-            stretch.append(run)
-            rows, size = rows + more, size + bytes_
-    if stretch:
-        yield tuple(stretch)
+def _whole_parts(files: Storage, index: Index | None) -> Iterator[Part]:
+    """Yield the parts whose files are all there, and as they were written."""
+    if index is None:
+        return
+    for part in index.parts:
+        names = {part_path(index.experiment_id, entry): entry for entry in part.files.values()}
+        if all(
+            _has_size(files, name, one) and has_content(files, name, one.size, one.sha256)
+            for name, one in names.items()
+        ):
+            yield part
 
 
-def _key(runs: Sequence[Manifest]) -> tuple[str, ...]:
+def _count_files(parts: Iterable[Part], runs: Sequence[Manifest]) -> int:
+    """Return how many files have the rows of all tables."""
+    of_run = {run.seal: len(run.files) for run in runs}
+    count = sum(of_run.values())
+    for part in parts:
+        if all(one in of_run for one in part.seals):
+            count += len(part.files) - sum(of_run[one] for one in part.seals)
+    return count
+
+
+def _seals(runs: Sequence[Manifest]) -> tuple[str, ...]:
     return tuple(run.seal for run in runs)
 
 
-def _in_pack(pack: Pack | None, runs: Sequence[Manifest]) -> Part | None:
-    parts = () if pack is None else pack.parts
-    return next((one for one in parts if _key(one.runs) == _key(runs)), None)
+def _group(runs: Iterable[Manifest], index: Index | None) -> list[list[Manifest]]:
+    """Return the complete runs that go into one part: with no other between them, in order.
+
+    A run that begins a part today goes on to begin one, so that a run that comes late into the
+    order changes one part only; two that became small are joined.
+    """
+    first = {part.runs[0].run_id for part in (() if index is None else index.parts)}
+    groups: list[list[Manifest]] = [[]]
+    for run in runs:
+        if not run.complete or run.run_id in first:
+            groups.append([])
+        if run.complete:
+            groups[-1].append(run)
+        else:
+            groups.append([])
+    joined: list[list[Manifest]] = [[]]
+    for group in groups:
+        follows = group and joined[-1] and group[0].run_id in first
+        if follows and _fits([*joined[-1], *group], share=2):
+            joined[-1].extend(group)
+        else:
+            joined.append(group)
+    return [part for group in joined for part in _split(group)]
 
 
-def _is_known(
-    fit: dict[tuple[str, ...], Part], pack: Pack | None, runs: Sequence[Manifest]
-) -> bool:
-    """Return whether there is a part for these runs, and the pack has no other one."""
-    part = fit.get(_key(runs))
-    return part is not None and _in_pack(pack, runs) in (part, None)
+def _split(runs: Sequence[Manifest]) -> Iterator[list[Manifest]]:
+    """Yield as many runs at a time as a part may have."""
+    part: list[Manifest] = []
+    for run in runs:
+        if part and not _fits([*part, run]):
+            yield part
+            part = []
+        part.append(run)
+    if part:
+        yield part
 
 
-def _kept(files: Storage, pack: Pack | None, runs: Sequence[Manifest]) -> Part | None:
-    """Return the part of the pack that holds these runs, if it is whole and of today's columns."""
-    part = _in_pack(pack, runs)
-    if part is None or {t: entry.schema_version for t, entry in part.files.items()} != VERSIONS:
-        return None
-    whole = all(
-        any(has_content(files, f"{place}{table}/{e.name}", e.sha256) for place in ("", ARCHIVE))
-        for table, e in part.files.items()
+def _fits(runs: Sequence[Manifest], share: int = 1) -> bool:
+    """Return whether runs are few and small enough for a part, or for the half of one."""
+    rows, size = (
+        sum(max((getattr(one, of) for one in run.files.values()), default=0) for run in runs)
+        for of in ("rows", "size")
     )
-    return part if whole else None
+    limits = (MOST_RUNS, MOST_ROWS, MOST_BYTES)
+    return all(n * share <= most for n, most in zip((len(runs), rows, size), limits, strict=True))
 
 
-def _made(files: Storage, runs: Sequence[Manifest]) -> Part:
-    """Write the files of a part out of sight.
+def _write_files(files: Storage, runs: Sequence[Manifest]) -> dict[str, FileEntry]:
+    """Write the files of a part; return the entry of each table that has rows.
 
     Raises:
         SnapshotCorruptError: If a file of a run is missing, cut or altered.
         SnapshotWriteError: If the file system refuses.
     """
-    tables = RevisionFiles(files)
     entries = {}
     for table in TABLES:
-        rows = map_in_order(partial(read_rows, tables, table), runs, workers=_WORKERS)
+        if not any(table in run.files for run in runs):
+            continue
+        rows = map_in_order(partial(_read_rows, files, table), runs, workers=_WORKERS)
         data = pa.concat_tables(rows, promote_options="default")
-        entries[table] = _written(files, table, runs, data)
-    return Part(tuple(runs), entries)
+        body = encode(data)
+        digest, columns = sha256(body), tuple(data.column_names)
+        entry = FileEntry(
+            data_name(table, digest), len(body), digest, data.num_rows, VERSIONS[table], columns
+        )
+        name = part_path(runs[0].experiment_id, entry)
+        if not files.create(name, body) and not has_content(files, name, len(body), digest):
+            # damaged
+            files.put(name, body)
+        entries[table] = entry
+    return entries
 
 
-def _written(files: Storage, table: str, runs: Sequence[Manifest], data: pa.Table) -> FileEntry:
-    body = encode(data)
-    digest = sha256(body)
-    # two parts may have the same rows, as of issues without a run: each has a file of its own
-    own = sha256("".join((digest, *_key(runs))).encode())
-    name = f"{folder_name(runs[0].experiment_id)}/pack-{own[:_HASH_CHARACTERS]}.parquet"
-    entry = FileEntry(name, len(body), digest, data.num_rows, VERSIONS[table])
-    for place in ("", ARCHIVE):
-        file = f"{place}{table}/{name}"
-        if has_content(files, file, digest):
-            return entry
-        # damaged, or not there at all
-        files.delete(file)
-    files.create(f"{ARCHIVE}{table}/{name}", body)
-    return entry
-
-
-def read_rows(tables: RevisionFiles, table: str, manifest: Manifest) -> pa.Table:
-    """Return a table of a run as a pack has it: `raw` with the run in front."""
-    data = tables.read(table, manifest)
-    if table != "raw":
+def _read_rows(files: Storage, table: str, manifest: Manifest) -> pa.Table:
+    """Return a table of a run as a part has it: `raw` with the run in front."""
+    data = read_table(files, manifest, table)
+    if table != "raw" or "run_id" in data.column_names:
         return data
     run = pa.array([manifest.run_id] * data.num_rows, STRING)
-    return data.add_column(0, pa.field("run_id", STRING, nullable=False), run)
+    return data.add_column(0, RUN_ID, run)
 
 
-def _rule(files: Storage, packs: Packs, experiment_id: str, parts: tuple[Part, ...]) -> None:
-    """Write the index of these parts after the last one, unless someone else does that first."""
-    number = max(packs.numbers(experiment_id), default=0) + 1
-    pack = Pack(
-        experiment_id=experiment_id,
-        number=number,
-        parts=parts,
-        written_at=datetime.now(UTC).isoformat(),
-        library=library(),
-    )
-    name, text = pack_name(experiment_id, number), seal(pack)
-    if not files.create(name, text):
+def _files_of(
+    group: Sequence[Manifest],
+    known: dict[tuple[str, ...], Part],
+    entries: dict[tuple[str, ...], dict[str, FileEntry]],
+) -> dict[str, FileEntry]:
+    seals = _seals(group)
+    return known[seals].files if seals in known else entries[seals]
+
+
+def _number(groups: Sequence[Sequence[Manifest]], index: Index | None) -> list[int]:
+    """Return a number for each group: that of the part whose place it takes, or a free one."""
+    of_run = {run.run_id: p.number for p in (index.parts if index else ()) for run in p.runs}
+    wanted = [of_run.get(group[0].run_id, 0) for group in groups]
+    free = (number for number in count(1) if number not in set(wanted))
+    numbers: list[int] = []
+    for want in wanted:
+        numbers.append(want if want and want not in numbers else next(free))
+    return numbers
+
+
+def _publish(
+    files: Storage,
+    experiment_id: str,
+    parts: Sequence[Part],
+    kept: Iterable[Part],
+    index: Index | None,
+) -> None:
+    """Put the parts where plain readers and scans look, and what they replace away."""
+    folder = folder_name(experiment_id)
+    before = {part.number: part.files for part in kept}
+    for part in parts:
+        for table, entry in part.files.items():
+            source = part_path(experiment_id, entry)
+            view = view_path(experiment_id, table, part.number)
+            if before.get(part.number, {}).get(table) != entry or not _has_size(files, view, entry):
+                files.put_view(view, source, partial(files.read, source))
+    if tuple(parts) != (() if index is None else index.parts):
+        new = Index(experiment_id=experiment_id, parts=tuple(parts), library=library())
+        for name in set(_names(index)) - set(_names(new)):
+            # `clean` counts from here on, for the sake of scans that read it
+            with suppress(FileNotFoundError):
+                files.touch(name)
+        files.put(index_name(folder), seal(new))
+    _delete_views(files, experiment_id, parts)
+
+
+def _names(index: Index | None) -> Iterator[str]:
+    if index is None:
         return
-    # gone, where another took its place already
-    with suppress(FileNotFoundError):
-        if files.read(name) != text:
-            raise SnapshotCorruptError(
-                f"{name} reads back differently: the disk is not to be trusted; delete the file",
-                file=name,
-            )
+    for part in index.parts:
+        for entry in part.files.values():
+            yield part_path(index.experiment_id, entry)
 
 
-def publish_pack(files: Storage, experiment_id: str) -> None:
-    """Put the files of the pack that rules in sight, and out of it those whose rows are in it.
-
-    Runs that were in the packs before it, and are not in this one, come back in sight, and the
-    packs before it are removed. It is done once more if another index came meanwhile.
-
-    Raises:
-        SnapshotError: If the index cannot be read.
-        SnapshotWriteError: If the file system refuses.
-    """
-    packs = Packs(files)
-    last: Pack | None = None
-    while (pack := packs.newest(experiment_id)) is not None and pack is not last:
-        before = packs.before(pack)
-        _change_places(files, pack)
-        for old in (*before, *([] if last is None else [last])):
-            _bring_back(files, old, pack)
-        for number in packs.numbers(experiment_id):
-            if number < pack.number:
-                files.delete(pack_name(experiment_id, number))
-        last = pack
+def _has_size(files: Storage, name: str, entry: FileEntry) -> bool:
+    try:
+        return files.size(name) == entry.size
+    except (FileNotFoundError, SnapshotCorruptError):
+        return False
 
 
-def _change_places(files: Storage, pack: Pack) -> None:
-    folder, current = folder_name(pack.experiment_id), set(pack.names)
-    alone = {name for run in pack.runs.values() for name in run.names}
+def _delete_views(files: Storage, experiment_id: str, parts: Sequence[Part]) -> None:
+    """Delete the views of an experiment that are not of these parts."""
+    current = {view_path(experiment_id, table, p.number) for p in parts for table in p.files}
     for table in TABLES:
-        for name in files.names(f"{table}/{folder}"):
-            file = f"{table}/{folder}/{name}"
-            if file in alone:
-                files.move(file, ARCHIVE + file)
-            elif is_pack(name) and file not in current:
-                files.delete(file)
-        for part in pack.parts:
-            file = f"{table}/{part.files[table].name}"
-            files.move(ARCHIVE + file, file)
+        folder = f"{COMPACTED}/{table}/{folder_name(experiment_id)}"
+        views = [f"{folder}/{name}" for name in files.names(folder) if _VIEW.fullmatch(name)]
+        _delete(files, {*views, *_temporary(files, folder)} - current)
 
 
-def _bring_back(files: Storage, old: Pack, pack: Pack) -> None:
-    """Put the runs of an old pack in sight that are not in the one that took its place."""
-    catalog, tables = Catalog(files), RevisionFiles(files)
-    for run in old.runs.values():
-        if pack.holds(run):
-            continue
-        try:
-            # without any manifest they are shown all the same: it may be restored
-            newest = catalog.newest(run.run_id) or run
-        except SnapshotError:
-            continue
-        older = [run]
-        # once more if another writer made a newer one meanwhile, as when a run is written
-        while not pack.holds(newest) and tables.publish(newest, older):
-            older.append(newest)
-            newest = catalog.newest(run.run_id) or newest
+def _delete(files: Storage, names: Collection[str]) -> None:
+    """Delete files of one folder, so that a power cut does not bring them back."""
+    for name in names:
+        files.delete(name)
+    for folder in {name.rpartition("/")[0] for name in names}:
+        files.flush_folder(folder)
+
+
+def _temporary(files: Storage, folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in files.names(folder) if _TEMPORARY.fullmatch(name)]

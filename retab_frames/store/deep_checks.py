@@ -16,12 +16,19 @@ import pyarrow.compute as pc
 
 from retab_frames.errors import MalformedResponseError, SnapshotCorruptError, SnapshotError
 from retab_frames.flatten.tables import flatten
-from retab_frames.store.catalog import manifest_name
-from retab_frames.store.compaction import read_rows
-from retab_frames.store.manifest import DIGEST_KEYS, content_digest, library, sha256
+from retab_frames.schemas.models import empty_table
+from retab_frames.store.catalog import Catalog
+from retab_frames.store.compacted import RUN_ID, part_path
+from retab_frames.store.manifest import (
+    DIGEST_KEYS,
+    content_digest,
+    library,
+    manifest_name,
+    sha256,
+)
 from retab_frames.store.parquet import decode
-from retab_frames.store.revisions import ARCHIVE
 from retab_frames.store.table_versions import TABLES, upgrade
+from retab_frames.store.tables import read_stored, read_table
 from retab_frames.text.messages import printable
 from retab_frames.wire.envelopes import RunResponses, parse_rows_response
 
@@ -29,11 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retab_frames.flatten.run_tables import Tables
-    from retab_frames.store.manifest import FileEntry, Manifest
-    from retab_frames.store.packs import Pack, Part
-    from retab_frames.store.revisions import RevisionFiles
+    from retab_frames.store.compacted import Index, Part
+    from retab_frames.store.files.storage import Storage
+    from retab_frames.store.manifest import Manifest
 
-__all__ = ["content_problems", "file_problem", "pack_problems"]
+__all__ = ["content_problems", "file_problem", "part_problems"]
 
 _MADE = ("jobs", "handle_inputs", "handle_outputs")
 _IN_RAW = "nothing is lost, the raw rows are in `raw`; "
@@ -41,68 +48,57 @@ _REPORT = _IN_RAW + "report it, with the text of the problem"
 _PULL_AGAIN = _IN_RAW + "pull the run again for a revision by this version"
 
 
-def file_problem(
-    tables: RevisionFiles, file: str, entry: FileEntry, level: str, source: str
-) -> str | None:
-    """Return how a file differs from its entry in a manifest or an index; None if it does not.
+def file_problem(files: Storage, manifest: Manifest, table: str, level: str) -> str | None:
+    """Return how a data file differs from its entry in the manifest; None if it does not.
 
     At level "quick" only its size is compared.
-
-    Args:
-        tables: The files of the store.
-        file: Its name from the root.
-        entry: The size and hash that it must have.
-        level: As in `SnapshotStore.verify`.
-        source: What the entry is in, for the message.
 
     Raises:
         SnapshotError: If it cannot be read.
     """
-    # again in the first place at the end: it may have been moved there between the two looks
-    sizes = (tables.size(place + file) for place in ("", ARCHIVE, ""))
-    size = next((size for size in sizes if size is not None), None)
-    if size is None:
+    entry, file = manifest.files[table], manifest.path_of(table)
+    try:
+        size = files.size(file)
+        if size != entry.size:
+            return f"has {size:,} bytes instead of {entry.size:,}"
+        if level != "quick" and sha256(files.read(file, entry.size)) != entry.sha256:
+            return "is altered: its SHA-256 is not the one in its manifest"
+    except FileNotFoundError:
         return "is missing"
-    if size != entry.size:
-        return f"has {size:,} bytes instead of {entry.size:,}"
-    if level == "quick":
-        return None
-    data = tables.find(file)
-    if data is None or sha256(data) != entry.sha256:
-        return f"is altered: its SHA-256 is not the one in {source}"
     return None
 
 
-def content_problems(
-    tables: RevisionFiles, manifest: Manifest
-) -> Iterator[tuple[str, str, str, str]]:
+def content_problems(files: Storage, manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
     """Yield file, kind, problem and action of each problem in the content of a revision.
 
     Every page is decoded with its checksum; rows, columns and the digest of the content are
     compared with the manifest, and the frames with those built from the raw rows. An empty action
     stands for the usual one of the kind.
     """
-    stored, upgraded = {}, {}
+    stored = {table: empty_table(model) for table, model in TABLES.items()}
+    upgraded = dict(stored)
+    has_problem = False
     for table, entry in manifest.files.items():
-        file = f"{table}/{entry.name}"
+        file = manifest.path_of(table)
         try:
-            stored[table] = data = tables.read_stored(table, manifest)
+            stored[table] = data = read_stored(files, manifest, table)
             known = table in TABLES
             upgraded[table] = upgrade(data, table, entry.schema_version, file) if known else data
         except SnapshotError as error:
+            has_problem = True
             kind = "damaged" if isinstance(error, SnapshotCorruptError) else "newer"
             yield file, kind, printable(str(error), 400), ""
-            continue
-        if len(data) != entry.rows:
-            yield file, "damaged", f"has {len(data)} rows instead of {entry.rows}", ""
-    if len(upgraded) < len(manifest.files):
+    if has_problem:
         return
-    keys = {table: columns for table, columns in DIGEST_KEYS.items() if table in stored}
-    if content_digest(stored, keys, complete=manifest.complete) != manifest.digest:
+    try:
+        digest = content_digest(stored, DIGEST_KEYS, complete=manifest.complete)
+    except (pa.ArrowException, KeyError):
+        # columns that the digest needs are missing, or cannot be put in order
+        digest = "none"
+    if digest != manifest.digest:
         file = manifest_name(manifest.run_id, manifest.revision)
         yield file, "damaged", "has a different digest than the content of its tables", ""
-    if upgraded.keys() >= {"raw", *_MADE}:
-        yield from _rebuild_problems(upgraded, manifest)
+    yield from _rebuild_problems(upgraded, manifest)
 
 
 def _rebuild_problems(
@@ -113,10 +109,12 @@ def _rebuild_problems(
     except MalformedResponseError as error:
         differences = {"raw": f"are refused: {printable(str(error), 200)}"}
     same = manifest.library == library()
+    manifest_file = manifest_name(manifest.run_id, manifest.revision)
     writer = "" if same else f"; {manifest.library} wrote it, this is {library()}"
     for table, difference in differences.items():
         problem = f"built again from the raw rows: {difference}{writer}"
-        file = f"{table}/{manifest.files[table].name}"
+        name = table if table in manifest.files else "raw"
+        file = manifest.path_of(name) if name in manifest.files else manifest_file
         yield file, "differs", problem, _REPORT if same else _PULL_AGAIN
 
 
@@ -172,53 +170,59 @@ def _first_difference(one: pa.ChunkedArray, other: pa.ChunkedArray) -> int:
     return index
 
 
-def pack_problems(tables: RevisionFiles, pack: Pack, level: str) -> Iterator[tuple[str, str]]:
-    """Yield each file of a pack that is not what the index says, and what is wrong with it.
+def part_problems(files: Storage, index: Index, level: str) -> Iterator[tuple[str, str]]:
+    """Yield each file of the compacted parts that is not what the index says, and how it differs.
 
-    At level "full" its rows are compared with those of the runs.
+    At level "full" the rows of each run are compared with those in its own file.
     """
-    for part in pack.parts:
+    for part in index.parts:
         for table, entry in part.files.items():
-            file = f"{table}/{entry.name}"
+            file = part_path(index.experiment_id, entry)
             try:
-                problem = file_problem(tables, file, entry, level, "the index of its pack")
-                if problem is None and level == "full":
-                    problem = _compare_rows(tables, table, part)
+                data = b"" if level == "quick" else files.read(file, entry.size)
+                if files.size(file) != entry.size:
+                    yield file, f"has {files.size(file):,} bytes instead of {entry.size:,}"
+                elif level != "quick" and sha256(data) != entry.sha256:
+                    yield file, "is altered: its SHA-256 is not the one in the index"
+                elif level == "full" and (problem := _compare_rows(files, part, table, data)):
+                    yield file, problem
+            except FileNotFoundError:
+                yield file, "is missing"
             except SnapshotError as error:
-                problem = printable(str(error), 400)
-            if problem is not None:
-                yield file, problem
+                yield file, printable(str(error), 400)
 
 
-def _compare_rows(tables: RevisionFiles, table: str, part: Part) -> str | None:
-    """Compare the rows of each run with those in its own file.
+def _compare_rows(files: Storage, part: Part, table: str, data: bytes) -> str | None:
+    """Return which run has other rows in a part than in its own file, None if none has.
 
     Raises:
-        SnapshotCorruptError: If the file cannot be decoded.
+        SnapshotCorruptError: If the file of the part cannot be decoded.
     """
     entry = part.files[table]
-    packed = decode(tables.find(f"{table}/{entry.name}") or b"", entry.name)
-    rows = sum(run.files[table].rows for run in part.runs if table in run.files)
-    if not packed.num_rows == entry.rows == rows:
-        return f"has {packed.num_rows} rows instead of {rows}"
+    rows = decode(data, entry.name, entry.rows)
     begin = 0
-    for run in part.runs:
-        count = run.files[table].rows if table in run.files else 0
-        if not _is_equal(tables, table, run, packed.slice(begin, count)):
-            return f"has other rows of run {printable(run.run_id)} than the run's own file"
-        begin += count
-    return None
+    for mark in part.runs:
+        try:
+            manifest = Catalog(files).newest(mark.run_id)
+            if manifest is None or manifest.seal != mark.seal:
+                # revised or removed since: the part is out of date, and not read
+                return None
+            own = read_table(files, manifest, table)
+        except SnapshotError:
+            # which is a problem of the run
+            return None
+        found = rows.slice(begin, len(own))
+        if len(found) < len(own) or not _has_rows(found, own):
+            return f"has other rows of run {printable(mark.run_id)} than the run's own file"
+        begin += len(own)
+    return None if begin == len(rows) else f"has {len(rows)} rows instead of {begin}"
 
 
-def _is_equal(tables: RevisionFiles, table: str, manifest: Manifest, packed: pa.Table) -> bool:
-    try:
-        own = read_rows(tables, table, manifest)
-    except SnapshotError:
-        # the run's own file is damaged, which is a problem of the run
-        return True
-    more = [name for name in packed.column_names if name not in own.column_names]
-    if any(packed.column(name).null_count != packed.num_rows for name in more):
+def _has_rows(found: pa.Table, own: pa.Table) -> bool:
+    """Return whether the columns of a run are equal, and the others empty; not run_id of `raw`."""
+    if any(name not in found.column_names for name in own.column_names):
         return False
-    if any(name not in packed.column_names for name in own.column_names):
+    more = [name for name in found.column_names if name not in own.column_names]
+    if any(found.column(name).null_count < len(found) for name in more if name != RUN_ID.name):
         return False
-    return bool(packed.select(own.column_names).cast(own.schema).equals(own))
+    return bool(found.select(own.column_names).cast(own.schema).equals(own))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
+from datetime import MAXYEAR, UTC, datetime
+from functools import cache, lru_cache
 from importlib.metadata import version as version_of
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import pyarrow as pa
@@ -17,23 +18,30 @@ from retab_frames.schemas.frames import INT64
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "DIGEST_KEYS",
+    "FOLDER",
+    "MOST_BYTES",
     "FileEntry",
     "Manifest",
-    "are_within",
+    "check_seal",
     "content_digest",
+    "data_name",
     "folder_name",
+    "is_cut",
     "library",
-    "parse_sealed",
+    "manifest_name",
     "seal",
     "sha256",
 ]
 
 FORMAT = "retab-frames-snapshot"
-VERSION = 1
+VERSION = 2
+FOLDER = "revisions"
+MOST_BYTES = 16 * 2**20
+"""Of a manifest; a larger one is not read."""
 DIGEST_KEYS = {
     "jobs": ("job_id",),
     "handle_inputs": ("job_id", "position"),
@@ -47,46 +55,82 @@ Issues are left out: they follow from the other tables.
 """
 _SLUG = re.compile(r"[^a-z0-9_-]+")
 _REMEDY = "restore it, or delete it and pull the run again"
-_WITHIN = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.parquet)?")
+_SEAL_LENGTH = len('"seal":"",') + 64
+_LAST_TIME = 2**63 // 10**6 - 1
+_columns_of: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Revision = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[str, msgspec.Meta(min_length=1)]
+TableName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]{0,40}$")]
 
 
 class FileEntry(msgspec.Struct, frozen=True):
-    """A file of a revision: its name in the folder of its table, and the content it must have."""
+    """A data file of a revision, and the content it must have.
+
+    Attributes:
+        name: Its name in the folder of its run.
+        size: Its size in bytes.
+        sha256: The hash of its bytes.
+        rows: How many rows it has.
+        schema_version: The version of the columns of its table.
+        columns: The names of all its columns, in their order.
+    """
 
     name: str
-    size: int
-    sha256: str
-    rows: int
-    schema_version: int
+    size: Count
+    sha256: Hash
+    rows: Count
+    schema_version: Revision
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Share the names of the columns, which are the same in most files of a store."""
+        shared = _columns_of.setdefault(self.columns, self.columns)
+        msgspec.structs.force_setattr(self, "columns", shared)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What one revision of a run holds; `seal` adds the hash that shows whether it is altered."""
+    """What one revision of a run holds; `seal` adds the hash that shows whether it is altered.
+
+    A table without rows has no file. Of a run that was removed, `removed` is true in the last
+    manifest, which has no files.
+    """
 
     format: str = FORMAT
     version: int = VERSION
     workflow_id: str | None
-    experiment_id: str
-    run_id: str
-    revision: int
+    experiment_id: Identifier
+    run_id: Identifier
+    revision: Revision
     block_kind: str | None
     complete: bool
-    jobs: int
-    statuses: dict[str, int]
+    jobs: Count
+    statuses: dict[str, Count]
     run_created_at: str | None
     fetched_at: str | None
     written_at: str
-    digest: str
-    previous: str | None
-    files: dict[str, FileEntry]
+    digest: Hash
+    previous: Hash | None
+    files: dict[TableName, FileEntry]
     library: str
     source: str | None = None
+    removed: bool = False
     seal: str = ""
 
     @property
-    def names(self) -> list[str]:
-        """The names of its files below the root, where plain readers look."""
-        return [f"{table}/{entry.name}" for table, entry in self.files.items()]
+    def folder(self) -> str:
+        """The name of the run's folder."""
+        return folder_name(self.run_id)
+
+    def path_of(self, table: str) -> str:
+        """Return the name, from the root, of the file that holds a table."""
+        return f"{FOLDER}/{self.folder}/{self.files[table].name}"
+
+    def view_of(self, table: str) -> str:
+        """Return the name, from the root, under which plain readers find a table of the run."""
+        return f"{table}/{folder_name(self.experiment_id)}/{self.folder}.parquet"
 
     @classmethod
     def parse(cls, text: bytes, file: str) -> Manifest:
@@ -94,23 +138,76 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             SnapshotError: If a newer version of this library wrote it.
-            SnapshotCorruptError: If it is cut or altered.
+            SnapshotCorruptError: If it is cut or altered, or has a value that it cannot have:
+                anyone can compute a hash that matches.
         """
-        fields = parse_sealed(text, file, FORMAT, VERSION, _REMEDY)
+        body = check_seal(text, file, FORMAT, VERSION, _REMEDY)
         try:
-            manifest = msgspec.convert(fields, cls)
-            if are_within(manifest.names):
-                return manifest
-            # anyone can compute a hash that matches: no file elsewhere may be read or moved
-            problem = "it names a file outside of its table"
-        except msgspec.MsgspecError as error:
+            manifest = _decoder.decode(body)
+            problem = _find_nonsense(manifest, file)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             problem = printable(error, 200)
+        if problem is None:
+            return manifest
         raise SnapshotCorruptError(f"{printable(file)} is damaged: {problem}; {_REMEDY}", file=file)
 
 
-def are_within(names: Iterable[str]) -> bool:
-    """Return whether names of files, from the root, all have the form that this library gives."""
-    return all(map(_WITHIN.fullmatch, names))
+_decoder = msgspec.json.Decoder(Manifest)
+
+
+def manifest_name(run_id: str, revision: int) -> str:
+    """Return the name, from the root, of the manifest of a revision."""
+    return f"{FOLDER}/{folder_name(run_id)}/{revision:06}.json"
+
+
+def data_name(table: str, digest: str) -> str:
+    """Return the name, in the folder of its run, of the file of a table with this SHA-256."""
+    return f"{table}-{digest[:16]}.parquet"
+
+
+def is_cut(text: bytes) -> bool:
+    """Return whether a manifest ends before its end, so that it was never committed.
+
+    Only a file system without hard links can leave such a one, when a writer is killed.
+    """
+    written = text.rstrip(b"\0")
+    return b'{"'.startswith(written[:2]) and not written.endswith(b'"}')
+
+
+def _find_nonsense(manifest: Manifest, file: str) -> str | None:
+    """Return which value a manifest cannot have, None if there is none."""
+    if manifest.format != FORMAT or manifest.version != VERSION:
+        return "it is of another format"
+    if manifest_name(manifest.run_id, manifest.revision) != file:
+        return (
+            f"it is the manifest of revision {manifest.revision} of run "
+            f"{printable(manifest.run_id)}, so it was copied or renamed; put it back, or delete it"
+        )
+    for table, entry in manifest.files.items():
+        if entry.name != data_name(table, entry.sha256):
+            return f"it names a file that is not one of its table {table}"
+        if len(set(entry.columns)) != len(entry.columns):
+            return f"a column of its table {table} has two places"
+    for name in ("run_created_at", "fetched_at", "written_at"):
+        text = getattr(manifest, name)
+        if text is not None and not _is_time(text):
+            return f"its {name} is not a valid time with a zone: {printable(text)}"
+    return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None and 1 < time.year < MAXYEAR:
+            return True
+        # of the years 1 and 9999 some hours are outside once the zone is applied
+        return (
+            time.tzinfo is not None
+            and abs(time.timestamp()) < _LAST_TIME
+            and bool(time.astimezone(UTC))
+        )
+    except (ValueError, OverflowError):
+        return False
 
 
 def seal(struct: msgspec.Struct) -> bytes:
@@ -120,10 +217,10 @@ def seal(struct: msgspec.Struct) -> bytes:
     return _canonical({**fields, "seal": sha256(_canonical(fields))})
 
 
-def parse_sealed(
-    text: bytes, file: str, expected: str, version: int, remedy: str
-) -> dict[str, Any]:
-    """Return the fields of a JSON text whose hash in the field `seal` is right.
+def check_seal(text: bytes, file: str, expected: str, version: int, remedy: str) -> bytes:
+    """Return a JSON text whose hash in the field `seal` is right.
+
+    The hash is of the text without that field, so it covers fields that a later version added.
 
     Args:
         text: The JSON text.
@@ -136,22 +233,28 @@ def parse_sealed(
         SnapshotError: If a newer version of this library wrote it.
         SnapshotCorruptError: If it is cut or altered.
     """
+    problem = "its content does not match its own hash"
     try:
-        # as a dict, so that the seal covers fields that a later version of this library added
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-        written = fields.get("version")
-        if isinstance(written, int) and written > version:
-            raise SnapshotError(
-                f"{printable(file)} has format version {written}, this library reads up to "
-                f"{version}: upgrade retab-frames"
-            )
-        came = fields.pop("seal", None)
-        if came == sha256(_canonical(fields)) and fields.get("format") == expected:
-            return {**fields, "seal": came}
-        problem = "its content does not match its own hash"
+        head = msgspec.json.decode(text, type=_Head)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = printable(error, 200)
+    else:
+        if head.version > version and head.format in (expected, ""):
+            raise SnapshotError(
+                f"{printable(file)} has format version {head.version}, this library reads up to "
+                f"{version}: upgrade retab-frames"
+            )
+        begin = text.rfind(b'"seal":"')
+        end = begin + _SEAL_LENGTH
+        if head.seal == sha256(text[:begin] + text[end:]) and text[end - 2 : end] == b'",':
+            return text
     raise SnapshotCorruptError(f"{printable(file)} is damaged: {problem}; {remedy}", file=file)
+
+
+class _Head(msgspec.Struct):
+    version: int
+    format: str = ""
+    seal: str = ""
 
 
 @cache
@@ -165,6 +268,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=2**16)
 def folder_name(identifier: str) -> str:
     """Return a name for an id that is safe on every file system, and different for each id.
 
@@ -191,6 +295,10 @@ def content_digest(
     digest = hashlib.sha256(b"complete" if complete else b"incomplete")
     for name in sorted(keys):
         table = tables[name]
+        if not table.num_rows:
+            # its columns say nothing, and take as long as those of a table with rows
+            digest.update(f"{name}: no rows".encode())
+            continue
         excluded = {"fetched_at", "position"} if name == "raw" else {"fetched_at"}
         columns = set(table.column_names) - excluded
         table = (
@@ -205,11 +313,18 @@ def content_digest(
 
 def _add_column(digest: hashlib._Hash, name: str, column: pa.ChunkedArray) -> None:
     """Add the name, the length of each value (-1 for null), and the text of the values."""
+    head = f"{name}:{column.type}:{len(column)}".encode()
+    if column.null_count == len(column):
+        # as below, without the detour
+        for part in (head, b"\xff" * 8 * len(column), b""):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        return
     plain = column.cast(INT64) if pa.types.is_timestamp(column.type) else column
     text = plain.cast(pa.large_string()).combine_chunks()
     lengths = pc.fill_null(pc.binary_length(text), -1).cast(INT64)
     for part in (
-        f"{name}:{column.type}:{len(column)}".encode(),
+        head,
         lengths.to_numpy(zero_copy_only=False).tobytes(),
         "".join(text.drop_null().to_pylist()).encode(),
     ):

@@ -1,13 +1,13 @@
 """The store: one Parquet file per table and run, and a manifest for each revision of a run.
 
     <root>/retab-frames.json                            format and version
-    <root>/manifests/<run>/000001.json                  the commit point of revision 1 of a run
-    <root>/<table>/<experiment>/<run>-<hash>.parquet    named by content, never changed
-    <root>/archive/<table>/...                          files of superseded revisions
+    <root>/revisions/<run>/000001.json                  the commit point of revision 1 of a run
+    <root>/revisions/<run>/<table>-<hash>.parquet       its data, written once, never moved
+    <root>/<table>/<experiment>/<run>.parquet           view: the newest revision of each run
+    <root>/compacted/                                   view: many runs in one file
 
-Data files are written first, in `archive/`, and the manifest last, so a revision is complete or not
-there at all; then its files are moved to their table, and those of the revision before it to
-`archive/`. A reader looks in both places.
+What is in `revisions/` is all there is: the views can be deleted and made again. Data files are
+written first, and the manifest last, so a revision is complete or not there at all.
 """
 
 from __future__ import annotations
@@ -17,37 +17,46 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from retab_frames.errors import RetabFramesWarning, SnapshotConflictError, SnapshotNotFoundError
+from retab_frames.errors import (
+    RetabFramesError,
+    RetabFramesWarning,
+    SnapshotCorruptError,
+    SnapshotNotFoundError,
+)
 from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
+from retab_frames.load.parallel import map_in_order
 from retab_frames.schemas.models import SnapshotsSchema
 from retab_frames.schemas.validation import to_frame
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.cleanup import clean
-from retab_frames.store.commits import Commits, build_manifest, build_tables, check_ids
+from retab_frames.store.cleanup import clean, prune, publish, remove
+from retab_frames.store.commits import save
 from retab_frames.store.compaction import compact
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
-from retab_frames.store.manifest import DIGEST_KEYS, Manifest, content_digest
-from retab_frames.store.revisions import RevisionFiles
+from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import escape_html, render_html
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     import pandas as pd
+    import pyarrow as pa
 
     from retab_frames.api.client import Client
     from retab_frames.load.from_api import RunIds
     from retab_frames.store.compaction import Compaction
+    from retab_frames.store.manifest import Manifest
     from retab_frames.store.verification import Level
 
 __all__ = ["Snapshot", "SnapshotStore"]
 
 _RUNS_SHOWN = 10
+_WRITERS = 4
 Action = Literal["created", "revised", "repaired", "unchanged"]
 
 
@@ -80,7 +89,9 @@ class SnapshotStore:
     """A folder of snapshots: Parquet that any tool reads, and manifests with the hash of each file.
 
     Args:
-        root: The folder; it is made when the first snapshot is written.
+        root: The folder, or the URL of a bucket; it is made when the first snapshot is written.
+        views: Whether a save also puts the tables of the run where plain readers find them, which
+            in a bucket is a second copy. False leaves the views that are there as they are.
 
     Example:
         >>> import retab_frames as rf
@@ -89,11 +100,10 @@ class SnapshotStore:
         SnapshotStore('snapshots')
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, views: bool = True) -> None:
         self._files = open_storage(root)
         self._catalog = Catalog(self._files)
-        self._tables = RevisionFiles(self._files)
-        self._commits = Commits(self._files, self._catalog, self._tables)
+        self._views = views
 
     def __repr__(self) -> str:
         return f"SnapshotStore({self.root!r})"
@@ -148,18 +158,26 @@ class SnapshotStore:
         if isinstance(run_id, str) and run_id == "all":
             run_id = load_runs(workflow_id, experiment_id, client=client)["run_id"].tolist()
             never_run = not run_id
-        written = []
-        for content in iter_content(
+        contents = iter_content(
             workflow_id, experiment_id, run_id=run_id, client=client, progress=progress
-        ):
-            if content.run_id is None:
+        )
+        written = []
+        # several are saved at a time, while the next ones are fetched; few wait for that
+        for snapshot in map_in_order(self._write_fetched, _until_error(contents), workers=_WRITERS):
+            if snapshot is None:
                 never_run = True
             else:
-                written.append(self.write(content))
+                written.append(snapshot)
         if never_run:
             text = f"experiment {experiment_id} was never run: no snapshot was written"
             warnings.warn(text, RetabFramesWarning, stacklevel=2)
         return written
+
+    def _write_fetched(self, content: RunContent | RetabFramesError) -> Snapshot | None:
+        """Write a content, None if its experiment was never run; raise an error in its turn."""
+        if isinstance(content, RetabFramesError):
+            raise content
+        return None if content.run_id is None else self.write(content)
 
     def write(self, content: RunContent) -> Snapshot:
         """Write the content of a run as its next revision, unless the newest one is equal.
@@ -167,37 +185,24 @@ class SnapshotStore:
         Raises:
             ValueError: If the experiment was never run, or the run could not be loaded, so
                 there is nothing to write.
+            SchemaError: If a table has other columns than those of its schema.
             SnapshotConflictError: If someone else wrote a different revision at the same time, or
                 the store has that run as one of another experiment.
-            SnapshotWriteError: If the file system refuses; what was there is untouched.
+            SnapshotWriteError: If the file system refuses; the message says what is committed.
         """
-        run_id, experiment_id = check_ids(content)
-        tables = build_tables(content)
-        digest = content_digest(tables, DIGEST_KEYS, complete=content.complete)
-        newest = self._catalog.newest(run_id)
-        if newest is not None and newest.experiment_id != experiment_id:
-            raise SnapshotConflictError(
-                f"run {printable(run_id)} of experiment {printable(experiment_id)} is in this "
-                f"store already, as a run of {printable(newest.experiment_id)}: use another store"
-            )
-        equal = newest is not None and newest.digest == digest
-        if newest is not None:
-            # a crash may have come after its manifest was created and before its files were moved
-            self._commits.publish(newest)
-            if equal and self._tables.are_whole(newest):
-                return _snapshot(newest, "unchanged")
-        self._catalog.mark()
-        files = self._tables.write(tables, experiment_id, run_id)
-        manifest = build_manifest(content, digest, files, newest)
-        other = self._commits.commit(manifest)
-        if other is None:
-            return _snapshot(manifest, "repaired" if equal else "revised" if newest else "created")
-        if other.digest == digest:
-            return _snapshot(other, "unchanged")
-        raise SnapshotConflictError(
-            f"someone else wrote revision {other.revision} of run {printable(run_id)} first, with "
-            f"different content ({other.digest[:12]}, ours {digest[:12]}); read it, or write again "
-            "to make a revision after it"
+        saved = save(self._files, self._catalog, content, views=self._views)
+        manifest = saved.manifest
+        action: Action = "unchanged"
+        if saved.is_new:
+            is_first = saved.previous is None
+            action = "created" if is_first else "repaired" if saved.is_equal else "revised"
+        return Snapshot(
+            manifest.run_id,
+            manifest.experiment_id,
+            manifest.revision,
+            action,
+            manifest.complete,
+            manifest.jobs,
         )
 
     def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
@@ -224,7 +229,7 @@ class SnapshotStore:
                 f"{printable(self.root)}{hint}; list() shows the runs"
             )
         tables = {
-            name: self._tables.read(name, manifest)
+            name: self._read_table(manifest, name)
             for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")
         }
         fetched_at = manifest.fetched_at
@@ -235,9 +240,20 @@ class SnapshotStore:
             fetched_at=None if fetched_at is None else datetime.fromisoformat(fetched_at),
             tables=Tables(*(tables[name] for name in Tables._fields)),
             run_table=tables["runs"],
-            raw_source=lambda: self._tables.read("raw", manifest),
+            raw_source=lambda: self._read_table(manifest, "raw"),
             source=manifest.source,
         )
+
+    def _read_table(self, manifest: Manifest, table: str) -> pa.Table:
+        try:
+            return read_table(self._files, manifest, table)
+        except SnapshotCorruptError as error:
+            if self._catalog.revision(manifest.run_id, manifest.revision) is not None:
+                raise
+            raise SnapshotNotFoundError(
+                f"revision {manifest.revision} of run {printable(manifest.run_id)} was removed "
+                "while it was read"
+            ) from error
 
     def list(self) -> pd.DataFrame:
         """Return one row per run, its newest revision; fits SnapshotsSchema.
@@ -265,9 +281,10 @@ class SnapshotStore:
             One row per problem, by run and revision, files of no run last: `run_id,
             experiment_id, revision, file, kind, problem, action`. `kind` is "damaged" (missing,
             cut or altered), "newer" (than this library reads), "stray" (plain readers see a file
-            that they should not, or do not see one that they should), "differs" (the frames built
-            again from `raw` are not those stored) or "leftover" (it only takes space). `action`
-            says what to do.
+            that they should not), "differs" (the frames built again from `raw` are not those
+            stored) or "leftover" (it only takes space). `action` says what to do. What looked
+            wrong is looked at a second time first, so a writer at work causes no row; a view that
+            is out of date is not a problem.
 
         Raises:
             SnapshotNotFoundError: If there is no store, or no such run in it.
@@ -280,37 +297,101 @@ class SnapshotStore:
     ) -> pd.DataFrame:
         """Return the files that a crash or a failed write left behind; remove them if asked to.
 
-        Removed are temporary files, and files in the archive that no manifest names. Files of a
-        revision that are in the wrong place are moved. A file among those of plain readers that no
-        manifest names is listed and left alone: its manifest may be missing.
+        These are temporary files, data files that no manifest names, and what is left of a run
+        whose removal was cut short. Files of others are never touched, wherever they are.
 
         Args:
-            older_than: Younger files are kept: a writer may be at work on them.
+            older_than: Younger files are kept: a writer may be at work on them. Their age is
+                counted by the clock of the store, not by that of this machine.
             dry_run: True changes nothing; `action` says what would be done.
 
         Returns:
             One row per file, sorted by name: `file, size_bytes, modified_at, problem, action`.
 
         Raises:
-            SnapshotCorruptError: If a manifest cannot be read: the files it names are unknown, so
-                nothing is removed. Not raised by a dry run, whose `action` says so.
             SnapshotNotFoundError: If there is no store.
             SnapshotWriteError: If the file system refuses.
         """
         return clean(self._files, older_than=older_than, dry_run=dry_run)
 
-    def compact(self, experiment_id: str, *, progress: bool | None = None) -> Compaction:
-        """Pack the complete runs of an experiment into few files, which read many times faster.
+    def publish(self) -> pd.DataFrame:
+        """Renew the views of plain readers that are missing or out of date.
 
-        Nothing that is read through this library changes: contents, revisions, manifests, scans.
-        Plain readers find the same rows in a file for every 250 runs (`raw` with a `run_id`). The
-        files of the runs move to `archive/`, where they stay. A run that gets a new revision leaves
-        the pack; new runs stay beside it until it is compacted again, which packs them alone. While
-        files change places, for a moment, a plain reader may miss rows, and not find a file that it
-        listed.
+        Returns:
+            One row per view that was written or removed, as `clean` has them. A view of a run that
+            has no manifest is listed and kept.
+
+        Raises:
+            SnapshotNotFoundError: If there is no store.
+            SnapshotWriteError: If the file system refuses.
+        """
+        return publish(self._files)
+
+    def remove(self, run_id: str, *, dry_run: bool = True) -> pd.DataFrame:
+        """Remove a run with all its revisions and views; no byte of it stays below the root.
+
+        Readers see the run as gone from the first step on. If it is interrupted, the next call
+        finishes it, and so does `clean`.
 
         Args:
-            experiment_id: The experiment. Its incomplete runs, which will change, stay as they are.
+            run_id: The run.
+            dry_run: True changes nothing; `action` says what would be done.
+
+        Returns:
+            One row per file, as `clean` has them. Compacted files are not among them: they are
+            written again without the run.
+
+        Raises:
+            SnapshotNotFoundError: If the store has no such run.
+            SnapshotConflictError: If someone else wrote a revision at the same time.
+            SnapshotWriteError: If the file system refuses.
+        """
+        return remove(self._files, run_id, dry_run=dry_run)
+
+    def prune(
+        self,
+        *,
+        keep_revisions: int | None = None,
+        older_than: timedelta | None = None,
+        incomplete: bool | None = None,
+        dry_run: bool = True,
+    ) -> pd.DataFrame:
+        """Remove old revisions, never the newest of a run; all that is given must hold.
+
+        Args:
+            keep_revisions: How many of the newest revisions of each run stay; None for one.
+            older_than: Only revisions written longer ago.
+            incomplete: True for only those of runs that had not ended, False for only the others.
+            dry_run: True changes nothing; `action` says what would be done.
+
+        Returns:
+            One row per file, as `clean` has them. A run with a manifest that cannot be read is
+            left out.
+
+        Raises:
+            ValueError: If nothing is given that says which revisions.
+            SnapshotNotFoundError: If there is no store.
+            SnapshotWriteError: If the file system refuses.
+        """
+        return prune(
+            self._files,
+            keep_revisions=keep_revisions,
+            older_than=older_than,
+            incomplete=incomplete,
+            dry_run=dry_run,
+        )
+
+    def compact(self, experiment_id: str, *, progress: bool | None = None) -> Compaction:
+        """Write the complete runs of an experiment into few files too, which read faster.
+
+        Nothing that is read through this library changes: contents, revisions, manifests, scans,
+        which use these files for the runs that are in them as they are now. Plain readers find
+        them in `compacted/<table>/` (`raw` with a `run_id`). A run that is new or revised is read
+        from its own files until the experiment is compacted again, which writes anew only the
+        parts that changed. All of `compacted/` can be deleted at any time.
+
+        Args:
+            experiment_id: The experiment. Its incomplete runs, which will change, are left out.
             progress: True shows a progress bar, False none; None shows one for more than one file
                 in a terminal or a notebook.
 
@@ -322,12 +403,9 @@ class SnapshotStore:
         return compact(self._files, experiment_id, progress=progress)
 
 
-def _snapshot(manifest: Manifest, action: Action) -> Snapshot:
-    return Snapshot(
-        manifest.run_id,
-        manifest.experiment_id,
-        manifest.revision,
-        action,
-        manifest.complete,
-        manifest.jobs,
-    )
+def _until_error(contents: Iterator[RunContent]) -> Iterator[RunContent | RetabFramesError]:
+    """Yield the contents, and at the end the error that ended them, so that it has its turn."""
+    try:
+        yield from contents
+    except RetabFramesError as error:
+        yield error

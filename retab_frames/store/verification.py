@@ -13,22 +13,22 @@ import pyarrow as pa
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import INT64, STRING, frame_of
-from retab_frames.store.catalog import FOLDER, MARKER, MARKER_TEXT, Catalog, manifest_name
-from retab_frames.store.cleanup import ReferencedFiles, misplaced
-from retab_frames.store.deep_checks import content_problems, file_problem, pack_problems
-from retab_frames.store.manifest import Manifest, folder_name
-from retab_frames.store.packs import Pack, Packs, is_pack
-from retab_frames.store.revisions import ARCHIVE, RevisionFiles
+from retab_frames.store.catalog import MARKER, MARKER_TEXT, Catalog, CutManifestError
+from retab_frames.store.cleanup import find_leftovers
+from retab_frames.store.compacted import COMPACTED, read_index
+from retab_frames.store.deep_checks import content_problems, file_problem, part_problems
+from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.manifest import FOLDER, Manifest, folder_name, manifest_name
 from retab_frames.store.table_versions import TABLES, VERSIONS
+from retab_frames.store.views import VIEW
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
     from retab_frames.store.files.storage import Storage
-    from retab_frames.store.manifest import FileEntry
 
 __all__ = ["Level", "verify"]
 
@@ -50,13 +50,14 @@ _SCHEMA = pa.schema(
 _RESTORE = "restore it from a copy, or pull the run again"
 _RESTORE_OLD = "restore it from a copy; the newest revision does not need it"
 _RESTORE_MANIFEST = "restore it from a copy, or delete it and pull the run again"
-_REPACK = "compact the experiment again, which makes it anew from the files of the runs"
 _UPGRADE = "upgrade retab-frames"
-_MOVE = "clean(dry_run=False) moves it, and so does the next write of the run"
-_PUBLISH = "clean(dry_run=False) moves it"
+_COMPACT = "compact the experiment again; nothing is lost, the runs have files of their own"
+_DELETE_CUT = "delete it"
 _REMOVE = "clean(dry_run=False) removes it once it is old"
 _REMAKE_MARKER = "if this is a store, delete it and write any run, which makes it again"
-_UNNAMED = "restore the manifest that names it, or move the file elsewhere"
+_UNKNOWN_VIEW = "restore the manifests of its run, or delete it"
+_FOREIGN = "move it elsewhere"
+_FINISH = "clean(dry_run=False) finishes it"
 
 
 class _Problem(NamedTuple):
@@ -71,21 +72,17 @@ class _Problem(NamedTuple):
     action: str
 
 
-class _Run(NamedTuple):
-    """The manifests in the folder of a run, and the problems of the run."""
-
-    folder: str
-    revisions: list[tuple[str, Manifest | SnapshotError]]
-    problems: list[_Problem]
-
-
 def verify(
     files: Storage, level: Level, *, run_id: str | None, progress: bool | None
 ) -> pd.DataFrame:
-    """Return the problems of a store; see `SnapshotStore.verify`."""
+    """Return the problems of a store; see `SnapshotStore.verify`.
+
+    What looks wrong is looked at once more at the end, and left out if it is right then: a writer,
+    a compaction or a clean-up may have been at work.
+    """
     if level not in get_args(Level):
         raise ValueError(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
-    catalog, tables = Catalog(files), RevisionFiles(files)
+    catalog = Catalog(files)
     try:
         catalog.check_marker()
     except SnapshotError as error:
@@ -95,23 +92,28 @@ def verify(
         problem = printable(str(error), 400)
         return _frame([_Problem(None, None, None, MARKER, kind, problem, action)])
     folders = _folders(catalog, files, run_id)
-    # names before manifests: a revision committed in between then has no file that looks unnamed
-    names = _names(files, catalog, folders) if run_id is not None else list(files.walk(""))
     problems = _of_marker(files)
-    referenced = ReferencedFiles()
-    check = partial(_check_run, catalog, tables, level)
+    check = partial(_check_run, files, catalog, level)
     runs = map_in_order(check, folders, workers=_WORKERS)
-    for run in show_progress(runs, len(folders), "Verifying runs", show=progress):
-        referenced.add(run.folder, run.revisions)
-        problems += run.problems
-    packs = list(Packs(files).all())
-    referenced.add_packs(packs)
-    problems += _of_packs(tables, referenced, packs if run_id is None else [], level)
-    return _frame([*problems, *_misplaced(tables, names, referenced)])
+    for folder, found in zip(
+        folders, show_progress(runs, len(folders), "Verifying runs", show=progress), strict=True
+    ):
+        problems += _in_both(found, check(folder)) if found else []
+    whole = run_id is None
+    for look in (_leftovers, *((_strays, _of_compacted) if whole else ())):
+        first = list(look(files, catalog, folders, level))
+        problems += _in_both(first, look(files, catalog, folders, level)) if first else []
+    return _frame(problems)
+
+
+def _in_both(first: Iterable[_Problem], second: Iterable[_Problem]) -> list[_Problem]:
+    """Return the problems of the second look that the first one had too."""
+    seen = {(one.file, one.kind) for one in first}
+    return [one for one in second if (one.file, one.kind) in seen]
 
 
 def _folders(catalog: Catalog, files: Storage, run_id: str | None) -> list[str]:
-    """Return the folders of the manifests to look at.
+    """Return the folders of the runs to look at.
 
     Raises:
         SnapshotNotFoundError: If there is no store, or no such run.
@@ -128,20 +130,18 @@ def _folders(catalog: Catalog, files: Storage, run_id: str | None) -> list[str]:
     )
 
 
-def _names(files: Storage, catalog: Catalog, folders: list[str]) -> list[str]:
-    """Return the names of all files of one run."""
-    [folder] = folders
-    found = [found for _, found in catalog.revisions(folder) if isinstance(found, Manifest)]
-    experiments = {folder_name(manifest.experiment_id) for manifest in found}
-    parents = [f"{table}/{experiment}" for table in TABLES for experiment in experiments]
-    places = [f"{FOLDER}/{folder}", *parents, *(ARCHIVE + parent for parent in parents)]
-    return [name for place in places for name in files.walk(place) if folder in name]
-
-
-def _check_run(catalog: Catalog, tables: RevisionFiles, level: Level, folder: str) -> _Run:
-    """Return the revisions of a run, and the problems of each."""
-    revisions = list(catalog.revisions(folder))
+def _check_run(files: Storage, catalog: Catalog, level: Level, folder: str) -> list[_Problem]:
+    """Return the problems of a run, in all its revisions."""
+    try:
+        revisions = list(catalog.revisions(folder))
+    except SnapshotError as error:
+        return [_of_folder(folder, error)]
     manifests = [found for _, found in revisions if isinstance(found, Manifest)]
+    last = revisions[-1][1] if revisions else None
+    if isinstance(last, Manifest) and last.removed:
+        problem = "says that the run was removed, but files of it are left"
+        file = manifest_name(last.run_id, last.revision)
+        return [_of(last, file, "leftover", problem, _FINISH)]
     problems = [
         _of_manifest(file, found, manifests)
         for file, found in revisions
@@ -149,16 +149,16 @@ def _check_run(catalog: Catalog, tables: RevisionFiles, level: Level, folder: st
     ]
     problems += _chain(manifests, {file for file, _ in revisions})
     for manifest in manifests:
-        old = manifest is not revisions[-1][1]
+        old = manifest is not last
         found = [
-            _of(manifest, f"{table}/{entry.name}", *problem, old=old)
-            for table, entry in manifest.files.items()
-            if (problem := _of_file(tables, table, entry, level))
+            _of(manifest, manifest.path_of(table), *wrong, old=old)
+            for table in manifest.files
+            if (wrong := _of_file(files, manifest, table, level))
         ]
         if level == "full" and not found:
-            found = [_of(manifest, *one) for one in content_problems(tables, manifest)]
+            found = [_of(manifest, *one) for one in content_problems(files, manifest)]
         problems += found
-    return _Run(folder, revisions, problems)
+    return problems
 
 
 def _of(
@@ -177,68 +177,57 @@ def _of(
     )
 
 
+def _of_folder(folder: str, error: SnapshotError) -> _Problem:
+    problem = printable(str(error), 400)
+    return _Problem(None, None, None, f"{FOLDER}/{folder}", "damaged", problem, _FOREIGN)
+
+
 def _of_manifest(file: str, error: SnapshotError, readable: list[Manifest]) -> _Problem:
     ids = (readable[0].run_id, readable[0].experiment_id) if readable else (None, None)
-    damaged = isinstance(error, SnapshotCorruptError)
-    return _Problem(
-        run_id=ids[0],
-        experiment_id=ids[1],
-        revision=int(file.rpartition("/")[2].partition(".")[0]),
-        file=file,
-        kind="damaged" if damaged else "newer",
-        problem=printable(str(error), 400),
-        action=_RESTORE_MANIFEST if damaged else _UPGRADE,
-    )
+    revision = int(file.rpartition("/")[2].partition(".")[0])
+    kind, action = "newer", _UPGRADE
+    if isinstance(error, SnapshotCorruptError):
+        kind, action = "damaged", _RESTORE_MANIFEST
+    following = next((one for one in readable if one.revision > revision), None)
+    before = {one.seal for one in readable if one.revision < revision} | {None}
+    if isinstance(error, CutManifestError) and following and following.previous in before:
+        # the next revision does not know it: its writer was killed before it counted
+        kind, action = "leftover", _DELETE_CUT
+    problem = printable(str(error), 400)
+    return _Problem(ids[0], ids[1], revision, file, kind, problem, action)
 
 
 def _chain(manifests: list[Manifest], files: set[str]) -> Iterator[_Problem]:
-    """Yield the revisions that are missing, or are not the one that the next one came after."""
+    """Yield the revisions that are missing, or are not the one that the next one came after.
+
+    The first ones may be missing: they were pruned.
+    """
     seals = {manifest.revision: manifest.seal for manifest in manifests}
-    for manifest in manifests:
+    for manifest in manifests[1:] if len(manifests) == len(files) else ():
         before = manifest.revision - 1
         file = manifest_name(manifest.run_id, before)
-        if before and file not in files:
+        if before not in seals:
             yield _of(manifest, file, "damaged", "is missing", old=True)
-        elif before and seals.get(before, manifest.previous) != manifest.previous:
+        elif seals[before] != manifest.previous:
             problem = f"is not the one that revision {manifest.revision} came after"
             yield _of(manifest, file, "damaged", problem, old=True)
 
 
 def _of_file(
-    tables: RevisionFiles, table: str, entry: FileEntry, level: Level
+    files: Storage, manifest: Manifest, table: str, level: Level
 ) -> tuple[str, str] | None:
-    """Return the kind of problem that a file has, and the problem; None if it has none."""
-    problem: str | None
-    known = VERSIONS.get(table, entry.schema_version)
-    if entry.schema_version > known:
-        reason = f"has version {entry.schema_version} of the table {table}, this library reads up"
+    """Return the kind of problem that a data file has, and the problem; None if it has none."""
+    version = manifest.files[table].schema_version
+    known = VERSIONS.get(table, version)
+    if version > known:
+        reason = f"has version {version} of the table {table}, this library reads up"
         return "newer", f"{reason} to {known}"
+    problem: str | None
     try:
-        problem = file_problem(tables, f"{table}/{entry.name}", entry, level, "its manifest")
+        problem = file_problem(files, manifest, table, level)
     except SnapshotError as error:
         problem = printable(str(error), 400)
     return None if problem is None else ("damaged", problem)
-
-
-def _of_packs(
-    tables: RevisionFiles,
-    referenced: ReferencedFiles,
-    packs: list[tuple[str, Pack | SnapshotError]],
-    level: Level,
-) -> Iterator[_Problem]:
-    for folder, pack in packs:
-        if isinstance(pack, Pack):
-            for run in referenced.without_manifest(pack):
-                file = manifest_name(run.run_id, run.revision)
-                yield _of(run, file, "damaged", "is missing, and a pack has the run")
-            for file, problem in pack_problems(tables, pack, level):
-                experiment_id = pack.experiment_id
-                yield _Problem(None, experiment_id, None, file, "damaged", problem, _REPACK)
-        else:
-            damaged = isinstance(pack, SnapshotCorruptError)
-            kind, action = ("damaged", _REPACK) if damaged else ("newer", _UPGRADE)
-            file = getattr(pack, "file", f"packs/{folder}")
-            yield _Problem(None, None, None, file, kind, printable(str(pack), 400), action)
 
 
 def _of_marker(files: Storage) -> list[_Problem]:
@@ -251,21 +240,65 @@ def _of_marker(files: Storage) -> list[_Problem]:
     return [_Problem(None, None, None, MARKER, "damaged", problem, action)]
 
 
-def _misplaced(
-    tables: RevisionFiles, names: list[str], referenced: ReferencedFiles
+def _leftovers(
+    files: Storage, catalog: Catalog, folders: list[str], _level: Level
 ) -> Iterator[_Problem]:
-    for one in misplaced(names, referenced):
-        if one.manifest is not None:
-            yield _of(one.manifest, one.file, one.kind, one.problem, _MOVE)
-        # another writer may have moved it meanwhile
-        elif one.pack is not None:
-            yield _Problem(
-                None, one.pack.experiment_id, None, one.file, one.kind, one.problem, _PUBLISH
-            )
-        elif tables.size(one.file) is not None:
-            known = is_pack(one.file.rpartition("/")[2])
-            action = _REMOVE if one.kind == "leftover" or known else _UNNAMED
-            yield _Problem(None, None, None, one.file, one.kind, one.problem, action)
+    """Yield the files that only take space, of these runs or, if these are all, of the store."""
+    try:
+        for name, problem in find_leftovers(files, catalog):
+            if len(folders) > 1 or name.startswith(f"{FOLDER}/{folders[0]}/"):
+                yield _of_name(name, "leftover", problem, _REMOVE)
+    except SnapshotError as error:
+        file = getattr(error, "file", FOLDER)
+        yield _of_name(file, "damaged", printable(str(error), 400), _FOREIGN)
+
+
+def _strays(
+    files: Storage, catalog: Catalog, folders: list[str], _level: Level
+) -> Iterator[_Problem]:
+    """Yield the files among the views that are none, and that plain readers see."""
+    known = {folder for folder in folders if catalog.numbers(folder)}
+    for table in TABLES:
+        try:
+            names = list(files.walk(table))
+        except SnapshotError as error:
+            yield _of_name(table, "stray", printable(str(error), 400), _FOREIGN)
+            continue
+        for name in names:
+            match = VIEW.fullmatch(name)
+            if name.rpartition("/")[2].startswith((".", "_")):
+                continue
+            if match is None:
+                yield _of_name(name, "stray", "is not a file of this store", _FOREIGN)
+            elif match[2] not in known and not catalog.numbers(match[2]):
+                yield _of_name(name, "stray", "is of a run without manifests", _UNKNOWN_VIEW)
+            elif isinstance(files, LocalStorage) and not _is_file(files, name):
+                yield _of_name(name, "stray", "is a link, or is not a file", "publish() makes it")
+
+
+def _of_compacted(
+    files: Storage, _catalog: Catalog, _folders: list[str], level: Level
+) -> Iterator[_Problem]:
+    for name in files.names(COMPACTED):
+        folder = name.removesuffix(".json")
+        index = read_index(files, folder) if name != folder else None
+        if name != folder and index is None and _is_file(files, f"{COMPACTED}/{name}"):
+            problem = "cannot be used: it is damaged, or another version wrote it"
+            yield _of_name(f"{COMPACTED}/{name}", "damaged", problem, _COMPACT)
+        for file, problem in part_problems(files, index, level) if index is not None else ():
+            experiment_id = None if index is None else index.experiment_id
+            yield _Problem(None, experiment_id, None, file, "damaged", problem, _COMPACT)
+
+
+def _is_file(files: Storage, name: str) -> bool:
+    try:
+        return files.size(name) >= 0
+    except FileNotFoundError:
+        return False
+
+
+def _of_name(name: str, kind: str, problem: str, action: str) -> _Problem:
+    return _Problem(None, None, None, printable(name, 400), kind, problem, action)
 
 
 def _frame(problems: list[_Problem]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import time
 import traceback
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -142,27 +141,39 @@ def test_a_walk_names_all_files_from_the_root(storage: Storage) -> None:
     assert list(storage.walk("top")) == []
 
 
-def test_a_move(storage: Storage) -> None:
-    storage.create("jobs/exp/old", b"data")
-    storage.move("jobs/exp/old", "archive/jobs/exp/old")
-    assert list(storage.walk()) == ["archive/jobs/exp/old"]
-    assert storage.read("archive/jobs/exp/old") == b"data"
+def test_a_put_takes_a_taken_name(storage: Storage) -> None:
+    storage.create(NAME, b"damaged")
+    storage.put(NAME, b"good")
+    assert list(storage.walk()) == [NAME]
+    assert storage.read(NAME) == b"good"
 
 
-def test_a_move_takes_a_taken_name(storage: Storage) -> None:
-    storage.create("jobs/a", b"good")
-    storage.create("archive/a", b"damaged")
-    storage.move("jobs/a", "archive/a")
-    assert list(storage.walk()) == ["archive/a"]
-    assert storage.read("archive/a") == b"good"
+def test_a_view_has_the_bytes_of_its_source(storage: Storage) -> None:
+    for name in ("revisions/a", "revisions/b"):
+        storage.create(name, name.encode())
+        storage.put_view("jobs/run", name, lambda: storage.read("revisions/a"))
+    assert list(storage.walk()) == ["jobs/run", "revisions/a", "revisions/b"]
+    is_link = storage.is_same("jobs/run", "revisions/b")
+    assert storage.read("jobs/run") == (b"revisions/b" if is_link else b"revisions/a")
 
 
-def test_a_move_of_what_is_gone(storage: Storage) -> None:
-    storage.create("archive/old", b"data")
-    storage.move("jobs/old", "archive/old")
-    storage.move("archive/old", "archive/old")
-    assert list(storage.walk()) == ["archive/old"]
-    assert storage.read("archive/old") == b"data"
+def test_no_more_is_read_than_was_expected(storage: Storage) -> None:
+    storage.create(NAME, b"five!")
+    assert storage.read(NAME, 5) == b"five!"
+    with pytest.raises(SnapshotCorruptError, match="5 bytes, more than 4"):
+        storage.read(NAME, 4)
+
+
+def test_a_touch_makes_a_file_young(storage: Storage) -> None:
+    storage.create(NAME, b"data")
+    before = storage.modified(NAME)
+    # S3 tells whole seconds
+    time.sleep(1.1)
+    storage.touch(NAME)
+    assert before < storage.modified(NAME) <= storage.now()
+    assert (storage.read(NAME), list(storage.walk())) == (b"data", [NAME])
+    with pytest.raises(FileNotFoundError):
+        storage.touch("nothing")
 
 
 def test_a_deletion(storage: Storage) -> None:
@@ -193,25 +204,6 @@ def test_of_sixteen_writers_one_wins(storage: Storage, size: int) -> None:
     assert won.count(True) == 1
     assert storage.read(NAME) == bytes([won.index(True)]) * size
     assert list(storage.walk()) == [NAME]
-
-
-def test_moves_there_and_back_at_once_lose_nothing(storage: Storage) -> None:
-    """A file moved from a to b and from b to a at the same time is at a or b in the end."""
-    start = threading.Barrier(4)
-
-    def move(mover: int) -> None:
-        start.wait()
-        storage.move(*(("a", "b") if mover % 2 else ("b", "a")))
-
-    with ThreadPoolExecutor(4) as pool:
-        for n in range(10):
-            storage.create("a", b"%d" % n)
-            list(pool.map(move, range(4)))
-            left = list(storage.walk())
-            assert left
-            assert {storage.read(name) for name in left} == {b"%d" % n}
-            for name in left:
-                storage.delete(name)
 
 
 # Which storage
@@ -463,36 +455,14 @@ def test_reading_is_tried_again(
 
 
 @pytest.mark.parametrize("fault", ["500", "lost", "stored 500", "never"])
-@pytest.mark.parametrize("method", ["PUT", "POST", "GET", "HEAD"])
-def test_a_move_through_a_bad_line(
-    proxy: FaultyProxy, spoiled: BucketStorage, method: str, fault: str
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_view_through_a_bad_line(
+    proxy: FaultyProxy, spoiled: BucketStorage, times: int, fault: str
 ) -> None:
-    spoiled.create("a", b"data")
-    proxy.faults = {method: [fault]}
-    with suppress(SnapshotWriteError):
-        spoiled.move("a", "b")
-    left = set(spoiled.walk()) - {"first"}
-    assert left in ({"a"}, {"b"}, {"a", "b"})
-    assert {spoiled.read(name) for name in left} == {b"data"}
-    spoiled.move("a", "b")
-    assert list(spoiled.walk()) == ["b", "first"]
-
-
-def test_a_move_back_that_comes_between_copy_and_deletion_loses_nothing(
-    proxy: FaultyProxy, spoiled: BucketStorage
-) -> None:
-    spoiled.create("a", b"data")
-    proxy.faults["POST"] = ["hold"]
-    with ThreadPoolExecutor(1) as pool:
-        there = pool.submit(spoiled.move, "a", "b")
-        while ("POST", "hold") not in proxy.seen:
-            time.sleep(0.01)
-        spoiled.move("b", "a")
-        assert list(spoiled.walk()) == ["a", "first"]
-        proxy.released.set()
-        there.result(timeout=30)
-    assert list(spoiled.walk()) == ["b", "first"]
-    assert spoiled.read("b") == b"data"
+    spoiled.put("view", b"old")
+    proxy.faults = {"PUT": [fault] * times}
+    spoiled.put_view("view", "first", lambda: b"new")
+    assert spoiled.read("view") == b"new"
 
 
 CALLS: dict[str, Callable[[Storage], object]] = {
@@ -502,7 +472,9 @@ CALLS: dict[str, Callable[[Storage], object]] = {
     "modified": lambda storage: storage.modified("first"),
     "names": lambda storage: storage.names("jobs"),
     "walk": lambda storage: storage.walk(),
-    "move": lambda storage: storage.move("first", "second"),
+    "put": lambda storage: storage.put("first", b"data"),
+    "touch": lambda storage: storage.touch("first"),
+    "now": lambda storage: storage.now(),
     "delete": lambda storage: storage.delete("first"),
 }
 
@@ -601,12 +573,26 @@ def test_a_store_in_a_bucket(root: str) -> None:
     assert other.read("exprun_1", revision=1).jobs["duration_ms"].tolist() == [10, 20]
     assert other.verify("full").empty
     assert len(list(open_storage(root).walk("jobs"))) == 1
+    assert other.publish().empty
+    assert len(other.prune(keep_revisions=1, dry_run=False)) == 3
+    assert other.verify("full").empty
+    other.remove("exprun_1", dry_run=False)
+    assert list(open_storage(root).walk()) == ["retab-frames.json"]
+
+
+def test_a_store_in_a_bucket_without_views(root: str) -> None:
+    store = rf.SnapshotStore(root, views=False)
+    store.write(run_of(10, 20))
+    assert list(open_storage(root).walk("jobs")) == []
+    assert store.read("exprun_1").jobs["duration_ms"].tolist() == [10, 20]
+    assert store.publish()["action"].tolist() == ["written", "written"]
+    assert len(list(open_storage(root).walk("jobs"))) == 1
 
 
 def test_a_damaged_object_is_refused(root: str) -> None:
     store, files = rf.SnapshotStore(root), open_storage(root)
     store.write(run_of(10, 20))
-    (file,) = files.walk("jobs")
+    [file] = [name for name in files.walk("revisions") if "/jobs-" in name]
     data = bytearray(files.read(file))
     data[len(data) // 2] ^= 1
     files.delete(file)

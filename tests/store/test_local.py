@@ -70,7 +70,9 @@ def test_name_taken_by_a_folder(storage: LocalStorage) -> None:
     (storage.root / NAME).mkdir(parents=True)
     assert storage.create(NAME, b"data") is False
     assert files_in(storage.root) == {}
-    with pytest.raises(SnapshotCorruptError, match=r"cannot read jobs/exp/run\.parquet: Is a dir"):
+    with pytest.raises(
+        SnapshotCorruptError, match=r"cannot read jobs/exp/run\.parquet: it is not a"
+    ):
         storage.read(NAME)
 
 
@@ -150,10 +152,15 @@ for name in ("new", "jobs/new", "jobs/old", "other/new"):
         print(name, storage.create(name, b"data"))
     except SnapshotWriteError as error:
         print(name, "EACCES" in str(error) and "Permission denied" in str(error))
-try:
-    storage.move("jobs/old", "jobs/moved")
-except SnapshotWriteError as error:
-    print("move", "cannot move jobs/old to jobs/moved: Permission denied" in str(error))
+for put in (
+    lambda: storage.put("jobs/old", b"new"),
+    lambda: storage.put_view("jobs/view", "jobs/old", lambda: b"old"),
+    lambda: storage.now(),
+):
+    try:
+        put()
+    except SnapshotWriteError as error:
+        print("put", "EACCES" in str(error))
 try:
     storage.delete("jobs/old")
 except SnapshotWriteError as error:
@@ -179,7 +186,9 @@ def test_read_only_folder_stays_as_it_is(tmp_path: Path) -> None:
         "jobs/new True",
         "jobs/old True",
         "other/new True",
-        "move True",
+        "put True",
+        "put True",
+        "put True",
         "delete True",
     ]
     assert files_in(root) == {"jobs/old": b"old"}
@@ -235,15 +244,15 @@ storage.create("jobs/old", b"old")
 list(storage.walk())
 calls = {
     "create": lambda: storage.create("new/file", b"data"),
-    "move": lambda: storage.move("jobs/old", "other/old"),
-    "delete": lambda: storage.delete("jobs/old"),
+    "put": lambda: storage.put("jobs/old", b"new"),
+    "flush": lambda: storage.flush_folder("jobs"),
     "read": lambda: storage.read("jobs/old"),
     "names": lambda: storage.names("jobs"),
     "walk": lambda: list(storage.walk()),
 }
 used = max(map(int, os.listdir("/proc/self/fd")))
 resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
-for name in ("read", "names", "walk", "create", "move", "delete"):
+for name in ("read", "names", "walk", "create", "put", "flush"):
     try:
         print(name, calls[name]())
     except (SnapshotCorruptError, SnapshotWriteError) as error:
@@ -259,8 +268,8 @@ def test_no_free_handles(tmp_path: Path) -> None:
         "names SnapshotCorruptError True",
         "walk SnapshotCorruptError True",
         "create SnapshotWriteError True",
-        "move SnapshotWriteError True",
-        "delete SnapshotWriteError True",
+        "put SnapshotWriteError True",
+        "flush SnapshotWriteError True",
     ]
 
 
@@ -317,22 +326,28 @@ def test_a_failure_at_any_step_of_a_write_leaves_all_or_nothing(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=errno.errorcode.get)
-def test_a_failure_at_any_step_of_a_move_loses_nothing(tmp_path: Path, fault: int) -> None:
+def test_a_failure_at_any_step_of_a_view_leaves_the_old_one_or_the_new_one(
+    tmp_path: Path, fault: int
+) -> None:
     for number in range(1, 40):
         storage = LocalStorage(tmp_path / str(number))
-        storage.create("a/x", b"data")
+        storage.create("a/x", b"old")
+        storage.put_view("view/x", "a/x", lambda: b"old")
+        storage.create("a/y", b"new")
         with pytest.MonkeyPatch.context() as environment:
             calls = fail_at(number, OSError(fault, os.strerror(fault)), environment)
             try:
-                storage.move("a/x", "b/x")
+                storage.put_view("view/x", "a/y", lambda: b"new")
             except SnapshotWriteError as error:
                 assert errno.errorcode[fault] in str(error)  # noqa: PT017
         left = files_in(storage.root)
-        assert left in ({"a/x": b"data"}, {"b/x": b"data"})
-        storage.move("a/x", "b/x")
-        assert files_in(storage.root) == {"b/x": b"data"}
+        assert left.pop("view/x") in (b"old", b"new")
+        assert {name for name in left if not name.endswith(".tmp")} == {"a/x", "a/y"}
+        storage.put_view("view/x", "a/y", lambda: b"new")
+        assert storage.read("view/x") == b"new"
         if len(calls) < number:
             return
+    pytest.fail("a view has more steps than were tried")
 
 
 def test_an_interrupt_at_any_step_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
@@ -366,7 +381,9 @@ def test_folders_and_names_are_flushed_whoever_made_them(
         flush(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    assert LocalStorage(storage.root).create(NAME, b"data") is False
+    again = LocalStorage(storage.root)
+    assert again.create(NAME, b"data") is False
+    again.flush_folder("jobs/exp")
     folders = [name for name in flushed if not name.endswith(".tmp")]
     root = str(storage.root)
     assert folders == [root, f"{root}/jobs", f"{root}/jobs/exp"]
@@ -432,24 +449,178 @@ def test_names_are_sorted(storage: LocalStorage) -> None:
     assert storage.names("jobs/b") == []
 
 
-def test_move(storage: LocalStorage) -> None:
-    storage.create("jobs/exp/old", b"data")
-    storage.move("jobs/exp/old", "archive/jobs/exp/old")
-    assert files_in(storage.root) == {"archive/jobs/exp/old": b"data"}
+def test_put_takes_the_place_of_a_file_whole(storage: LocalStorage) -> None:
+    storage.create(NAME, b"old")
+    with (storage.root / NAME).open("rb") as reader:
+        storage.put(NAME, b"new")
+        assert reader.read() == b"old"
+    assert files_in(storage.root) == {NAME: b"new"}
 
 
-def test_move_of_what_is_gone(storage: LocalStorage) -> None:
-    storage.create("archive/jobs/old", b"data")
-    storage.move("jobs/old", "archive/jobs/old")
-    assert files_in(storage.root) == {"archive/jobs/old": b"data"}
+def test_view_is_a_second_name_of_the_file(storage: LocalStorage) -> None:
+    storage.create(NAME, b"data")
+    for _ in range(2):
+        storage.put_view("view/x", NAME, lambda: pytest.fail("the bytes are not needed"))
+    assert storage.is_same("view/x", NAME)
+    assert files_in(storage.root) == {NAME: b"data", "view/x": b"data"}
 
 
-def test_move_over_a_folder(storage: LocalStorage) -> None:
+def test_view_over_a_folder(storage: LocalStorage) -> None:
     storage.create("jobs/old", b"data")
-    storage.create("archive/jobs/old/x", b"")
-    with pytest.raises(SnapshotWriteError, match="cannot move jobs/old to archive/jobs/old: Is a"):
-        storage.move("jobs/old", "archive/jobs/old")
-    assert storage.read("jobs/old") == b"data"
+    storage.create("view/old/x", b"")
+    with pytest.raises(SnapshotWriteError, match=r"cannot write view/old in .*\(EISDIR\)"):
+        storage.put_view("view/old", "jobs/old", lambda: b"data")
+    assert files_in(storage.root) == {"jobs/old": b"data", "view/old/x": b""}
+
+
+@pytest.fixture(params=[errno.EOPNOTSUPP, errno.EPERM, errno.ENOSYS], ids=errno.errorcode.get)
+def without_links(
+    request: pytest.FixtureRequest, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> LocalStorage:
+    """Return a storage on a file system that refuses hard links, as exFAT and SMB do."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(os, "link", refuse)
+    return storage
+
+
+def test_without_hard_links_a_name_is_taken_once(without_links: LocalStorage) -> None:
+    assert without_links.create(NAME, b"first") is True
+    assert without_links.create(NAME, b"second") is False
+    without_links.put_view("view/x", NAME, lambda: b"first")
+    assert files_in(without_links.root) == {NAME: b"first", "view/x": b"first"}
+    assert not without_links.is_same("view/x", NAME)
+
+
+def test_without_hard_links_what_was_written_is_read_back(
+    without_links: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer took an unfinished file away, and put its own in the place."""
+    real = os.fsync
+
+    def replace_meanwhile(handle: int) -> None:
+        real(handle)
+        if (without_links.root / NAME).exists():
+            (without_links.root / "other").write_bytes(b"other")
+            (without_links.root / "other").replace(without_links.root / NAME)
+
+    monkeypatch.setattr(os, "fsync", replace_meanwhile)
+    assert without_links.create(NAME, b"ours") is False
+    assert files_in(without_links.root) == {NAME: b"other"}
+
+
+def test_without_hard_links_a_refused_file_leaves_nothing(
+    without_links: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    without_links.create("jobs/old", b"old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(SnapshotWriteError, match="ENOSPC"):
+        without_links.create(NAME, b"data")
+    assert files_in(without_links.root) == {"jobs/old": b"old"}
+
+
+def test_where_folders_cannot_be_opened_they_are_not_flushed(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to open a folder."""
+    real = os.open
+
+    def open_as_on_windows(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", open_as_on_windows)
+    assert storage.create(NAME, b"data") is True
+    storage.flush_folder("jobs/exp")
+    assert storage.read(NAME) == b"data"
+
+
+@pytest.mark.parametrize("linked", ["jobs", "jobs/exp"])
+def test_linked_folder_is_not_followed(storage: LocalStorage, tmp_path: Path, linked: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "exp").mkdir(parents=True)
+    for path in (outside / "run.parquet", outside / "exp/run.parquet"):
+        path.write_bytes(b"theirs")
+    (storage.root / linked).parent.mkdir(parents=True)
+    (storage.root / linked).symlink_to(outside)
+    storage.create("own", b"ours")
+    before = files_in(outside)
+    calls: list[Callable[[], Any]] = [
+        lambda: storage.create(NAME, b"ours"),
+        lambda: storage.put(NAME, b"ours"),
+        lambda: storage.put_view(NAME, "own", lambda: b"ours"),
+        lambda: storage.put_view("view", NAME, lambda: b"ours"),
+        lambda: storage.read(NAME),
+        lambda: storage.size(NAME),
+        lambda: storage.modified(NAME),
+        lambda: storage.touch(NAME),
+        lambda: storage.delete(NAME),
+        lambda: storage.names("jobs/exp"),
+        lambda: list(storage.walk("jobs/exp")),
+    ]
+    for call in calls:
+        with pytest.raises(SnapshotCorruptError, match="is a link, and links below the root"):
+            call()
+    assert files_in(outside) == before
+    assert list(storage.walk()) == sorted(["own", linked])
+
+
+def test_linked_file_is_not_read_and_its_target_stays(
+    storage: LocalStorage, tmp_path: Path
+) -> None:
+    target = tmp_path / "theirs"
+    target.write_bytes(b"theirs")
+    (storage.root / "jobs/exp").mkdir(parents=True)
+    (storage.root / NAME).symlink_to(target)
+    with pytest.raises(SnapshotCorruptError, match="it is a link"):
+        storage.read(NAME)
+    for call in (storage.size, storage.modified, storage.touch):
+        with pytest.raises(FileNotFoundError):
+            call(NAME)
+    assert storage.create(NAME, b"ours") is False
+    storage.put(NAME, b"ours")
+    assert (target.read_bytes(), storage.read(NAME)) == (b"theirs", b"ours")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs FIFOs")
+def test_only_regular_files_are_opened(storage: LocalStorage) -> None:
+    (storage.root / "jobs/exp").mkdir(parents=True)
+    os.mkfifo(storage.root / NAME)
+    with pytest.raises(SnapshotCorruptError, match="is not a file"):
+        storage.read(NAME)
+    with pytest.raises(FileNotFoundError):
+        storage.size(NAME)
+
+
+def test_no_more_is_read_than_was_expected(storage: LocalStorage) -> None:
+    storage.create(NAME, b"four")
+    os.truncate(storage.root / NAME, 2**40)
+    with pytest.raises(SnapshotCorruptError, match=r"has 1,099,511,627,776 bytes, more than 4"):
+        storage.read(NAME, 4)
+
+
+def test_time_of_the_store_is_that_of_its_files(storage: LocalStorage) -> None:
+    storage.create(NAME, b"")
+    os.utime(storage.root / NAME, (0, 0))
+    storage.touch(NAME)
+    assert abs((storage.now() - storage.modified(NAME)).total_seconds()) < 5
+    assert list(storage.walk()) == [NAME]
+
+
+def test_folder_is_removed_if_it_is_empty(storage: LocalStorage) -> None:
+    storage.create(NAME, b"")
+    storage.delete_folder("jobs/exp")
+    assert storage.read(NAME) == b""
+    storage.delete(NAME)
+    storage.delete_folder("jobs/exp")
+    assert storage.names("jobs") == []
+    assert storage.create(NAME, b"again") is True
 
 
 def test_size_and_time(storage: LocalStorage) -> None:
@@ -462,7 +633,7 @@ def test_size_and_time(storage: LocalStorage) -> None:
 def test_walk_does_not_follow_links_to_folders(storage: LocalStorage) -> None:
     storage.create("a/b/x", b"")
     (storage.root / "a/b/back").symlink_to(storage.root / "a")
-    assert list(storage.walk()) == ["a/b/x"]
+    assert list(storage.walk()) == ["a/b/back", "a/b/x"]
 
 
 def test_delete_of_a_folder(storage: LocalStorage) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import sys
@@ -7,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+import duckdb
 import msgspec
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
@@ -22,8 +25,8 @@ from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import Manifest, seal
 from retab_frames.store.scan import scan as scanning
 from retab_frames.store.scan.scan import Engine, scan
-from retab_frames.store.scan.selection import newest_revisions, select
-from retab_frames.store.table_versions import TABLES
+from retab_frames.store.scan.selection import SourceFiles, newest_revisions, select
+from retab_frames.store.table_versions import TABLES, VERSIONS
 
 ENGINES = get_args(Engine)
 TEXT = pa.string()
@@ -201,7 +204,9 @@ def test_files_of_other_runs_are_not_opened(store: rf.SnapshotStore) -> None:
 
     assert scan(store, run_id="exprun_1").count_rows() == 1
     assert scan(store, experiment_id="exp_abc").count_rows() == 1
-    with pytest.raises(rf.SnapshotCorruptError, match=r"jobs/exp.* of run .* is damaged"):
+    with pytest.raises(
+        rf.SnapshotCorruptError, match=r"jobs-.* of run .* is damaged: it has 10 by"
+    ):
         scan(store)
 
 
@@ -320,7 +325,7 @@ def test_an_engine_that_is_not_installed(
 
 
 def test_a_damaged_manifest(store: rf.SnapshotStore) -> None:
-    file = next(Path(store.root, "manifests").glob("exprun_invoices_2-*/*.json"))
+    file = next(Path(store.root, "revisions").glob("exprun_invoices_2-*/*.json"))
     file.write_bytes(file.read_bytes()[:-9])
 
     with pytest.warns(rf.RetabFramesWarning, match="left out: .* is damaged"):
@@ -329,20 +334,134 @@ def test_a_damaged_manifest(store: rf.SnapshotStore) -> None:
         scan(store, run_id="exprun_invoices_2")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_file_that_a_crash_left_in_the_archive(store: rf.SnapshotStore, engine: Engine) -> None:
-    file = files(store)["exprun_1"]
-    archived = Path(store.root, "archive", file.relative_to(store.root))
-    archived.parent.mkdir(parents=True, exist_ok=True)
-    file.rename(archived)
-
-    assert rows(scan(store, engine=engine, run_id="exprun_1"))[0]["status"] == "completed"
-
-
 def test_a_missing_file(store: rf.SnapshotStore) -> None:
     files(store)["exprun_1"].unlink()
-    with pytest.raises(rf.SnapshotCorruptError, match=r"jobs/exp_abc.* of run exprun_1 is missing"):
+    with pytest.raises(rf.SnapshotCorruptError, match=r"jobs-.* of run exprun_1 is missing"):
         scan(store)
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_regular_files_are_opened(store: rf.SnapshotStore, engine: Engine, kind: str) -> None:
+    file = files(store)["exprun_1"]
+    elsewhere = file.rename(Path(store.root).parent / "elsewhere.parquet")
+    file.symlink_to(elsewhere) if kind == "link" else os.mkfifo(file)
+
+    with pytest.raises(rf.SnapshotCorruptError, match=r"jobs-.* of run exprun_1 is missing"):
+        scan(store, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_linked_folder_of_a_run_is_not_followed(store: rf.SnapshotStore, engine: Engine) -> None:
+    folder = files(store)["exprun_1"].parent
+    folder.symlink_to(folder.rename(Path(store.root).parent / "elsewhere"))
+
+    with pytest.warns(rf.RetabFramesWarning, match="is a link"):
+        assert "exprun_1" not in runs(scan(store, engine=engine))
+
+
+def test_no_data_file_is_opened_to_plan(
+    whole: rf.SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SourceFiles, "open_input_file", lambda *_: pytest.fail("opened"))
+    found = scan(whole)
+    assert [name for name in found.schema.names if name.startswith("handle_")]
+
+
+def revise_and_compact(store: rf.SnapshotStore) -> None:
+    """Give a run another revision, compact all, twice."""
+    for status in ("error", "completed"):
+        store.write(rf.read_content(content(job(1, status=status), job(2))))
+        for experiment_id in store.list()["experiment_id"].unique():
+            store.compact(experiment_id)
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("table", ["jobs", "raw"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_scan_is_a_snapshot(
+    store: rf.SnapshotStore, engine: Engine, table: str, *, compacted: bool
+) -> None:
+    if compacted:
+        revise_and_compact(store)
+    expected = in_order(rows(scan(store, table, engine=engine)))
+    lazy = scan(store, table, engine=engine)
+
+    revise_and_compact(store)
+    store.write(rf.read_content(content(job(1), run_id="exprun_new")))
+    shutil.rmtree(Path(store.root, table))
+    store.clean(dry_run=False)
+
+    assert in_order(rows(lazy)) == expected
+    assert in_order(rows(scan(store, table, engine=engine))) != expected
+
+
+GONE = {"duckdb": duckdb.Error}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_that_was_removed_since(
+    store: rf.SnapshotStore, engine: Engine, *, compacted: bool
+) -> None:
+    if compacted:
+        store.compact("exp_abc")
+    lazy = scan(store, engine=engine)
+    store.remove("exprun_1", dry_run=False)
+
+    with pytest.raises(
+        GONE.get(engine, rf.SnapshotNotFoundError), match=r"run exprun_1 was removed.*scan again"
+    ):
+        rows(lazy)
+    assert "exprun_1" not in runs(scan(store, engine=engine))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_revision_that_was_pruned_since(store: rf.SnapshotStore, engine: Engine) -> None:
+    lazy = scan(store, engine=engine)
+    store.write(rf.read_content(content(job(1, status="error"))))
+    store.prune(keep_revisions=1, dry_run=False)
+
+    with pytest.raises(
+        GONE.get(engine, rf.SnapshotNotFoundError), match=r"the revision of run exprun_1 .*again"
+    ):
+        rows(lazy)
+    assert {row["status"] for row in rows(scan(store, engine=engine, run_id="exprun_1"))} == {
+        "error"
+    }
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_file_that_was_lost_since(store: rf.SnapshotStore, engine: Engine) -> None:
+    lazy = scan(store, engine=engine)
+    files(store)["exprun_1"].unlink()
+
+    with pytest.raises(
+        GONE.get(engine, rf.SnapshotCorruptError), match=r"jobs-.* of run exprun_1 is missing"
+    ):
+        rows(lazy)
+
+
+def test_polars_reads_what_is_asked_for(whole: rf.SnapshotStore) -> None:
+    lazy, every = scan(whole, engine="polars"), scan(whole).to_table()
+    assert lazy.select(pl.len()).collect().item() == len(every)
+    assert lazy.head(7).collect().height == 7
+    done = lazy.filter(pl.col("status") == "completed").select("run_id").head(3)
+    assert done.collect().columns == ["run_id"]
+    assert done.collect().height == 3
+    streamed = lazy.select(pl.col("duration_ms").sum()).collect(engine="streaming").item()
+    assert streamed == pc.sum(every.column("duration_ms")).as_py()
+
+
+def test_polars_reads_some_files_at_a_time(
+    whole: rf.SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "POLARS_ROWS", 30)
+    lazy, every = scan(whole, engine="polars"), scan(whole).to_table()
+    assert lazy.collect().to_arrow().column("job_id").to_pylist() == (
+        every.column("job_id").to_pylist()
+    )
+    assert lazy.head(70).collect().height == 70
 
 
 def damage(file: Path) -> None:
@@ -366,21 +485,18 @@ def test_dask_reads_the_columns_that_are_asked_for(store: rf.SnapshotStore) -> N
     assert found == [{"position": 0, "run_id": "exprun_1"}]
 
 
-@pytest.mark.parametrize(("version", "step"), [(0, "pull the run again"), (2, "upgrade retab-f")])
-def test_columns_of_another_version(store: rf.SnapshotStore, version: int, step: str) -> None:
-    file = next(Path(store.root, "manifests").glob("exprun_1-*/000002.json"))
-    manifest = Manifest.parse(file.read_bytes(), file.name)
-    entry = msgspec.structs.replace(manifest.files["jobs"], schema_version=version)
-    changed = msgspec.structs.replace(manifest, files={**manifest.files, "jobs": entry})
-    file.write_bytes(seal(changed))
-
-    with pytest.raises(rf.SnapshotError, match=rf"exprun_1 has version {version} .*: {step}"):
-        scan(store)
+@pytest.mark.parametrize(("newest", "step"), [(2, "pull the run again"), (0, "upgrade retab-f")])
+def test_columns_of_another_version(
+    store: rf.SnapshotStore, monkeypatch: pytest.MonkeyPatch, newest: int, step: str
+) -> None:
+    monkeypatch.setitem(VERSIONS, "jobs", newest)
+    with pytest.raises(rf.SnapshotError, match=rf"exprun_1 has version 1 .*: {step}"):
+        scan(store, run_id="exprun_1")
 
 
 def test_a_table_that_the_library_did_not_have(store: rf.SnapshotStore) -> None:
-    file = next(Path(store.root, "manifests").glob("exprun_1-*/000002.json"))
-    manifest = Manifest.parse(file.read_bytes(), file.name)
+    file = next(Path(store.root, "revisions").glob("exprun_1-*/000002.json"))
+    manifest = Manifest.parse(file.read_bytes(), file.relative_to(store.root).as_posix())
     older = {name: entry for name, entry in manifest.files.items() if name != "issues"}
     file.write_bytes(seal(msgspec.structs.replace(manifest, files=older)))
 

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
+from retab_frames.store.manifest import folder_name, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 CANARY = "rt_live_CANARY0f3b71c2d4e5"
 TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
+WITH_ROWS = ("jobs", "handle_inputs", "issues", "raw")
 FRAMES = ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw")
 NEVER_RUN = "exp_contracts"
 HOSTILE_IDS = [
@@ -121,27 +121,38 @@ def listing(root: Path) -> dict[str, tuple[int, int, int]]:
     return {name: (s.st_ino, s.st_mtime_ns, s.st_size) for name, s in found.items()}
 
 
-def visible(root: Path) -> set[str]:
-    """Return the data files that a plain reader of a table finds."""
+def files_of(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def visible(root: Path) -> dict[str, str]:
+    """Return the hash of each data file that a plain reader of a table finds."""
     paths = (path for table in TABLES for path in (root / table).rglob("*.parquet"))
-    return {path.relative_to(root).as_posix() for path in paths}
+    return {path.relative_to(root).as_posix(): sha256(path.read_bytes()) for path in paths}
 
 
-def told(root: Path) -> set[str]:
-    """Return the data files that the newest manifests name."""
-    folders = (root / "manifests").iterdir()
+def told(root: Path) -> dict[str, str]:
+    """Return the hash of each data file that the newest manifests name, by the name of its view."""
+    folders = (root / "revisions").iterdir()
     newest = [json.loads(max(folder.glob("*.json")).read_bytes()) for folder in folders]
-    return {f"{table}/{entry['name']}" for one in newest for table, entry in one["files"].items()}
+    return {
+        f"{table}/{folder_name(one['experiment_id'])}/{folder_name(one['run_id'])}.parquet": entry[
+            "sha256"
+        ]
+        for one in newest
+        for table, entry in one["files"].items()
+    }
 
 
 def file_of(root: Path, table: str) -> str:
-    """Return the name of the only file of a table."""
-    [path] = (root / table).rglob("*.parquet")
+    """Return the name of the only data file of a table."""
+    [path] = (root / "revisions").rglob(f"{table}-*.parquet")
     return path.relative_to(root).as_posix()
 
 
 def only_manifest(root: Path) -> Path:
-    [path] = (root / "manifests").rglob("*.json")
+    [path] = (root / "revisions").rglob("*.json")
     return path
 
 
@@ -236,13 +247,13 @@ def test_rows_in_another_order_are_equal(store: rf.SnapshotStore, root: Path) ->
 def test_different_content_is_a_new_revision(store: rf.SnapshotStore, root: Path) -> None:
     old, new = run_of("exprun_1", 10, 20), run_of("exprun_1", 10, 21)
     store.write(old)
-    first = visible(root)
+    before = files_of(root / "revisions")
     assert store.write(new) == rf.Snapshot("exprun_1", "exp_1", 2, "revised", complete=True, jobs=2)
     assert visible(root) == told(root)
-    superseded = first - told(root)
-    assert {name.partition("/")[0] for name in superseded} == {"jobs", "raw"}
-    archive = root / "archive"
-    assert {p.relative_to(archive).as_posix() for p in archive.rglob("*.parquet")} == superseded
+    after = files_of(root / "revisions")
+    assert before.items() < after.items()
+    made = {name.rpartition("/")[2].partition("-")[0] for name in after.keys() - before.keys()}
+    assert made == {"000002.json", "jobs", "raw"}
     assert_same(store.read("exprun_1"), new)
     assert_same(store.read("exprun_1", revision=2), new)
     assert_same(store.read("exprun_1", revision=1), old)
@@ -403,7 +414,7 @@ def test_list(
     assert (listed[["revision", "jobs"]].to_numpy() == [1, 12]).all()
     assert (listed["fetched_at"] >= before).all()
     assert (listed["written_at"] >= listed["fetched_at"]).all()
-    sizes = sum(path.stat().st_size for path in root.rglob("*.parquet"))
+    sizes = sum(path.stat().st_size for path in (root / "revisions").rglob("*.parquet"))
     assert listed["size_bytes"].sum() == sizes
 
 
@@ -458,11 +469,29 @@ def replaced_by_a_folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize(
-    "damage",
-    [Path.unlink, flipped, cut, emptied, replaced_by_a_good_file, replaced_by_a_folder],
-)
+def replaced_by_a_link(path: Path) -> None:
+    other = path.with_name("other")
+    path.rename(other)
+    path.symlink_to(other)
+
+
+def replaced_by_a_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def bloated(path: Path) -> None:
+    os.truncate(path, 2**40)
+
+
+DAMAGES = [
+    *(Path.unlink, flipped, cut, emptied, replaced_by_a_good_file, replaced_by_a_folder),
+    *(replaced_by_a_link, replaced_by_a_fifo, bloated),
+]
+
+
+@pytest.mark.parametrize("table", WITH_ROWS)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_data_file(
     store: rf.SnapshotStore, root: Path, table: str, damage: Callable[[Path], None]
 ) -> None:
@@ -480,7 +509,7 @@ def test_any_byte_of_a_data_file_counts(store: rf.SnapshotStore, root: Path) -> 
     whole = path.read_bytes()
     for at in range(0, len(whole), 29):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x04]) + whole[at + 1 :])
-        with pytest.raises(rf.SnapshotCorruptError, match="is damaged; pull the run again"):
+        with pytest.raises(rf.SnapshotCorruptError, match=r"damaged: its SHA-256 .*; pull the run"):
             store.read("exprun_1")
     path.write_bytes(whole)
     assert_same(store.read("exprun_1"), run_of())
@@ -489,15 +518,16 @@ def test_any_byte_of_a_data_file_counts(store: rf.SnapshotStore, root: Path) -> 
 def test_damaged_file_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
     store.write(run_of("exprun_1", 1))
     store.write(run_of("exprun_1", 2))
-    [archived] = (root / "archive/jobs").rglob("*.parquet")
+    old = json.loads(next(root.rglob("000001.json")).read_bytes())["files"]["jobs"]["name"]
+    [archived] = (root / "revisions").rglob(old)
     archived.unlink()
     with pytest.raises(rf.SnapshotCorruptError, match="is missing") as caught:
         store.read("exprun_1", revision=1)
-    assert caught.value.file == archived.relative_to(root / "archive").as_posix()
+    assert caught.value.file == archived.relative_to(root).as_posix()
     assert_same(store.read("exprun_1"), run_of("exprun_1", 2))
 
 
-@pytest.mark.parametrize("damage", [flipped, cut, emptied, replaced_by_a_folder])
+@pytest.mark.parametrize("damage", DAMAGES[1:])
 def test_one_damaged_manifest_does_not_hide_the_other_runs(
     store: rf.SnapshotStore, root: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -519,8 +549,13 @@ def payload(experiment_id: str) -> dict[str, object]:
     return {"experiment_id": experiment_id, "run_id": "r", "content": {"jobs": [job]}}
 
 
-@pytest.mark.parametrize("damage", [flipped, cut, emptied, replaced_by_a_folder])
-@pytest.mark.parametrize("verb", ["read", "write"])
+@pytest.mark.parametrize(
+    ("damage", "verb"),
+    [
+        *((damage, "read") for damage in DAMAGES[1:]),
+        *((damage, "write") for damage in DAMAGES[1:] if damage not in (cut, emptied)),
+    ],
+)
 def test_damaged_manifest(
     store: rf.SnapshotStore, root: Path, damage: Callable[[Path], None], verb: str
 ) -> None:
@@ -534,6 +569,24 @@ def test_damaged_manifest(
     with pytest.raises(rf.SnapshotCorruptError, match=r"000001\.json") as caught:
         calls[verb]()
     assert caught.value.file == manifest.relative_to(root).as_posix()
+
+
+@pytest.mark.parametrize("damage", [cut, emptied])
+def test_manifest_cut_short_was_never_committed(
+    store: rf.SnapshotStore, root: Path, damage: Callable[[Path], None]
+) -> None:
+    """Where there are no hard links, a writer that is killed leaves the beginning of a manifest."""
+    store.write(run_of("exprun_1", 1))
+    damage(only_manifest(root))
+    assert store.write(run_of("exprun_1", 2)).action == "created"
+    assert_same(store.read("exprun_1"), run_of("exprun_1", 2))
+    damage(next(root.rglob("000002.json")))
+    store.write(run_of("exprun_1", 3))
+    assert_same(store.read("exprun_1"), run_of("exprun_1", 3))
+    store.write(run_of("exprun_1", 4))
+    damage(next(root.rglob("000004.json")))
+    with pytest.warns(rf.RetabFramesWarning, match=r"left out: .*000004\.json is damaged: it ends"):
+        assert_same(store.read("exprun_1"), run_of("exprun_1", 3))
 
 
 def test_without_its_manifest_a_run_is_not_there(store: rf.SnapshotStore, root: Path) -> None:
@@ -550,7 +603,7 @@ def test_manifest_of_another_run_is_found(store: rf.SnapshotStore, root: Path) -
     store.write(run_of("exprun_1", 1))
     own = only_manifest(root)
     store.write(run_of("exprun_2", 2))
-    [other] = set((root / "manifests").rglob("*.json")) - {own}
+    [other] = set((root / "revisions").rglob("*.json")) - {own}
     shutil.copy(other, own)
     with pytest.raises(rf.SnapshotCorruptError):
         store.read("exprun_1")
@@ -565,8 +618,8 @@ def test_manifest_of_another_revision_is_found(store: rf.SnapshotStore, root: Pa
         store.read("exprun_1")
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("damage", [Path.unlink, flipped])
+@pytest.mark.parametrize("table", WITH_ROWS)
+@pytest.mark.parametrize("damage", [Path.unlink, flipped, replaced_by_a_link])
 def test_run_pulled_again_is_whole_again(
     store: rf.SnapshotStore, root: Path, table: str, damage: Callable[[Path], None]
 ) -> None:
@@ -583,8 +636,8 @@ def test_foreign_files_are_ignored(store: rf.SnapshotStore, root: Path) -> None:
     for path in (
         root / ".DS_Store",
         root / "notes.txt",
-        root / "manifests/.DS_Store",
-        root / "manifests/stray.json",
+        root / "revisions/.DS_Store",
+        root / "revisions/stray.json",
         folder / ".000002.json.tmp",
         folder / "._000001.json",
         folder / "Thumbs.db",
@@ -599,10 +652,11 @@ def test_foreign_files_are_ignored(store: rf.SnapshotStore, root: Path) -> None:
 @pytest.mark.parametrize(
     "marker",
     [
-        b'{"format":"retab-frames-store","version":2}',
-        b'{"format":"another-store","version":1}',
-        b'{"version":1}',
+        b'{"format":"retab-frames-store","version":3}',
+        b'{"format":"another-store","version":2}',
+        b'{"version":2}',
         b"{}",
+        b"[" * 200_000,
         b"[]",
         b"null",
         b"",
@@ -623,7 +677,7 @@ def test_folder_that_is_no_store_of_ours(
         "read_revision": lambda: store.read("exprun_1", revision=1),
         "list": store.list,
     }
-    with pytest.raises(rf.SnapshotError, match=r"retab-frames\.json should have version 1, and"):
+    with pytest.raises(rf.SnapshotError, match=r"retab-frames\.json should have version 2, and"):
         calls[verb]()
     assert listing(root) == before
 
@@ -631,7 +685,7 @@ def test_folder_that_is_no_store_of_ours(
 def test_marker_says_what_it_is(store: rf.SnapshotStore, root: Path) -> None:
     store.write(run_of())
     marker = json.loads((root / "retab-frames.json").read_bytes())
-    assert marker == {"format": "retab-frames-store", "version": 1}
+    assert marker == {"format": "retab-frames-store", "version": 2}
 
 
 def test_store_without_its_marker_gets_it_back(store: rf.SnapshotStore, root: Path) -> None:
@@ -649,43 +703,23 @@ def test_root_that_is_a_file(store: rf.SnapshotStore, root: Path) -> None:
     assert root.read_bytes() == b"in the way"
 
 
-def opened_for_writing(pipe: Path) -> int:
-    """Return the writing end of a pipe once someone reads it."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            time.sleep(0.001)
-    pytest.fail("nobody reads the pipe")
-
-
 def overtaken(root: Path, ours: rf.RunContent, theirs: rf.RunContent) -> rf.Snapshot:
-    """Write ours, and theirs while ours stands between its look at the store and its manifest.
+    """Write ours, and theirs right before the manifest of ours gets its name."""
+    real = os.link
 
-    Our jobs file is in the archive already, as a pipe: a writer reads what it finds under its name,
-    and waits there until it is told what the file holds.
-    """
-    probe = root.with_name("probe")
-    rf.SnapshotStore(probe).write(ours)
-    [jobs] = (probe / "jobs").rglob("*.parquet")
-    pipe = root / "archive" / jobs.relative_to(probe)
-    pipe.parent.mkdir(parents=True, exist_ok=True)
-    os.mkfifo(pipe)
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(rf.SnapshotStore(root).write, ours)
-        with os.fdopen(opened_for_writing(pipe), "wb") as end:
+    def link(source: Path, target: Path, **options: bool) -> None:
+        if target.suffix == ".json" and target.parent.name.startswith("exprun"):
+            os.link = real
             rf.SnapshotStore(root).write(theirs)
-            end.write(jobs.read_bytes())
-        return slow.result(timeout=10)
+        real(source, target, **options)
+
+    os.link = link  # type: ignore[assignment]
+    try:
+        return rf.SnapshotStore(root).write(ours)
+    finally:
+        os.link = real
 
 
-needs_pipes = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes")
-
-
-@needs_pipes
 def test_overtaken_by_different_content(store: rf.SnapshotStore, root: Path) -> None:
     ours, theirs = run_of("exprun_1", 1), run_of("exprun_1", 2)
     with pytest.raises(
@@ -696,7 +730,6 @@ def test_overtaken_by_different_content(store: rf.SnapshotStore, root: Path) -> 
     assert only_manifest(root).name == "000001.json"
 
 
-@needs_pipes
 def test_overtaken_at_a_later_revision(store: rf.SnapshotStore, root: Path) -> None:
     store.write(run_of("exprun_1", 1))
     with pytest.raises(rf.SnapshotConflictError, match="wrote revision 2 of run exprun_1 first"):
@@ -714,7 +747,6 @@ def twice() -> tuple[rf.RunContent, rf.RunContent]:
     return one, other
 
 
-@needs_pipes
 def test_overtaken_by_equal_content(
     store: rf.SnapshotStore, root: Path, twice: tuple[rf.RunContent, rf.RunContent]
 ) -> None:
@@ -723,14 +755,12 @@ def test_overtaken_by_equal_content(
     assert_same(store.read("exprun_invoices_5"), theirs)
 
 
-@needs_pipes
 def test_plain_readers_see_nothing_of_a_conflict(root: Path) -> None:
     with pytest.raises(rf.SnapshotConflictError):
         overtaken(root, run_of("exprun_1", 1), run_of("exprun_1", 2))
     assert visible(root) == told(root)
 
 
-@needs_pipes
 def test_plain_readers_see_a_run_once_that_two_wrote(
     root: Path, twice: tuple[rf.RunContent, rf.RunContent]
 ) -> None:
@@ -742,20 +772,23 @@ def test_plain_readers_see_a_run_once_after_a_failed_write(
     store: rf.SnapshotStore, root: Path, twice: tuple[rf.RunContent, rf.RunContent]
 ) -> None:
     root.mkdir()
-    (root / "manifests").write_bytes(b"in the way")
-    with pytest.raises(rf.SnapshotWriteError, match=r"cannot write manifests/.*\(EEXIST\)"):
+    (root / "revisions").write_bytes(b"in the way")
+    with pytest.raises(rf.SnapshotWriteError, match=r"cannot write revisions/.*\(EEXIST\)"):
         store.write(twice[0])
-    (root / "manifests").unlink()
+    (root / "revisions").unlink()
     assert store.write(twice[1]).action == "created"
     assert visible(root) == told(root)
 
 
-def test_next_write_archives_what_a_crash_left(store: rf.SnapshotStore, root: Path) -> None:
+def test_next_write_renews_the_views_that_a_crash_left(store: rf.SnapshotStore, root: Path) -> None:
     store.write(run_of("exprun_1", 1))
+    old = {name: (root / name).read_bytes() for name in visible(root)}
     store.write(run_of("exprun_1", 2))
-    for path in list((root / "archive").rglob("*.parquet")):
-        path.rename(root / path.relative_to(root / "archive"))
-    store.write(run_of("exprun_1", 2))
+    for name, data in old.items():
+        (root / name).unlink()
+        (root / name).write_bytes(data)
+    assert visible(root) != told(root)
+    assert store.write(run_of("exprun_1", 2)).action == "unchanged"
     assert visible(root) == told(root)
 
 
@@ -791,12 +824,12 @@ def test_hostile_ids(store: rf.SnapshotStore, root: Path) -> None:
         assert set(back.jobs["run_id"]) == {identifier}
     assert set(store.list()["run_id"]) == set(HOSTILE_IDS)
     assert {path.name for path in root.parent.iterdir()} == {"store"}
-    made = {*TABLES, "archive", "manifests", "retab-frames.json"}
+    made = {*WITH_ROWS, "revisions", "retab-frames.json"}
     assert {path.name for path in root.iterdir()} == made
     names = [path.name for path in root.rglob("*")]
     assert all(name.isascii() and name[0].isalnum() and len(name) <= 90 for name in names)
     assert visible(root) == told(root)
-    assert len(visible(root)) == len(TABLES) * len(HOSTILE_IDS)
+    assert len(visible(root)) == len(WITH_ROWS) * len(HOSTILE_IDS)
     assert set(pd.read_parquet(root / "jobs")["run_id"]) == set(HOSTILE_IDS)
 
 
@@ -807,7 +840,8 @@ def test_key_is_nowhere_in_the_store(
     store.pull(snapshot_sandbox.workflow_id, "exp_invoices", run_id="all", client=snapshot_client)
     assert any(CANARY in str(request.headers) for request in snapshot_sandbox.requests)
     files = [path for path in root.rglob("*") if path.is_file()]
-    assert len(files) == 1 + 5 * (len(TABLES) + 1)
+    # the marker, and of each run a manifest, and each table with rows under two names
+    assert len(files) == 1 + 5 + 2 * len(visible(root))
     for path in files:
         assert CANARY.encode() not in path.read_bytes(), path
         assert CANARY not in path.name
@@ -839,6 +873,6 @@ def test_a_manifest_says_where_a_run_came_from(tmp_path: Path) -> None:
         store.pull("wf_sandbox", "exp_invoices", run_id="exprun_invoices_1", client=client)
         origin = sandbox.url
 
-    [manifest] = tmp_path.glob("manifests/*/000001.json")
+    [manifest] = tmp_path.glob("revisions/*/000001.json")
     assert json.loads(manifest.read_bytes())["source"] == f"{origin} (content)"
     assert store.read("exprun_invoices_1").source == f"{origin} (content)"

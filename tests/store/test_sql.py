@@ -11,6 +11,7 @@ from factories import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
+from retab_frames.store.scan import sql as sql_module
 from retab_frames.store.scan.sql import SQL_TABLES, query
 
 if TYPE_CHECKING:
@@ -227,13 +228,30 @@ def test_duckdb_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def damaged(root: Path, spoil: Callable[[Path], Any]) -> rf.SnapshotStore:
     made = rf.SnapshotStore(root)
     made.write(rf.read_content(content(job(1))))
-    spoil(next(Path(root, "jobs").glob("*/*.parquet")))
+    spoil(next(Path(root, "revisions").glob("*/jobs-*.parquet")))
     return made
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(rf.SnapshotCorruptError, match="of run exprun_1 is missing"):
         query(damaged(tmp_path / "store", Path.unlink), "from jobs")
+
+
+def test_a_file_that_disappears_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = rf.SnapshotStore(tmp_path / "store")
+    made.write(rf.read_content(content(job(1))))
+    chosen = sql_module._sources
+
+    def remove_then(*arguments: Any) -> list[Any]:
+        found = list(chosen(*arguments))
+        made.remove("exprun_1", dry_run=False)
+        return found
+
+    monkeypatch.setattr(sql_module, "_sources", remove_then)
+    with pytest.raises(rf.SnapshotNotFoundError, match="run exprun_1 was removed"):
+        query(made, "from jobs")
 
 
 def test_a_file_is_looked_for_only_where_its_table_is_named(tmp_path: Path) -> None:

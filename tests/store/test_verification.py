@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import retab_frames as rf
-from retab_frames.store.manifest import sha256
+from retab_frames.store.manifest import data_name, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["run_id", "experiment_id", "revision", "file", "kind", "problem", "action"]
 LEVELS = ("quick", "hash", "full")
-TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
-HEX = "0" * 32
+TABLES = ("jobs", "handle_inputs", "raw")
 
 
 def run_of(run_id: str, *durations: int) -> rf.RunContent:
@@ -77,12 +75,13 @@ def problems(store: rf.SnapshotStore, level: Any = "hash") -> str:
 
 
 def file_of(root: Path, table: str, run: str = "exprun_2") -> Path:
-    [path] = (root / table).rglob(f"{run}-*.parquet")
+    files = json.loads(max(root.glob(f"revisions/{run}-*/*.json")).read_bytes())["files"]
+    [path] = root.glob(f"revisions/{run}-*/{files[table]['name']}")
     return path
 
 
 def manifest_of(root: Path, run: str = "exprun_2", revision: int = 1) -> Path:
-    [path] = (root / "manifests").glob(f"{run}-*/{revision:06}.json")
+    [path] = root.glob(f"revisions/{run}-*/{revision:06}.json")
     return path
 
 
@@ -101,9 +100,17 @@ def rewritten(root: Path, table: str, change: Callable[[pa.Table], pa.Table], **
     # pages as plain bytes, so that a test can change a value where it stands
     plain: dict[str, Any] = {"compression": "none", "write_statistics": False}
     pq.write_table(data, path, write_page_checksum=True, **plain)
-    manifest = manifest_of(root)
+    renamed(root, table, columns=data.column_names, **entry)
+
+
+def renamed(root: Path, table: str, **entry: Any) -> None:
+    """Give a data file of exprun_2 the name of its bytes, and its manifest their hash."""
+    path, manifest = file_of(root, table), manifest_of(root)
+    body = path.read_bytes()
     files = json.loads(manifest.read_bytes())["files"]
-    files[table] |= {"size": path.stat().st_size, "sha256": sha256(path.read_bytes()), **entry}
+    name = data_name(table, sha256(body))
+    path.rename(path.with_name(name))
+    files[table] |= {"name": name, "size": len(body), "sha256": sha256(body), **entry}
     resealed(manifest, files=files)
 
 
@@ -167,16 +174,17 @@ def test_flipped_bit(store: rf.SnapshotStore, root: Path, level: Any, found: int
 
 
 def test_unreadable_file(store: rf.SnapshotStore, root: Path) -> None:
-    path = file_of(root, "runs")
+    path = file_of(root, "raw")
     path.unlink()
     path.mkdir()
     assert told(store) == [("exprun_2", 1, path.relative_to(root).as_posix(), "damaged")]
 
 
 def test_file_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
-    path = file_of(root / "archive", "jobs", "exprun_1")
+    files = json.loads(manifest_of(root, "exprun_1", 1).read_bytes())["files"]
+    path = file_of(root, "jobs", "exprun_1").with_name(files["jobs"]["name"])
     path.write_bytes(path.read_bytes()[:-1])
-    name = path.relative_to(root / "archive").as_posix()
+    name = path.relative_to(root).as_posix()
     assert told(store) == [("exprun_1", 1, name, "damaged")]
     assert store.verify()["action"][0].endswith("the newest revision does not need it")
 
@@ -206,10 +214,10 @@ def test_every_byte_of_a_manifest_counts(store: rf.SnapshotStore, root: Path) ->
 
 
 def test_manifest_of_a_newer_version(store: rf.SnapshotStore, root: Path) -> None:
-    resealed(manifest_of(root), version=2)
+    resealed(manifest_of(root), version=3)
     [(run_id, revision, file, kind)] = told(store)
     assert (run_id, revision, kind) == (None, 1, "newer")
-    assert "format version 2, this library reads up to 1: upgrade" in problems(store)
+    assert "format version 3, this library reads up to 2: upgrade" in problems(store)
     with pytest.raises(rf.SnapshotError, match="upgrade retab-frames"):
         store.read("exprun_2")
     assert file.endswith("000001.json")
@@ -236,16 +244,25 @@ def test_manifest_that_names_a_file_elsewhere(
     files = json.loads(path.read_bytes())["files"]
     files["jobs"]["name"] = name
     resealed(path, files=files)
-    assert "names a file outside of its table" in problems(store)
-    with pytest.raises(rf.SnapshotCorruptError, match="outside of its table"):
+    assert "it names a file that is not one of its table jobs" in problems(store)
+    with pytest.raises(rf.SnapshotCorruptError, match="not one of its table"):
         store.read("exprun_2")
 
 
-def test_removed_manifest_of_an_old_revision(store: rf.SnapshotStore, root: Path) -> None:
-    path = manifest_of(root, "exprun_1", 1)
+def test_removed_manifests_of_the_oldest_revisions_were_pruned(
+    store: rf.SnapshotStore, root: Path
+) -> None:
+    manifest_of(root, "exprun_1", 1).unlink()
+    # the files that only it named are left
+    assert [kind for *_, kind in told(store)] == ["leftover", "leftover"]
+
+
+def test_removed_manifest_in_the_middle(store: rf.SnapshotStore, root: Path) -> None:
+    store.write(run_of("exprun_1", 7))
+    path = manifest_of(root, "exprun_1", 2)
     path.unlink()
     found = told(store)
-    assert ("exprun_1", 2, path.relative_to(root).as_posix(), "damaged") in found
+    assert ("exprun_1", 3, path.relative_to(root).as_posix(), "damaged") in found
     assert {kind for *_, kind in found[1:]} == {"leftover"}
 
 
@@ -263,9 +280,8 @@ def test_removed_manifest_of_the_newest_revision(
     manifest_of(root).unlink()
     manifest_of(root, "exprun_1", 2).unlink()
     found = told(store, level)
-    assert {kind for *_, kind in found} == {"stray"}
-    # six files of exprun_2, and jobs and raw of exprun_1 in both revisions
-    assert len(found) == 6 + 2 + 2
+    # jobs and raw of exprun_1, and all views of exprun_2, whose data may still be needed
+    assert [kind for *_, kind in found] == ["leftover"] * 2 + ["stray"] * 3
 
 
 def test_manifest_of_another_run(store: rf.SnapshotStore, root: Path) -> None:
@@ -277,8 +293,8 @@ def test_manifest_of_another_run(store: rf.SnapshotStore, root: Path) -> None:
 @pytest.mark.parametrize(
     ("marker", "kind"),
     [
-        (b'{"format":"retab-frames-store","version":2}', "newer"),
-        (b'{"format":"another","version":1}', "damaged"),
+        (b'{"format":"retab-frames-store","version":3}', "newer"),
+        (b'{"format":"another","version":2}', "damaged"),
         (b"junk", "damaged"),
         (b"", "damaged"),
     ],
@@ -311,7 +327,7 @@ def test_no_store_is_no_store_without_problems(tmp_path: Path) -> None:
 
 def test_one_run(store: rf.SnapshotStore, root: Path) -> None:
     file_of(root, "jobs").unlink()
-    (root / "archive" / "junk").write_bytes(b"")
+    (root / "jobs" / "junk").write_bytes(b"")
     assert told(store, run_id="exprun_1") == []
     assert len(told(store, run_id="exprun_2")) == 1
     with pytest.raises(rf.SnapshotNotFoundError, match="there is no snapshot of run exprun_3"):
@@ -326,11 +342,9 @@ def test_level_that_there_is_not(store: rf.SnapshotStore) -> None:
 def test_page_with_a_wrong_checksum_is_found_by_full(store: rf.SnapshotStore, root: Path) -> None:
     rewritten(root, "raw", lambda table: table)
     assert told(store, "full") == []
-    path, manifest = file_of(root, "raw"), manifest_of(root)
+    path = file_of(root, "raw")
     path.write_bytes(path.read_bytes().replace(b'"doc_0"', b'"doc_9"'))
-    files = json.loads(manifest.read_bytes())["files"]
-    files["raw"]["sha256"] = sha256(path.read_bytes())
-    resealed(manifest, files=files)
+    renamed(root, "raw")
     assert told(store, "hash") == []
     assert "CRC checksum verification failed" in problems(store, "full")
 
@@ -382,7 +396,7 @@ def test_raw_rows_that_are_no_rows(store: rf.SnapshotStore, root: Path) -> None:
 
 
 def test_file_in_sight_that_no_manifest_names(store: rf.SnapshotStore, root: Path) -> None:
-    path = file_of(root, "jobs")
+    [path] = root.glob("jobs/*/exprun_2-*.parquet")
     other = path.with_name(path.name.replace("exprun_2", "exprun_9"))
     shutil.copy(path, other)
     (path.parent / "notes.txt").write_bytes(b"")
@@ -393,111 +407,63 @@ def test_file_in_sight_that_no_manifest_names(store: rf.SnapshotStore, root: Pat
     assert kinds == {other.name: "stray", "notes.txt": "stray"}
 
 
-def crashed_before_moving(root: Path) -> tuple[list[Path], list[Path]]:
-    """Undo what a write does after its manifest; return what it moved out of sight, and into it."""
-    archive = root / "archive"
-    old = list(archive.rglob("exprun_1*.parquet"))
-    tables = {path.relative_to(archive).parts[0] for path in old}
-    new = [file_of(root, table, "exprun_1") for table in sorted(tables)]
-    for path in new:
-        path.rename(archive / path.relative_to(root))
-    for path in old:
-        path.rename(root / path.relative_to(archive))
-    return old, new
+def test_view_that_is_a_link_is_a_stray(store: rf.SnapshotStore, root: Path) -> None:
+    [path] = root.glob("jobs/*/exprun_2-*.parquet")
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    assert told(store) == [(None, None, path.relative_to(root).as_posix(), "stray")]
+    assert len(store.publish()) == 1
+    assert told(store) == []
+    assert not path.is_symlink()
 
 
-@pytest.mark.parametrize("mend", ["clean", "write"])
-def test_crash_before_the_files_changed_places(
-    store: rf.SnapshotStore, root: Path, mend: str
+@pytest.mark.parametrize("level", LEVELS)
+def test_view_that_is_out_of_date_is_not_a_problem(
+    store: rf.SnapshotStore, root: Path, level: Any
 ) -> None:
-    old, new = crashed_before_moving(root)
-    assert store.read("exprun_1").jobs["duration_ms"].tolist() == [1, 3]
-    found = told(store)
-    assert {kind for *_, kind in found} == {"stray"}
-    assert {file for _, _, file, _ in found} == {
-        path.relative_to(root).as_posix() for path in new
-    } | {path.relative_to(root / "archive").as_posix() for path in old}
-    if mend == "write":
-        assert store.write(run_of("exprun_1", 1, 3)).action == "unchanged"
-    else:
-        assert set(store.clean(dry_run=False)["action"]) == {"moved"}
-    assert told(store, "full") == []
-    assert [path for path in (*old, *new) if not path.exists()] == []
+    for path in root.glob("jobs/*/exprun_1-*.parquet"):
+        path.unlink()
+    [path] = root.glob("raw/*/exprun_1-*.parquet")
+    path.unlink()
+    path.write_bytes(b"torn")
+    assert told(store, level) == []
 
 
-def leftovers(root: Path, *, hours: int) -> dict[str, Path]:
-    """Leave behind what a crash does, some time ago."""
-    run = file_of(root, "jobs").name.rpartition("-")[0]
-    made = {
-        "temporary": root / f"jobs/.{run}-{'0' * 16}.parquet.{HEX}.tmp",
-        "marker": root / f".retab-frames.json.{HEX}.tmp",
-        "manifest": manifest_of(root).with_name(f".000002.json.{HEX}.tmp"),
-        "staged": root / f"archive/jobs/e/{run}-{'0' * 16}.parquet",
-        "never committed": root / f"archive/raw/e/other-{'1' * 16}-{'0' * 16}.parquet",
-        "damaged": root / "archive/damaged/jobs/e/x.parquet",
-    }
-    then = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
-    for path in made.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"leftover")
-        os.utime(path, (then, then))
-    return made
+def test_manifest_that_was_never_committed_is_a_leftover(
+    store: rf.SnapshotStore, root: Path
+) -> None:
+    path = manifest_of(root).with_name("000002.json")
+    path.write_bytes(manifest_of(root).read_bytes()[:100])
+    with pytest.warns(rf.RetabFramesWarning, match="left out"):
+        assert store.read("exprun_2").jobs["duration_ms"].tolist() == [5]
+    with pytest.warns(rf.RetabFramesWarning, match="left out"):
+        assert store.write(run_of("exprun_2", 6)).revision == 3
+    assert told(store, "full") == [("exprun_2", 2, path.relative_to(root).as_posix(), "leftover")]
 
 
-def test_leftovers_are_listed(store: rf.SnapshotStore, root: Path) -> None:
-    names = {path.relative_to(root).as_posix() for path in leftovers(root, hours=48).values()}
-    assert {file for _, _, file, kind in told(store) if kind == "leftover"} == names
-    listed = store.clean()
-    assert set(listed["file"]) == names
-    assert listed.columns.tolist() == ["file", "size_bytes", "modified_at", "problem", "action"]
-    assert set(listed["action"]) == {"would be removed"}
-    assert listed["size_bytes"].tolist() == [8] * 6
-    assert all((root / name).exists() for name in names)
+def test_what_is_right_at_the_second_look_is_not_reported(
+    store: rf.SnapshotStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer is between its data files and its manifest when the store is listed."""
+    manifest, data = manifest_of(root), file_of(root, "jobs", "exprun_1")
+    bodies = {path: path.read_bytes() for path in (manifest, data)}
+    for path in bodies:
+        path.unlink()
+    assert {kind for *_, kind in told(store)} == {"damaged", "stray"}
+    real = os.scandir
+    seen: list[str] = []
 
+    def come_back(path: Any) -> Any:
+        seen.append(str(path))
+        if seen.count(str(data.parent)) == 2:
+            data.write_bytes(bodies[data])
+        if seen.count(str(root / "jobs")) == 3:
+            manifest.write_bytes(bodies[manifest])
+        return real(path)
 
-def test_leftovers_go_when_asked(store: rf.SnapshotStore, root: Path) -> None:
-    made = leftovers(root, hours=48)
-    assert set(store.clean(dry_run=False)["action"]) == {"removed"}
-    assert [name for name, path in made.items() if path.exists()] == []
-    assert told(store, "full") == []
-    assert len(store.clean()) == 0
-
-
-def test_young_leftovers_stay(store: rf.SnapshotStore, root: Path) -> None:
-    made = leftovers(root, hours=2)
-    assert set(store.clean(dry_run=False)["action"]) == {"kept: it is young, and may be in use"}
-    assert all(path.exists() for path in made.values())
-    assert set(store.clean(older_than=timedelta(hours=1), dry_run=False)["action"]) == {"removed"}
-
-
-def test_nothing_goes_while_a_manifest_cannot_be_read(store: rf.SnapshotStore, root: Path) -> None:
-    made = leftovers(root, hours=48)
-    manifest_of(root, "exprun_1", 1).write_bytes(b"damaged")
-    with pytest.raises(rf.SnapshotCorruptError, match="nothing was removed: manifests/exprun_1"):
-        store.clean(dry_run=False)
-    listed = store.clean()
-    assert set(listed["action"]) == {
-        "kept: a manifest cannot be read, and may name it; see verify()"
-    }
-    assert all(path.exists() for path in made.values())
-
-
-def test_files_whose_manifest_was_removed_stay(store: rf.SnapshotStore, root: Path) -> None:
-    manifest = manifest_of(root)
-    body = manifest.read_bytes()
-    manifest.unlink()
-    listed = store.clean(older_than=timedelta(0), dry_run=False)
-    assert len(listed) == 6
-    assert all(action.startswith("kept: restore the manifest") for action in listed["action"])
-    manifest.write_bytes(body)
-    assert told(store, "full") == []
-
-
-def test_clean_of_no_store(tmp_path: Path) -> None:
-    with pytest.raises(rf.SnapshotNotFoundError, match="there is no store in"):
-        rf.SnapshotStore(tmp_path).clean()
-    with pytest.raises(TypeError, match="older_than takes a timedelta, not int"):
-        rf.SnapshotStore(tmp_path).clean(older_than=1)  # type: ignore[arg-type]
+    monkeypatch.setattr(os, "scandir", come_back)
+    assert told(store) == []
+    assert manifest_of(root).exists()
 
 
 def test_progress_is_shown_when_asked(

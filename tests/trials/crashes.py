@@ -24,9 +24,11 @@ from retab_frames.store.manifest import folder_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATHS = ("mkdir", "link", "unlink", "replace", "open", "scandir", "stat")
+PATHS = ("mkdir", "link", "unlink", "replace", "utime", "rmdir", "open", "scandir", "stat")
 HANDLES = ("fsync", "write", "close")
-CHANGES = frozenset(("mkdir", "link", "unlink", "replace", "create", "write", "fsync", "close"))
+CHANGES = frozenset(
+    ("mkdir", "link", "unlink", "replace", "utime", "rmdir", "create", "write", "fsync", "close")
+)
 
 
 class Step(NamedTuple):
@@ -213,6 +215,6 @@ def plain(root: Path, run_id: str) -> list[tuple[int, ...]]:
     """Return the durations that a plain reader of `jobs` finds, one tuple for each file."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - a fork server loads it when it is needed
 
-    paths = sorted((root / "jobs").rglob(f"{folder_name(run_id)}-*.parquet"))
+    paths = sorted((root / "jobs").rglob(f"{folder_name(run_id)}.parquet"))
     tables = [pq.ParquetFile(path).read(use_threads=False) for path in paths]
     return [tuple(table.column("duration_ms").to_pylist()) for table in tables]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import retab_frames as rf
+from retab_frames.store.table_versions import TABLES
 
 from .crashes import Calls, Step, folder, ready, told
 
@@ -121,6 +122,10 @@ def recorded() -> list[Step | int]:
         told_of: list[Step | int] = []
 
         def write_down(_: int, step: Step) -> None:
+            last = [one for one in step.arguments if isinstance(one, str)][-1]
+            if Path(last).relative_to(place).parts[1:2] in [(table,) for table in TABLES]:
+                # views are made again, so it does not matter what is left of them
+                return
             paths = (
                 str(Path(one).relative_to(place)) if isinstance(one, str) else one
                 for one in step.arguments

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -11,9 +13,6 @@ import pyarrow.dataset as ds
 import pytest
 
 import retab_frames as rf
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
 COLUMN_OF = {
@@ -158,3 +157,45 @@ def test_times_and_nulls_keep_their_types(plain_root: Path) -> None:
     assert read.dtypes.to_dict() == ours.dtypes.to_dict()
     assert read["created_at"].tolist() == ours["created_at"].tolist()
     assert frame["parent_run_id"].isna().all()
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+READERS = ("jobs = pd.", "jobs = pl.", "jobs = duckdb.", "jobs = ds.")
+LINES = [line for line in README.splitlines() if line.startswith(READERS)]
+
+
+@pytest.mark.parametrize("view", ["jobs", "compacted/jobs"])
+@pytest.mark.parametrize("line", LINES)
+def test_the_lines_of_the_readme(plain_root: Path, tmp_path: Path, line: str, view: str) -> None:
+    root = Path(shutil.copytree(plain_root, tmp_path / "snapshots"))
+    store = rf.SnapshotStore(root)
+    listed = store.list()
+    for experiment_id in listed["experiment_id"].unique():
+        store.compact(experiment_id)
+    if view != "jobs":
+        listed = listed[listed["complete"]]
+    expected = pd.concat([store.read(run_id).jobs for run_id in listed["run_id"]])
+    before = "\n".join(
+        one for one in README.splitlines() if one.startswith(("import glob", "files ="))
+    )
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path)
+        exec(f"{before}\n{line}".replace("snapshots/jobs", f"snapshots/{view}"), names)  # noqa: S102
+        jobs = names["jobs"]
+        if isinstance(jobs, pl.LazyFrame):
+            jobs = jobs.collect().to_arrow()
+        elif isinstance(jobs, duckdb.DuckDBPyRelation):
+            jobs = jobs.to_arrow_table()
+        found = jobs if isinstance(jobs, pd.DataFrame) else jobs.to_pandas()
+
+    handles = [name for name in expected.columns if name.startswith("handle_")]
+    assert len(handles) >= 8
+    assert set(found.columns) == set(expected.columns)
+    assert len(found) == len(expected)
+    for name in (*handles, "run_id", "duration_ms"):
+        assert in_order(found[name].tolist()) == in_order(expected[name].tolist()), name
+
+
+def test_each_kind_of_reader_has_a_line() -> None:
+    assert [line.split()[2].partition(".")[0] for line in LINES] == ["pd", "pl", "duckdb", "ds"]

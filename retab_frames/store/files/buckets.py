@@ -14,11 +14,18 @@ import os
 import re
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 import stamina
 
-from retab_frames.errors import MissingExtraError, SnapshotError, SnapshotWriteError
+from retab_frames.errors import (
+    MissingExtraError,
+    SnapshotCorruptError,
+    SnapshotError,
+    SnapshotWriteError,
+)
 from retab_frames.text.messages import printable
 
 try:
@@ -57,8 +64,7 @@ class BucketStorage:
     """Objects below a URL; see `Storage`.
 
     Credentials, region and endpoint come from the environment (AWS_*, GOOGLE_*, AZURE_*) or from
-    the machine's own role. Plain readers may see a file twice while it is moved, because a move is
-    a copy and a deletion.
+    the machine's own role.
 
     Args:
         url: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or
@@ -117,18 +123,65 @@ class BucketStorage:
                     raise _TryAgainError(reason)
         raise SnapshotWriteError(f"cannot write {self._describe(name)}: {reason}; {outcome}")
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of an object."""
-        return self._call(self._get, name)
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object, in the place of the one that has its name."""
+        failed = call_bucket(
+            obstore.put,
+            self._store,
+            self._key(name),
+            data,
+            mode="overwrite",
+            use_multipart=False,
+        )
+        if isinstance(failed, Failure):
+            outcome = _UNTOUCHED if failed.kind in {"refused", "unsent"} else _IN_DOUBT
+            reason = failed.reason
+            raise SnapshotWriteError(f"cannot write {self._describe(name)}: {reason}; {outcome}")
+
+    def put_view(self, name: str, source: str, data: Callable[[], bytes]) -> None:
+        """Write the same bytes under a second name: a bucket has no links."""
+        del source
+        self.put(name, data())
+
+    def is_same(self, name: str, source: str) -> bool:
+        """Return False: each name is an object of its own."""
+        del name, source
+        return False
+
+    def flush_folder(self, name: str) -> None:
+        """Do nothing: an object is stored once the server says so."""
+
+    def read(self, name: str, size: int | None = None) -> bytes:
+        """Return the bytes of an object; one larger than `size` is refused."""
+        found = self._call(partial(self._get_up_to, size=size), name)
+        if isinstance(found, bytes):
+            return found
+        raise SnapshotCorruptError(
+            f"cannot read {self._describe(name)}: it has {found:,} bytes, more than {size:,}",
+            file=name,
+        )
 
     def size(self, name: str) -> int:
         """Return the size of an object in bytes."""
         return int(self._call(self._head, name)["size"])
 
     def modified(self, name: str) -> datetime:
-        """Return when an object was written, or moved to where it is, in UTC."""
+        """Return when an object was written, in UTC, by the clock of the server."""
         modified: datetime = self._call(self._head, name)["last_modified"]
         return modified
+
+    def touch(self, name: str) -> None:
+        """Set the time of an object to now, by writing it once more."""
+        self.put(name, self.read(name))
+
+    def now(self) -> datetime:
+        """Return the time of an object just written, which is that of the server."""
+        name = f".clock.{uuid4().hex}.tmp"
+        self.put(name, b"")
+        try:
+            return self.modified(name)
+        finally:
+            self.delete(name)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects and folders in a folder, sorted; none if missing."""
@@ -144,16 +197,6 @@ class BucketStorage:
         folders = {path.rpartition("/")[0] for path in listed}
         start = len(self.prefix) + 1 if self.prefix else 0
         return iter(sorted(path[start:] for path in listed if path not in folders))
-
-    def move(self, name: str, to: str) -> None:
-        """Give an object another name, taken or not; without effect if it is gone already."""
-        source, target = self._key(name), self._key(to)
-        failed = call_bucket(self._copy_and_delete, source, target) if source != target else None
-        if isinstance(failed, Failure) and failed.kind != "absent":
-            raise SnapshotWriteError(
-                f"cannot move {printable(name)} to {self._describe(to)}: {failed.reason}; "
-                "it is still there"
-            )
 
     def delete(self, name: str) -> None:
         """Remove an object; without effect if it is gone already."""
@@ -188,6 +231,15 @@ class BucketStorage:
             )
         self._refuses_taken_names = failed.kind == "taken"
 
+    def delete_folder(self, name: str, *, before: datetime | None = None) -> None:
+        """Do nothing: a bucket has no folders."""
+
+    def _get_up_to(self, key: str, size: int | None) -> bytes | int:
+        """Return the bytes of an object, or its size if that is larger than it may be."""
+        found = obstore.get(self._store, key)
+        is_larger = size is not None and found.meta["size"] > size
+        return int(found.meta["size"]) if is_larger else bytes(found.bytes())
+
     def _get(self, key: str) -> bytes:
         return bytes(obstore.get(self._store, key).bytes())
 
@@ -206,20 +258,6 @@ class BucketStorage:
         if isinstance(listed, Failure):
             raise SnapshotError(f"cannot list {self._describe(folder)}: {listed.reason}")
         return listed
-
-    def _copy_and_delete(self, source: str, target: str) -> None:
-        data = self._get(source)
-        self._overwrite(target, data)
-        with suppress(FileNotFoundError):
-            obstore.delete(self._store, source)
-        try:
-            obstore.head(self._store, target)
-        except FileNotFoundError:
-            # someone moved it back meanwhile, and both deleted what the other had just written
-            self._overwrite(target, data)
-
-    def _overwrite(self, key: str, data: bytes) -> None:
-        obstore.put(self._store, key, data, mode="overwrite", use_multipart=False)
 
     def _call(self, call: Callable[[str], _Result], name: str) -> _Result:
         result = call_bucket(call, self._key(name))

@@ -1,7 +1,6 @@
 """What the store asks of the place where its files are, and which place a root means.
 
-A file appears whole or not at all, and is never changed: `local.py` does that on a disk, and
-`buckets.py` in a bucket.
+A file appears whole or not at all: `local.py` does that on a disk, and `buckets.py` in a bucket.
 """
 
 from __future__ import annotations
@@ -15,34 +14,67 @@ from retab_frames.store.files.local import LocalStorage
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 __all__ = ["Storage", "open_storage"]
 
 
 class Storage(Protocol):
-    """Files below a root, by names such as `jobs/exp/run.parquet`.
+    """Files below a root, by names such as `revisions/run/000001.json`.
 
-    A file is whole as soon as it can be seen, and its bytes never change. A failure is raised as a
-    SnapshotError, never as an error of the system or of a library.
+    A file is whole as soon as it can be seen. A failure is raised as a SnapshotError, never as an
+    error of the system or of a library. No link below the root is followed, and only regular files
+    are opened.
     """
 
     def __str__(self) -> str:
         """Return the folder or the URL, without secrets."""
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a file that is not there yet; return False, and change nothing, if it is.
+        """Write and flush a file that is not there yet; return False if it is.
+
+        The folder is not flushed: `flush_folder` does that for all files of a folder at once.
 
         Raises:
             SnapshotWriteError: If it cannot be written; what was there before is untouched.
         """
 
-    def read(self, name: str) -> bytes:
+    def put(self, name: str, data: bytes) -> None:
+        """Write and flush a file, in the place of the one that has its name; raises as `create`."""
+
+    def put_view(self, name: str, source: str, data: Callable[[], bytes]) -> None:
+        """Give the file `source` a second name, in the place of the file that has it.
+
+        Args:
+            name: The second name.
+            source: The file.
+            data: Returns the bytes of the file, for a place that has no hard links.
+
+        Raises:
+            SnapshotWriteError: If it cannot be written; what was there before is untouched.
+        """
+
+    def is_same(self, name: str, source: str) -> bool:
+        """Return whether two names are names of one file; False where that cannot be known."""
+
+    def flush_folder(self, name: str) -> None:
+        """Make sure that a power cut does not lose the names in a folder.
+
+        Raises:
+            SnapshotWriteError: If the file system refuses.
+        """
+
+    def read(self, name: str, size: int | None = None) -> bytes:
         """Return the bytes of a file.
+
+        Args:
+            name: The file.
+            size: The most bytes that it may have; None for any number.
 
         Raises:
             FileNotFoundError: If there is none of that name.
+            SnapshotCorruptError: If it is larger, is a link, or is no regular file.
             SnapshotError: If it cannot be read.
         """
 
@@ -50,7 +82,22 @@ class Storage(Protocol):
         """Return the size of a file in bytes; raises as `read`."""
 
     def modified(self, name: str) -> datetime:
-        """Return when a file was written, in UTC; raises as `read`."""
+        """Return when a file was written or touched, in UTC, by the clock of the place."""
+
+    def touch(self, name: str) -> None:
+        """Set the time of a file to now.
+
+        Raises:
+            FileNotFoundError: If there is none of that name.
+            SnapshotWriteError: If it cannot be set.
+        """
+
+    def now(self) -> datetime:
+        """Return the time, in UTC, by the clock that `modified` uses.
+
+        Raises:
+            SnapshotWriteError: If nothing can be written there.
+        """
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files and folders in a folder, sorted; none if it is missing.
@@ -62,17 +109,8 @@ class Storage(Protocol):
     def walk(self, folder: str = "") -> Iterator[str]:
         """Iterate over the names, from the root, of all files below a folder, sorted.
 
-        Among them are the temporary files of writers that are at work or were killed: their own
-        name starts with `.` and ends in `.tmp`. Raises as `names`.
-        """
-
-    def move(self, name: str, to: str) -> None:
-        """Give a file another name, taken or not; without effect if it is gone already.
-
-        It is always there under at least one of the two names.
-
-        Raises:
-            SnapshotWriteError: If it cannot be moved.
+        Among them are links, and the temporary files of writers that are at work or were killed:
+        their own name starts with `.` and ends in `.tmp`. Raises as `names`.
         """
 
     def delete(self, name: str) -> None:
@@ -81,6 +119,9 @@ class Storage(Protocol):
         Raises:
             SnapshotWriteError: If it cannot be removed.
         """
+
+    def delete_folder(self, name: str, *, before: datetime | None = None) -> None:
+        """Remove a folder if it is empty, and did not change since then."""
 
 
 def open_storage(root: str | os.PathLike[str]) -> Storage:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from retab_frames.errors import MissingExtraError
 from retab_frames.schemas.frames import frame_of
+from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
-from retab_frames.store.packs import Packs
 from retab_frames.store.scan.selection import check_table, newest_revisions, select
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -37,6 +37,9 @@ Engine = Literal["arrow", "duckdb", "polars", "dask"]
 PARTITION_ROWS = 100_000
 PARTITION_BYTES = 32 * 2**20
 """A Dask partition holds whole runs, and no more than this of them unless one run is larger."""
+POLARS_ROWS = 2_000_000
+POLARS_BYTES = 256 * 2**20
+"""Polars reads so much at once: more than a core needs, and what fits into memory."""
 
 
 class _Filters(TypedDict, total=False):
@@ -78,11 +81,16 @@ def scan(
 ) -> Any:
     """Return a table over the newest revision of every run, which the engine reads lazily.
 
-    Only the manifests of the store are read to choose the files, and for `jobs` the footers of
-    those chosen, because each experiment has handle columns of its own: the result has all of them,
-    null where a run lacks one. A file of a pack is read where all its runs are selected, which
-    gives the same rows. `raw` has `run_id` as its first column. The checksums of pages are
-    compared, except by Polars; `SnapshotStore.verify` and `read` compare the hashes of whole files.
+    Only manifests are read to choose the files. Each experiment has handle columns of its own: the
+    result has all of them, null where a run lacks one. A compacted file is read where all its runs
+    are selected and none has a newer revision, which gives the same rows. `raw` has `run_id` as its
+    first column. The checksums of pages are compared, except by Polars; `SnapshotStore.verify` and
+    `read` compare the hashes of whole files.
+
+    The result is a snapshot: the revisions chosen here are what is read later too, however often
+    the runs are revised or compacted meanwhile. If a run of it is removed, or such a revision is
+    pruned, or `clean` removes a compacted file that was made anew, reading it raises a
+    SnapshotNotFoundError, which DuckDB wraps in an error of its own.
 
     Args:
         store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
@@ -109,8 +117,8 @@ def scan(
     Raises:
         ValueError: If there is no such table or engine.
         MissingExtraError: If the engine is not installed.
-        SnapshotCorruptError: If a file is missing, or the manifest of a run in `run_id` is damaged;
-            without `run_id` such a run is left out, with a warning.
+        SnapshotCorruptError: If a file is missing or cut, or the manifest of a run in `run_id` is
+            damaged; without `run_id` such a run is left out, with a warning.
 
     Example:
         >>> import retab_frames as rf
@@ -125,11 +133,10 @@ def scan(
             f"engine must be one of {', '.join(_ENGINES)}, not {printable(repr(engine))}{near}"
         )
     storage = storage_of(store)
-    packs = Packs(storage)
-    manifests = newest_revisions(
-        storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until, packs=packs
+    chosen = newest_revisions(
+        storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until
     )
-    return _ENGINES[engine](select(storage, manifests, table, packs))
+    return _ENGINES[engine](select(storage, chosen, table))
 
 
 def storage_of(store: Store) -> Storage:
@@ -158,39 +165,60 @@ def _relation(selection: Selection) -> Any:
 
 def _lazy_frame(selection: Selection) -> Any:
     polars = import_extra("polars", "polars")
-    folder = getattr(selection.filesystem, "base_path", None)
-    whole = selection.table != "raw" or all(one.run_id is None for one in selection.sources)
-    if folder is None or not selection.sources or not whole:
+    plugins = import_extra("polars.io.plugins", "polars")
+    is_raw = selection.table == "raw" and any(one.run_id is not None for one in selection.sources)
+    if not isinstance(selection.storage, LocalStorage) or is_raw or not selection.sources:
         return polars.scan_pyarrow_dataset(selection.dataset())
-    # its own reader is several times as fast, but knows neither our storage nor constant columns
-    files = [f"{folder}{source.file}" for source in selection.sources]
+    # its own reader is several times as fast, but knows neither buckets nor constant columns
     schema = polars.from_arrow(selection.schema.empty_table()).schema
-    return polars.scan_parquet(
-        files,
-        glob=False,
-        hive_partitioning=False,
-        schema=schema,
-        missing_columns="insert",
-    )
+
+    def read(
+        columns: list[str] | None, predicate: Any | None, rows: int | None, _batch: int | None
+    ) -> Iterator[Any]:
+        """Yield what Polars needs of some files at a time."""
+        for part in _partitions(selection, POLARS_ROWS, POLARS_BYTES):
+            lazy = polars.scan_parquet(
+                [f"{part.root}/{source.file}" for source in part.sources],
+                glob=False,
+                hive_partitioning=False,
+                schema=schema,
+                missing_columns="insert",
+            )
+            if rows is not None:
+                lazy = lazy.head(rows)
+                rows = max(0, rows - sum(source.rows for source in part.sources))
+            if predicate is not None:
+                lazy = lazy.filter(predicate)
+            try:
+                frame = lazy.collect() if columns is None else lazy.select(columns).collect()
+            except Exception:
+                # where a file is the reason, say so
+                part.check()
+                raise
+            yield frame
+            if rows == 0:
+                return
+
+    return plugins.register_io_source(read, schema=schema, is_pure=True)
 
 
 def _dask_frame(selection: Selection) -> Any:
     dask = import_extra("dask.dataframe", "dask")
     return dask.from_map(
         _partition,
-        list(_partitions(selection)),
+        list(_partitions(selection, PARTITION_ROWS, PARTITION_BYTES)),
         meta=frame_of(selection.schema.empty_table()),
         label=f"scan-{selection.table}",
     )
 
 
-def _partitions(selection: Selection) -> Iterator[Selection]:
+def _partitions(selection: Selection, most_rows: int, most_bytes: int) -> Iterator[Selection]:
     """Yield parts of the selection that hold whole runs; one without any if it has none."""
     part: list[Any] = []
     rows = size = 0
     for source in selection.sources:
         rows, size = rows + source.rows, size + source.size
-        if part and (rows > PARTITION_ROWS or size > PARTITION_BYTES):
+        if part and (rows > most_rows or size > most_bytes):
             yield replace(selection, sources=tuple(part))
             part, rows, size = [], source.rows, source.size
         part.append(source)

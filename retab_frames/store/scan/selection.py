@@ -1,31 +1,43 @@
 """The files that hold a table of the store, and the union of their columns.
 
-They are chosen by the manifests alone; superseded revisions are never among them.
+They are chosen by the manifests alone, which have the columns, the rows and the size of each file;
+superseded revisions are never among them. The files of `revisions/` and of compacted parts are
+never changed, so what was chosen can be read later too, whatever is written meanwhile.
 """
 
 from __future__ import annotations
 
+import os
+import stat
+from bisect import bisect
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from retab_frames.errors import SnapshotCorruptError, SnapshotError
-from retab_frames.load.parallel import map_in_order
+from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.store.catalog import Catalog
+from retab_frames.store.compacted import (
+    RUN_ID,
+    Index,
+    Part,
+    change_times,
+    indexes,
+    part_path,
+    read_index,
+    run_order,
+)
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
-from retab_frames.store.packs import Packs, in_parts
+from retab_frames.store.manifest import Manifest, folder_name
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -33,11 +45,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from retab_frames.store.files.storage import Storage
-    from retab_frames.store.manifest import FileEntry, Manifest
+    from retab_frames.store.manifest import FileEntry
 
 __all__ = [
     "Ids",
     "Moment",
+    "PartRuns",
     "Selection",
     "Source",
     "check_table",
@@ -47,11 +60,21 @@ __all__ = [
 
 Ids = str | Iterable[str] | None
 
-_CONCURRENT_READS = 16
-_RUN_ID = pa.field("run_id", STRING, nullable=False)
+_WORTH_AN_INDEX = 8
+"""So many runs; the manifests of fewer are read faster than the index of a whole experiment."""
 _FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
+
+
+class PartRuns(NamedTuple):
+    """The runs of a compacted part, all of them selected and at the revision that it has."""
+
+    experiment_id: str
+    part: Part
+
+
+Chosen = Manifest | PartRuns
 
 
 class Source(NamedTuple):
@@ -59,50 +82,75 @@ class Source(NamedTuple):
 
     Attributes:
         file: Its name below the root of the store.
-        run_id: The run; None where they are several.
+        run_id: The run; None for a compacted part.
         rows: How many rows it has.
         size: Its size in bytes.
+        runs: The runs of a compacted part.
     """
 
     file: str
     run_id: str | None
     rows: int
     size: int
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Selection:
     """The files of a table, in the order of their rows, and the union of their columns.
 
+    It can be pickled: another process opens the store by its name.
+
     Attributes:
         table: The table.
-        filesystem: The file system, whose root is that of the store. It can be pickled.
-        sources: One per run, or per part of a pack that is selected as a whole.
+        root: The folder or URL of the store.
+        sources: One per run, or per part of the compacted files that is selected as a whole.
         schema: The columns of the schema, then the `handle_*` columns of any file.
+        storage: The files of the store.
     """
 
     table: str
-    filesystem: pafs.FileSystem
+    root: str
     sources: tuple[Source, ...]
     schema: pa.Schema
+    storage: Storage = field(compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Leave out the storage: another process has settings of its own."""
+        return _reopen, (self.table, self.root, self.sources, self.schema)
 
     def dataset(self) -> ds.Dataset:
         """Return the files as one dataset; a column that a file lacks is null there."""
+        filesystem = pafs.PyFileSystem(SourceFiles(self.storage, self.root, self.sources))
         fragments = [
-            _FORMAT.make_fragment(source.file, self.filesystem, self._condition(source))
+            _FORMAT.make_fragment(source.file, filesystem, self._condition(source))
             for source in self.sources
         ]
-        return ds.FileSystemDataset(fragments, self.schema, _FORMAT, self.filesystem)
+        return ds.FileSystemDataset(fragments, self.schema, _FORMAT, filesystem)
+
+    def check(self) -> None:
+        """Check that the files are there, and have the sizes that they should have.
+
+        Raises:
+            SnapshotNotFoundError: If a run, or the revision of it that was chosen, was removed.
+            SnapshotCorruptError: If a file is missing, or has another size.
+        """
+        for source in self.sources:
+            check_source(self.storage, source)
 
     def _condition(self, source: Source) -> ds.Expression | None:
         """Return a condition that all rows of a file meet, so that Arrow can skip the file.
 
-        It also gives `raw` its column `run_id`, which the files of packs have. Issues have no
+        It also gives `raw` its column `run_id`, which compacted parts have. Issues have no
         condition: their run may be null.
         """
         if self.table == "issues" or source.run_id is None:
             return None
         return ds.field("run_id") == source.run_id
+
+
+def _reopen(table: str, root: str, sources: tuple[Source, ...], schema: pa.Schema) -> Selection:
+    return Selection(table, root, sources, schema, open_storage(root))
 
 
 def check_table(table: str) -> None:
@@ -125,87 +173,152 @@ def newest_revisions(
     run_id: Ids = None,
     since: Moment = None,
     until: Moment = None,
-    packs: Packs | None = None,
-) -> list[Manifest]:
+) -> list[Chosen]:
     """Return the newest revision of each run, by experiment and then by when the run was created.
+
+    Where all runs of a compacted part are wanted, and are at the revision that it has, the part
+    stands for them.
 
     Args:
         storage: The files of the store.
         experiment_id: One id or several; None is all.
         run_id: One id or several, of which only their manifests are read; None is all. An id that
             the store does not have is ignored.
-        since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone. A
+        since: Only runs created at or after this; a text is ISO 8601, a time without zone is UTC. A
             run without a creation time is left out by this and by `until`.
         until: Only runs created before this.
-        packs: The packs of the store, to be given to `select` too, so that they are opened once.
 
     Raises:
-        TypeError, ValueError: If an id is not text, or a time is not valid or has no time zone.
+        TypeError, ValueError: If an id is not text, or a time is not valid.
         SnapshotCorruptError: If the manifest of a run asked for is damaged; where all are asked
             for it is left out, with a warning.
     """
-    catalog = Catalog(storage, packs)
+    catalog = Catalog(storage)
+    catalog.check_marker()
     experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
     begin, end = parse_moment(since, "since"), parse_moment(until, "until")
-    found = catalog.all() if runs is None else filter(None, map(catalog.newest, runs))
-    kept = [
-        manifest
-        for manifest in found
-        if (experiments is None or manifest.experiment_id in experiments)
-        and _is_between(manifest.run_created_at, begin, end)
+    if runs is None:
+        found = list(_indexes(storage, experiments))
+        times = change_times(storage) if found else {}
+        marks = [run for index in found for part in index.parts for run in part.runs]
+        unchanged = {run.folder for run in marks if times.get(run.folder) == run.changed}
+        manifests = list(catalog.all(but=unchanged))
+    else:
+        unchanged = set()
+        manifests = list(filter(None, map(catalog.newest, runs)))
+        names = dict.fromkeys(one.experiment_id for one in manifests)
+        found = list(_indexes(storage, names)) if len(manifests) >= _WORTH_AN_INDEX else []
+    manifests = [
+        one
+        for one in manifests
+        if (experiments is None or one.experiment_id in experiments)
+        and _is_between(one.run_created_at, begin, end)
     ]
-    return sorted(kept, key=lambda one: (one.experiment_id, one.run_created_at or "", one.run_id))
+    seals = {one.seal for one in manifests}
+    whole: list[PartRuns] = []
+    for index in found:
+        for part in index.parts:
+            inside = [run for run in part.runs if _is_between(run.run_created_at, begin, end)]
+            if len(inside) == len(part.runs) and all(
+                run.folder in unchanged or run.seal in seals for run in part.runs
+            ):
+                whole.append(PartRuns(index.experiment_id, part))
+            else:
+                lone = (catalog.newest(run.run_id) for run in inside if run.folder in unchanged)
+                manifests += filter(None, lone)
+    return _in_order(catalog, manifests, whole)
 
 
-def select(
-    storage: Storage, manifests: list[Manifest], table: str, packs: Packs | None = None
-) -> Selection:
+def _indexes(storage: Storage, experiments: Iterable[str] | None) -> Iterator[Index]:
+    if experiments is None:
+        return indexes(storage)
+    return filter(None, (read_index(storage, folder_name(one)) for one in experiments))
+
+
+def _in_order(catalog: Catalog, manifests: list[Manifest], whole: list[PartRuns]) -> list[Chosen]:
+    """Return runs and parts in their order; a part that another run falls into is taken apart."""
+    packed = {run.seal for one in whole for run in one.part.runs}
+    alone = [one for one in manifests if one.seal not in packed]
+    keys = {one.seal: (one.experiment_id, *run_order(one)) for one in alone}
+    places = sorted(keys.values())
+    chosen: list[tuple[tuple[object, ...], Chosen]] = [(keys[one.seal], one) for one in alone]
+    for one in whole:
+        first, last = ((one.experiment_id, *run_order(one.part.runs[n])) for n in (0, -1))
+        if bisect(places, first) == bisect(places, last):
+            chosen.append((first, one))
+            continue
+        for run in one.part.runs:
+            manifest = catalog.newest(run.run_id)
+            if manifest is not None:
+                chosen.append(((manifest.experiment_id, *run_order(manifest)), manifest))
+    return [one for _, one in sorted(chosen, key=itemgetter(0))]
+
+
+def select(storage: Storage, chosen: Iterable[Chosen], table: str) -> Selection:
     """Return the files of a table for these revisions.
 
     Raises:
-        SnapshotCorruptError: If a file is missing, or of `jobs` cannot be read.
+        SnapshotCorruptError: If a file is missing, or has another size than its manifest says.
     """
-    filesystem, packs = _filesystem(storage), packs or Packs(storage)
-    sources = tuple(_sources(storage, packs, manifests, table))
+    sources, columns = [], dict.fromkeys(arrow_schema(TABLES[table]).names)
+    for source, entry in _sources(storage, chosen, table):
+        sources.append(source)
+        columns |= dict.fromkeys(entry.columns)
     schema = arrow_schema(TABLES[table])
-    if table == "jobs":
-        # a file has the handle columns of its run; all other tables have the same columns always
-        workers = 1 if isinstance(storage, LocalStorage) else _CONCURRENT_READS
-        for columns in map_in_order(_reader(filesystem), sources, workers=workers):
-            for name in columns:
-                if name not in schema.names:
-                    schema = schema.append(pa.field(name, STRING))
-    elif table == "raw":
-        schema = schema.insert(0, _RUN_ID)
-    return Selection(table, filesystem, sources, schema)
+    if table == "raw":
+        schema = schema.insert(0, RUN_ID)
+    for name in columns:
+        # a file has the handle columns of its runs; all other columns are in every file
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, STRING))
+    # a process elsewhere has another current folder
+    root = str(storage.root.absolute() if isinstance(storage, LocalStorage) else storage)
+    return Selection(table, root, tuple(sources), schema, storage)
 
 
 def _sources(
-    storage: Storage, packs: Packs, manifests: list[Manifest], table: str
-) -> Iterator[Source]:
-    """Yield the file of each revision, or of several in a pack, archived or not."""
-    names = cache(lambda folder: frozenset(storage.names(folder)))
+    storage: Storage, chosen: Iterable[Chosen], table: str
+) -> Iterator[tuple[Source, FileEntry]]:
+    """Yield each file, and what its manifest or the index says of it."""
+    catalog, is_right = Catalog(storage), _checker(storage)
+    for one in chosen:
+        manifests: Iterable[Manifest | None] = ()
+        if isinstance(one, Manifest):
+            manifests = (one,)
+        elif (entry := one.part.files.get(table)) is not None:
+            file = part_path(one.experiment_id, entry)
+            ids = tuple(run.run_id for run in one.part.runs)
+            if _has_size(storage, file, entry.size):
+                yield Source(file, None, entry.rows, entry.size, ids), entry
+            else:
+                # deleted or damaged: the runs' own files have the same rows
+                manifests = map(catalog.newest, ids)
+        for manifest in filter(None, manifests):
+            yield from _own_file(catalog, storage, manifest, table, is_right)
 
-    def found(entry: FileEntry) -> str | None:
-        folder, _, name = entry.name.partition("/")
-        places = (f"{table}/{folder}", f"archive/{table}/{folder}")
-        return next((f"{place}/{name}" for place in places if name in names(place)), None)
 
-    for part, runs in in_parts(packs, manifests):
-        entry = None if part is None else part.files.get(table)
-        if entry is not None and entry.schema_version == VERSIONS[table]:
-            file = found(entry)
-            if file is not None:
-                yield Source(file, None, entry.rows, entry.size)
-                continue
-        # the runs' own files have the same rows as the pack
-        for run in runs:
-            # a table that the library did not have when it wrote the revision has no rows
-            if (entry := run.files.get(table)) is not None:
-                _check_version(entry, run, table)
-                # it may have been moved between the two looks
-                file = found(entry) or _present(storage, f"{table}/{entry.name}", run)
-                yield Source(file, run.run_id, entry.rows, entry.size)
+def _own_file(
+    catalog: Catalog,
+    storage: Storage,
+    manifest: Manifest,
+    table: str,
+    is_right: Callable[[str, int], bool],
+) -> Iterator[tuple[Source, FileEntry]]:
+    """Yield the file of a run; none if the table has no rows, or the run was removed meanwhile."""
+    if (entry := manifest.files.get(table)) is None:
+        return
+    _check_version(entry, manifest, table)
+    source = Source(manifest.path_of(table), manifest.run_id, entry.rows, entry.size)
+    if not is_right(source.file, entry.size):
+        newest = catalog.newest(manifest.run_id)
+        if newest is None:
+            return
+        if newest.seal != manifest.seal:
+            # it was revised, and pruned, since its manifest was read
+            yield from _own_file(catalog, storage, newest, table, lambda _file, _size: True)
+            return
+        check_source(storage, source)
+    yield source, entry
 
 
 def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
@@ -222,38 +335,81 @@ def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
         )
 
 
-def _present(storage: Storage, file: str, manifest: Manifest) -> str:
+def _has_size(storage: Storage, file: str, size: int) -> bool:
     try:
-        storage.size(file)
-    except FileNotFoundError:
-        raise SnapshotCorruptError(
-            f"{file} of run {printable(manifest.run_id)} is missing; pull the run again, or "
-            "restore the file",
-            file=file,
-        ) from None
-    return file
+        return storage.size(file) == size
+    except (FileNotFoundError, SnapshotError):
+        return False
 
 
-def _reader(filesystem: pafs.FileSystem) -> Callable[[Source], list[str]]:
-    """Return a function that reads the names of the columns of a file."""
+def _checker(storage: Storage) -> Callable[[str, int], bool]:
+    """Return a function that says whether a file of a run is a regular one of this size.
 
-    def columns(source: Source) -> list[str]:
+    It takes a fraction of the time of `Storage.size`: that the folder of the run is not a link is
+    known since its manifest was read. In a bucket the size is known once the file is read.
+    """
+    if not isinstance(storage, LocalStorage):
+        return lambda _file, _size: True
+    root = os.fspath(storage.root)
+
+    def is_right(file: str, size: int) -> bool:
         try:
-            with filesystem.open_input_file(source.file) as file:
-                names: list[str] = pq.read_schema(file).names
-        except (pa.ArrowException, OSError) as error:
-            reason = printable(error, 200)
-        else:
-            return names
-        packed = source.run_id is None
-        of = "" if packed else f" of run {printable(source.run_id)}"
-        remedy = "compact the experiment again" if packed else "pull the run again"
+            status = os.lstat(f"{root}/{file}")
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size == size
+
+    return is_right
+
+
+def check_source(storage: Storage, source: Source) -> None:
+    """Check that a file is there, and has the size that it should have; see `Selection.check`."""
+    try:
+        size = storage.size(source.file)
+    except FileNotFoundError:
+        raise _explain_missing(storage, source) from None
+    if size != source.size:
+        whose = "" if source.run_id is None else f" of run {printable(source.run_id)}"
         raise SnapshotCorruptError(
-            f"{source.file}{of} is damaged: {reason}; {remedy}, or restore the file",
+            f"{source.file}{whose} is damaged: it has {size:,} bytes instead of {source.size:,}; "
+            f"{_remedy(source)}",
             file=source.file,
         )
 
-    return columns
+
+def _remedy(source: Source) -> str:
+    if source.run_id is None:
+        return "compact the experiment again, then scan again"
+    return "pull the run again, or restore the file"
+
+
+def _explain_missing(storage: Storage, source: Source) -> SnapshotError:
+    """Return the error for a file that is gone: its run was removed, or someone lost it."""
+    catalog = Catalog(storage)
+    for run_id in source.runs or (source.run_id,):
+        manifest = catalog.newest(str(run_id))
+        if manifest is None:
+            return SnapshotNotFoundError(
+                f"run {printable(run_id)} was removed from {printable(str(storage))} after it was "
+                "scanned; scan again"
+            )
+    if source.run_id is None:
+        return SnapshotNotFoundError(
+            f"{source.file} was made anew after it was scanned, and removed; scan again"
+        )
+    revisions = catalog.revisions(folder_name(source.run_id))
+    if any(
+        isinstance(one, Manifest) and source.file in map(one.path_of, one.files)
+        for _, one in revisions
+    ):
+        return SnapshotCorruptError(
+            f"{source.file} of run {printable(source.run_id)} is missing; {_remedy(source)}",
+            file=source.file,
+        )
+    return SnapshotNotFoundError(
+        f"the revision of run {printable(source.run_id)} that was scanned was removed since; scan "
+        "again"
+    )
 
 
 def _wanted(ids: Ids, name: str) -> list[str] | None:
@@ -279,27 +435,28 @@ def _is_between(text: str | None, begin: datetime | None, end: datetime | None) 
     return (begin is None or begin <= moment) and (end is None or moment < end)
 
 
-def _filesystem(storage: Storage) -> pafs.FileSystem:
-    if isinstance(storage, LocalStorage):
-        return pafs.SubTreeFileSystem(str(Path(storage.root).absolute()), pafs.LocalFileSystem())
-    return pafs.PyFileSystem(_StorageHandler(storage))
+class SourceFiles(pafs.FileSystemHandler):  # type: ignore[misc]
+    """Lets Arrow read the files of a selection and nothing else, and write nothing.
 
+    Attributes:
+        failure: The first error of the store that Arrow was given.
+    """
 
-class _StorageHandler(pafs.FileSystemHandler):  # type: ignore[misc]
-    """Lets Arrow read the files of any storage, each as a whole; everything else is refused."""
-
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, root: str, sources: Iterable[Source]) -> None:
         self._storage = storage
+        self._root = root
+        self._sources = {source.file: source for source in sources}
+        self.failure: SnapshotError | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _StorageHandler) and str(other._storage) == str(self._storage)
+        return isinstance(other, SourceFiles) and other.__reduce__() == self.__reduce__()
 
     def __hash__(self) -> int:
-        return hash(str(self._storage))
+        return hash(self._root)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by URL: another process has settings of its own."""
-        return _handler, (str(self._storage),)
+        return _reopen_files, (self._root, tuple(self._sources.values()))
 
     def get_type_name(self) -> str:
         return "retab-frames"
@@ -309,10 +466,23 @@ class _StorageHandler(pafs.FileSystemHandler):  # type: ignore[misc]
 
     def get_file_info(self, paths: list[str]) -> list[pafs.FileInfo]:
         kind = pafs.FileType.File
-        return [pafs.FileInfo(path, kind, size=self._storage.size(path)) for path in paths]
+        return [pafs.FileInfo(path, kind, size=self._sources[path].size) for path in paths]
 
     def open_input_file(self, path: str) -> pa.NativeFile:
-        return pa.BufferReader(self._storage.read(path))
+        """Return a file, after comparing its size; one of a bucket is read as a whole."""
+        source = self._sources[path]
+        try:
+            if isinstance(self._storage, LocalStorage):
+                check_source(self._storage, source)
+                return pa.OSFile(f"{self._root}/{path}")
+            try:
+                data = self._storage.read(path, source.size)
+            except FileNotFoundError:
+                raise _explain_missing(self._storage, source) from None
+            return pa.BufferReader(data)
+        except SnapshotError as error:
+            self.failure = self.failure or error
+            raise
 
     open_input_stream = open_input_file
 
@@ -324,5 +494,5 @@ class _StorageHandler(pafs.FileSystemHandler):  # type: ignore[misc]
     open_output_stream = open_append_stream = _refused
 
 
-def _handler(url: str) -> _StorageHandler:
-    return _StorageHandler(open_storage(url))
+def _reopen_files(root: str, sources: tuple[Source, ...]) -> SourceFiles:
+    return SourceFiles(open_storage(root), root, sources)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
-from retab_frames.store.packs import Packs
 from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES
@@ -57,7 +57,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
             if a page that it reads is damaged.
         MissingExtraError: If DuckDB is not installed.
-        SnapshotCorruptError: If a file is missing, or one of `jobs` is not Parquet.
+        SnapshotCorruptError: If a file is missing or cut.
 
     Example:
         >>> from retab_frames.store.scan.sql import query
@@ -71,13 +71,19 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         TemporaryDirectory(prefix="retab-frames-") as folder,
         duckdb.connect(config={"temp_directory": folder}) as connection,
     ):
+        sources: dict[str, Any] = {}
         try:
             _check_statement(duckdb, sql)
             for name, source in _sources(storage, _named(connection, sql)):
+                sources[name] = source
                 connection.register(name, source)
             connection.execute(_LOCK_DOWN)
             found = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
+            for dataset in sources.values():
+                # of an error of ours DuckDB passes on the words alone
+                if isinstance(dataset, ds.Dataset) and dataset.filesystem.handler.failure:
+                    raise dataset.filesystem.handler.failure from error
             raise QueryError(f"DuckDB refused the query: {_reason(error)}") from error
     return frame_of(_convert(found))
 
@@ -127,13 +133,12 @@ FROM parsed
 
 def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield each table by name, as a dataset or a table of Arrow."""
-    packs = Packs(storage)
-    manifests = newest_revisions(storage, packs=packs) if names != ["snapshots"] else []
+    chosen = newest_revisions(storage) if names != ["snapshots"] else []
     for name in names:
         if name == "snapshots":
-            yield name, Catalog(storage, packs).table()
+            yield name, Catalog(storage).table()
         else:
-            yield name, select(storage, manifests, name, packs).dataset()
+            yield name, select(storage, chosen, name).dataset()
 
 
 def _reason(error: Exception) -> str:
