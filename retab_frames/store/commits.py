@@ -99,7 +99,7 @@ def save(files: Storage, catalog: Catalog, content: RunContent, *, views: bool) 
         return Saved(newest, newest, is_equal=True)
 
     catalog.mark()
-    entries = _write_data(files, run_id, tables)
+    entries = _write_data(files, run_id, tables, newest)
     manifest = _build_manifest(content, digest, entries, newest)
     committed, is_ours = _commit(files, manifest)
     if is_ours:
@@ -162,9 +162,10 @@ def _is_whole(files: Storage, manifest: Manifest) -> bool:
 
 
 def _write_data(
-    files: Storage, run_id: str, tables: Mapping[str, pa.Table]
+    files: Storage, run_id: str, tables: Mapping[str, pa.Table], newest: Manifest | None
 ) -> dict[str, FileEntry]:
     """Write the tables that have rows, and return their entries for a manifest."""
+    known = {entry.name for entry in newest.files.values()} if newest else set()
     folder, entries = f"{FOLDER}/{folder_name(run_id)}", {}
     for table, data in tables.items():
         if not data.num_rows:
@@ -172,7 +173,8 @@ def _write_data(
         body = encode(data)
         digest = sha256(body)
         name = data_name(table, digest)
-        if not files.create(f"{folder}/{name}", body):
+        # one that the revision before has is not written and flushed again in vain
+        if name in known or not files.create(f"{folder}/{name}", body):
             _take_up(files, f"{folder}/{name}", body, digest)
         entries[table] = FileEntry(
             name, len(body), digest, data.num_rows, VERSIONS[table], tuple(data.column_names)

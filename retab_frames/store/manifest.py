@@ -186,13 +186,18 @@ def _find_nonsense(manifest: Manifest, file: str) -> str | None:
     for table, entry in manifest.files.items():
         if entry.name != data_name(table, entry.sha256):
             return f"it names a file that is not one of its table {table}"
-        if len(set(entry.columns)) != len(entry.columns):
+        if not _are_distinct(entry.columns):
             return f"a column of its table {table} has two places"
     for name in ("run_created_at", "fetched_at", "written_at"):
         text = getattr(manifest, name)
         if text is not None and not _is_time(text):
             return f"its {name} is not a valid time with a zone: {printable(text)}"
     return None
+
+
+@cache
+def _are_distinct(columns: tuple[str, ...]) -> bool:
+    return len(set(columns)) == len(columns)
 
 
 def _is_time(text: str) -> bool:

@@ -876,3 +876,28 @@ def test_a_manifest_says_where_a_run_came_from(tmp_path: Path) -> None:
     [manifest] = tmp_path.glob("revisions/*/000001.json")
     assert json.loads(manifest.read_bytes())["source"] == f"{origin} (content)"
     assert store.read("exprun_invoices_1").source == f"{origin} (content)"
+
+
+def test_save_flushes_at_most_nine_times_and_validates_nothing(
+    store: rf.SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(run_of("exprun_0", 1))
+    contents = [run_of("exprun_1", 1), run_of("exprun_1", 2)]
+    flushed: list[int] = []
+    flush = os.fsync
+
+    def note(handle: int) -> None:
+        flushed.append(handle)
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr("retab_frames.load.content.to_frame", None)
+    counts = []
+    for content in contents:
+        flushed.clear()
+        store.write(content)
+        counts.append(len(flushed))
+    # the tables with rows, the folder of the run, its manifest, the folder again, and of a new
+    # run the folder above it; of a revision only two tables are new
+    assert counts == [len(WITH_ROWS) + 4, 2 + 3]
+    assert max(counts) <= 9

@@ -109,7 +109,7 @@ class LocalStorage:
     def flush_folder(self, name: str) -> None:
         """Write the names in a folder to the disk, so that a power cut does not lose them."""
         try:
-            _flush_folder(self._path(name))
+            _flush_folder(self._path(name, whole=True))
         except _ABSENT:
             return
         except OSError as error:
@@ -392,7 +392,8 @@ def _is_link(status: os.stat_result) -> bool:
 def _flush_folder(folder: Path) -> None:
     """Flush the names in a folder, where the system can open and flush folders."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        # with the flag a FIFO in its place is refused, and not waited for
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except PermissionError:
         # as on Windows
         return
