@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from retab_frames import errors
 from retab_frames.errors import *  # noqa: F403 - every error is public
 
+TYPE_CHECKING = False  # type checkers know the name; typing takes longer to import than all this
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against the table below
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -23,75 +23,45 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from retab_frames.compare.gate import assert_no_regression as assert_no_regression
     from retab_frames.compare.many_runs import (
         ManyComparison as ManyComparison,
-    )
-    from retab_frames.compare.many_runs import (
         compare_many as compare_many,
     )
     from retab_frames.compare.two_runs import (
         RunComparison as RunComparison,
-    )
-    from retab_frames.compare.two_runs import (
         compare_runs as compare_runs,
     )
     from retab_frames.load.content import RunContent as RunContent
     from retab_frames.load.from_api import (
         iter_content as iter_content,
-    )
-    from retab_frames.load.from_api import (
         load_content as load_content,
-    )
-    from retab_frames.load.from_api import (
         load_experiments as load_experiments,
-    )
-    from retab_frames.load.from_api import (
         load_handle_inputs as load_handle_inputs,
-    )
-    from retab_frames.load.from_api import (
         load_jobs as load_jobs,
-    )
-    from retab_frames.load.from_api import (
         load_runs as load_runs,
     )
     from retab_frames.load.from_responses import (
         read_content as read_content,
-    )
-    from retab_frames.load.from_responses import (
         read_contents as read_contents,
     )
     from retab_frames.reports import report as report
     from retab_frames.sandbox import Sandbox as Sandbox
     from retab_frames.schemas.models import (
         ExperimentsSchema as ExperimentsSchema,
-    )
-    from retab_frames.schemas.models import (
         HandlesSchema as HandlesSchema,
-    )
-    from retab_frames.schemas.models import (
         IssuesSchema as IssuesSchema,
-    )
-    from retab_frames.schemas.models import (
         JobsSchema as JobsSchema,
-    )
-    from retab_frames.schemas.models import (
         RawSchema as RawSchema,
-    )
-    from retab_frames.schemas.models import (
         RunsSchema as RunsSchema,
-    )
-    from retab_frames.schemas.models import (
         SnapshotsSchema as SnapshotsSchema,
     )
     from retab_frames.schemas.validation import validate as validate
-    from retab_frames.stats.durations import duration_stats as duration_stats
-    from retab_frames.stats.durations import slowest as slowest
+    from retab_frames.stats.durations import duration_stats as duration_stats, slowest as slowest
     from retab_frames.stats.failures import failures as failures
     from retab_frames.stats.incidence import cumulative_incidence as cumulative_incidence
     from retab_frames.stats.timeline import timeline as timeline
     from retab_frames.store.compaction import Compaction as Compaction
     from retab_frames.store.scan.scan import scan as scan
     from retab_frames.store.scan.sql import query as query
-    from retab_frames.store.snapshots import Snapshot as Snapshot
-    from retab_frames.store.snapshots import SnapshotStore as SnapshotStore
+    from retab_frames.store.snapshots import Snapshot as Snapshot, SnapshotStore as SnapshotStore
     from retab_frames.text.versions import show_versions as show_versions
 
     __version__: str

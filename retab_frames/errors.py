@@ -29,8 +29,7 @@ RetabFramesWarning               a warning; the result is returned all the same
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # type checkers know the name; typing takes longer to import than all this
 if TYPE_CHECKING:
     import pandas as pd
 

@@ -40,7 +40,7 @@ def test_compare_takes_many_candidates(pulled: str) -> None:
         (3, "slower", 1, "slowdown: found x 1.253 (1.16 to 1.354), allowed x 1.05, regression"),
         (3, "broken", 0, "Comparable"),
         (4, "slower", 2, "Error: inconclusive. slowdown: found x 1.0"),
-        (5, "broken", 2, "9 documents pending or gone"),
+        (5, "broken", 2, "9 documents pending or removed"),
         (4, "broken,slower", 1, "Regression."),
         (3, "nothing", 2, "--fail-on takes broken, slower or both, not 'nothing'"),
     ],

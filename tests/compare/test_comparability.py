@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 from factories import COMPLETED, SIDES, Outcome, data, ended, file, never_run, outcome_jobs, run
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from retab_frames.compare.comparability import check_comparability, combine_results
 from retab_frames.compare.documents import pair_documents

@@ -6,8 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from factories import OUTCOMES, PLACEHOLDER, SIDES, Outcome, ended, file, outcome_jobs, run, timed
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from retab_frames.compare.documents import CHANGES, count_transitions
 

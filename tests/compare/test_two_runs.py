@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from factories import COMPLETED, SIDES, Outcome, ended, file, never_run, outcome_jobs, run, timed
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 

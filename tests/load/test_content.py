@@ -21,8 +21,7 @@ from factories import (
     page,
     rows_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import retab_frames as rf
 from retab_frames.flatten import run_rows

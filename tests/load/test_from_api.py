@@ -735,7 +735,7 @@ def from_a_page_of_html(sandbox: Sandbox) -> None:
             "wf_gone",
             "check its id",
         ),
-        (of_an_unknown_experiment, NotFoundError, "exp_gone", "load_experiments list"),
+        (of_an_unknown_experiment, NotFoundError, "exp_gone", "load_experiments"),
         (of_an_unknown_run, NotFoundError, "exprun_gone", "load_runs list"),
         (from_a_server_that_is_down, TransportError, f"GET {CONTENT}: ", "127.0.0.1:"),
         pytest.param(

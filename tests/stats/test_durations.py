@@ -8,8 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from factories import SECOND, arrow, jobs_of, seconds, texts, timed_jobs, times
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 from scipy.stats import CensoredData, ecdf
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from factories import jobs_of, seconds, texts, timed_jobs
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf

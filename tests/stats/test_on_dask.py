@@ -12,8 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from factories import content, job
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf

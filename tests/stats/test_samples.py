@@ -5,8 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from factories import arrow, jobs_of, seconds, texts, timed_jobs, times
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import retab_frames as rf
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED, OPEN

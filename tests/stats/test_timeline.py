@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from factories import SECOND, arrow, seconds, texts, timed_jobs
-from factories import TIME_TYPE as TIME
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from factories import SECOND, TIME_TYPE as TIME, arrow, seconds, texts, timed_jobs
+from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf

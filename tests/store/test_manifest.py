@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
 from retab_frames.store.manifest import (
