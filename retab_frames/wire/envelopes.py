@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError
 from retab_frames.text.messages import printable
-from retab_frames.wire.json_text import decode_json, join_array, show_beginning
+from retab_frames.wire.json_text import check_text, decode_json, join_array, show_beginning
 from retab_frames.wire.paths import RUN_OF_ROW
 from retab_frames.wire.records import MISSING
 
@@ -43,6 +43,9 @@ CURSOR = "list_metadata.after"
 """Where a page has the cursor of the next one."""
 
 _NO_ROWS = re.compile(rb"\[\s*\]")
+_BEFORE_ROWS = re.compile(rb'"content"\s*:\s*\{\s*"jobs"\s*:\s*(?=\[)')
+_BEHIND_ROWS = re.compile(rb"(?<=\])\s*\}\s*\}\s*\Z")
+_HEAD_BYTES, _TAIL_BYTES = 4_096, 64  # where these two are looked for
 
 
 class _Jobs(Struct):
@@ -85,6 +88,8 @@ class RowsResponse:
         after: The cursor of the next page; None on the last one and for `/content`.
         has_envelope: True for `/content`, whose envelope names the run of every row.
         array: The JSON text of the array of the rows, a part of the response that is not copied.
+        unchecked: The whole response, if its rows were not decoded yet, and may be no JSON; None if
+            they were.
     """
 
     experiment_id: str | None
@@ -92,6 +97,7 @@ class RowsResponse:
     after: str | None
     has_envelope: bool
     array: memoryview
+    unchecked: bytes | None = None
 
     @cached_property
     def rows(self) -> list[Raw]:
@@ -99,12 +105,20 @@ class RowsResponse:
 
         Raises:
             MalformedResponseError: If they are nested too deep: the caller may have less stack left
-                than when the response was parsed.
+                than when the response was parsed. If the rows were not checked: if the response is
+                not JSON, or names two runs or experiments.
         """
         try:
             return msgspec.json.decode(self.array, type=list[Raw])
         except RecursionError:
             problem = "the rows are nested too deep to decode"
+        except msgspec.DecodeError:
+            if self.unchecked is None:
+                raise
+            whole = parse_rows_response(self.unchecked)
+            if (whole.experiment_id, whole.run_id) == (self.experiment_id, self.run_id):
+                return whole.rows
+            problem = "the response names its run or experiment twice"
         raise MalformedResponseError(problem)
 
     @property
@@ -155,12 +169,20 @@ class RecordsResponse(NamedTuple):
         return not self.records
 
 
-def parse_rows_response(body: bytes) -> RowsResponse:
+def parse_rows_response(body: bytes, *, check_rows: bool = True) -> RowsResponse:
     """Recognise a response that holds jobs; the rows themselves are decoded later.
+
+    Args:
+        body: The response.
+        check_rows: Whether all of it must be JSON now. If not, and it is a plain response of
+            `/content`, only what stands around its rows is decoded, which takes a fifth less time
+            in all; rows that are not JSON are then found when they are read.
 
     Raises:
         MalformedResponseError: If it is not JSON, or holds no jobs.
     """
+    if not check_rows and (plain := _parse_around_rows(body)):
+        return plain
     if body.lstrip()[:1] == b"[":
         envelope = _Envelope(data=decode_json(body, Raw, "the response"))
     else:
@@ -180,6 +202,28 @@ def parse_rows_response(body: bytes) -> RowsResponse:
             f"and is not a job itself{hint}; it begins {show_beginning(body)}"
         )
     return RowsResponse(None, None, after, has_envelope=False, array=rows)
+
+
+def _parse_around_rows(body: bytes) -> RowsResponse | None:
+    """Recognise a response of `/content` by what stands around its rows; None if it is not plain.
+
+    Its run and experiment stand before the rows, and two brackets behind them. If the rows end
+    earlier or later than that, their brackets do not balance, and no decoder accepts them.
+    """
+    before = _BEFORE_ROWS.search(body, 0, _HEAD_BYTES)
+    behind = _BEHIND_ROWS.search(body, max(0, len(body) - _TAIL_BYTES))
+    if before is None or behind is None:
+        return None
+    try:
+        check_text(body)
+        envelope = msgspec.json.decode(body[: before.end()] + b"[]}}", type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    ids = (envelope.experiment_id, envelope.run_id)
+    if None in ids:
+        return None
+    rows = memoryview(body)[before.end() : behind.start()]
+    return RowsResponse(*ids, None, has_envelope=True, array=rows, unchecked=body)
 
 
 def parse_record(body: bytes) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def unknown_fields(struct: Any) -> dict[str, Raw]:
     return {key: value for key, value in values if value is not MISSING}
 
 
-def has_unknown_fields(structs: Iterable[Struct | None]) -> bool:
+def has_unknown_fields(structs: Iterable[Any]) -> bool:
     """Return whether any of the structs may have unknown fields."""
     kinds: set[Any] = set(map(type, structs))
     return any(map(_added_fields, kinds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,7 +81,8 @@ def read_jobs(rows: Sequence[Row]) -> tuple[ValuesByPath, list[Misfit]]:
     details = values.get(_LIFECYCLE_DETAILS, ())
     if has_values(details):
         values[_LIFECYCLE_DETAILS] = [MISSING if one in (None, _NULL) else one for one in details]
-    errors = [(n, row.error) for n, row in enumerate(rows) if row.error not in (MISSING, _NULL)]
+    sent = enumerate(map(attrgetter("error"), rows))
+    errors = [(n, error) for n, error in sent if error not in (MISSING, _NULL)]
     if not errors:
         return values, []
     messages: list[str | None] = [None] * len(rows)
@@ -99,7 +101,7 @@ def read_jobs(rows: Sequence[Row]) -> tuple[ValuesByPath, list[Misfit]]:
 
 def list_runs(rows: Sequence[Row]) -> set[str | None]:
     """Return the runs that the rows name, under any key; None is among them if one names none."""
-    return {getattr(row, key) for key in RUN_OF_ROW.paths for row in rows}
+    return {*chain.from_iterable(map(attrgetter(key), rows) for key in RUN_OF_ROW.paths)}
 
 
 def read_handles(sides: Sequence[dict[str, Handle] | UnsetType | None]) -> HandleValues:
@@ -132,7 +134,8 @@ def has_values(values: Sequence[Any] | pa.Array) -> bool:
     first = values[0]
     if first is not None and first is not MISSING:
         return True
-    return values.count(None) + values.count(MISSING) < len(values)
+    none = values.count(None)
+    return none < len(values) and none + values.count(MISSING) < len(values)
 
 
 def to_list(values: Sequence[Any] | pa.Array) -> Sequence[Any]:
@@ -157,19 +160,36 @@ def find_value(record: dict[str, Any], source: Source) -> tuple[str, Any]:
 
 
 def _read_paths(structs: Sequence[Any], paths: Iterable[str]) -> ValuesByPath:
-    """Return the values at each path; a path below a field that no struct has is left out."""
+    """Return the values at each path; a path where no struct has a value is left out."""
+    levels = {"": _read_fields(structs)}
     values: ValuesByPath = {}
-    nested: dict[str, list[Any]] = {"": [*structs]}
     for path in paths:
         parent, _, key = path.rpartition(".")
-        if parent not in nested:
-            nested[parent] = [*map(attrgetter(parent), structs)]
-        objects, get = nested[parent], attrgetter(key)
-        if all(objects):
-            values[path] = [*map(get, objects)]
-        elif any(objects):
-            values[path] = [None if one is None else get(one) for one in objects]
+        if parent not in levels:
+            levels[parent] = _read_fields(_fill_gaps(levels[""].get(parent, ())))
+        found = levels[parent].get(key, ())
+        if has_values(found):
+            values[path] = found
     return values
+
+
+def _read_fields(structs: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """Return the values of each field; those that only some of the structs have are left out."""
+    if not structs:
+        return {}
+    # unknown fields are the last ones of a struct, so the others have the same places in all
+    names = type(structs[0]).__struct_fields__
+    columns = zip(*map(msgspec.structs.astuple, structs), strict=False)
+    return dict(zip(names, columns, strict=False))
+
+
+def _fill_gaps(structs: Sequence[Any]) -> Sequence[Any]:
+    """Return the structs with an empty one in the place of each None; none if all are None."""
+    if all(structs):
+        return structs
+    present = next(filter(None, structs), None)
+    empty = type(present)() if present is not None else None
+    return [one or empty for one in structs] if empty is not None else []
 
 
 def _message_of(error: Raw) -> str | None:
@@ -182,18 +202,17 @@ def _message_of(error: Raw) -> str | None:
 
 def _read_extras(handles: list[Handle], values: ValuesByPath) -> list[str | None]:
     """Return what each handle holds that has no column, as JSON text; most hold nothing."""
-    documents = [handle.document for handle in handles]
+    documents = [*map(attrgetter(DOCUMENT), handles)]
     choices = [
         paths
         for paths in _HANDLE_CHOICES
         if sum(has_values(values.get(path, ())) for path in paths) > 1
     ]
-    structs: list[Any] = [*handles, *documents]
-    if not choices and not has_unknown_fields(structs):
+    if not choices and not has_unknown_fields(handles) and not has_unknown_fields(documents):
         return [None] * len(handles)
     extras: list[str | None] = []
     for n, document in enumerate(documents):
-        outer: dict[str, Any] = {**unknown_fields(structs[n])}
+        outer: dict[str, Any] = {**unknown_fields(handles[n])}
         inner: dict[str, Any] = {**unknown_fields(document)}
         for paths in choices:
             sent = ((path, values[path][n]) for path in paths if path in values)

@@ -142,7 +142,31 @@ def test_the_rows_are_where_they_belong(before: bytes, after: bytes) -> None:
 def test_a_run_that_is_named_twice() -> None:
     body = b'{"experiment_id":"e","run_id":"r","content":{"jobs":%b},"run_id":"s","x":{"y":[]}}'
     assert parse_rows_response(body % ROWS).run_id == "s"
-    assert rf.read_content(body % ROWS).run_id == "s"
+    with pytest.raises(rf.MalformedResponseError, match="names its run or experiment twice"):
+        rf.read_content(body % ROWS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"experiment_id":"e","run_id":"r","content":{"jobs":%b}}',
+        b'{"experiment_id":"e","run_id":"r","content":{"jobs":%b},"x":{"y":[]}}',
+        b'{"content":{"jobs":%b},"experiment_id":"e","run_id":"r"}',
+    ],
+)
+def test_rows_that_are_checked_later_are_the_same(body: bytes) -> None:
+    checked, later = (parse_rows_response(body % ROWS, check_rows=now) for now in (True, False))
+    assert (checked.run_id, later.run_id) == ("r", "r")
+    assert later.rows == checked.rows
+
+
+def test_rows_that_are_checked_later_and_are_not_json() -> None:
+    body = b'{"experiment_id":"e","run_id":"r","content":{"jobs":[{"id":}]}}'
+    later = parse_rows_response(body, check_rows=False)
+    with pytest.raises(rf.MalformedResponseError, match="the response is not JSON"):
+        _ = later.rows
+    with pytest.raises(rf.MalformedResponseError, match="the response is not JSON"):
+        parse_rows_response(body)
 
 
 def test_a_page_with_an_array_behind_its_rows() -> None:
