@@ -131,7 +131,7 @@ def everything(store: rf.SnapshotStore) -> list[Any]:
         store.list(),
         contents(store),
         scans(store, ("arrow", "polars")),
-        scans(store, ("arrow",), since="2026-01-03", until="2026-01-08"),
+        scans(store, ("arrow",), since="2026-01-03T00:00:00Z", until="2026-01-08T00:00:00Z"),
         scans(store, ("arrow",), run_id=["run_3", "run_1", "run_8"]),
         [query(store, counted.format(table)).to_dict() for table in TABLES],
     ]
@@ -254,7 +254,7 @@ def test_scans_read_parts_where_all_of_one_is_asked_for(
         assert found() == []
         return
     assert found() == [first, second, "run_6", third]
-    assert found(since="2026-01-02") == ["run_2", "run_3", second, "run_6", third]
+    assert found(since="2026-01-02T00:00:00Z") == ["run_2", "run_3", second, "run_6", third]
     assert found(run_id=["run_1", "run_2"]) == ["run_1", "run_2"]
     assert found(run_id=["run_2", "run_3", "run_1"]) == [first]
 
@@ -754,8 +754,8 @@ def shell(*arguments: str) -> Any:
 def test_the_command(root: Path) -> None:
     result = shell("compact", EXPERIMENT, "--store", str(root))
     assert result.exit_code == 0, result.output
-    assert "7 runs of exp are " in result.output
-    assert "1 is not complete" in result.output
+    assert "Compacted 7 runs of exp" in result.output
+    assert "Incomplete runs, left out: 1." in result.output
     again = shell("compact", EXPERIMENT, "--store", str(root), "--json")
     assert '"packed":7' in again.output.replace(" ", "")
 

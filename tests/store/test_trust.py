@@ -39,7 +39,7 @@ def calls_of(store: rf.SnapshotStore) -> dict[str, Callable[[], object]]:
         "list": store.list,
         "read": lambda: store.read("exprun_1").jobs.to_dict("records"),
         "verify": lambda: store.verify("full"),
-        "scan": lambda: rf.scan(store, since="2020-01-01").to_table(),
+        "scan": lambda: rf.scan(store, since="2020-01-01T00:00:00Z").to_table(),
         "scan all": lambda: rf.scan(store).to_table(),
         "query": lambda: rf.query(store, "select * from snapshots"),
         "clean": lambda: store.clean(older_than=now, dry_run=False),
