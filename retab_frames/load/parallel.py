@@ -92,7 +92,7 @@ def show_progress(
         runs_of: How many runs a result is for.
     """
     if show is None:
-        show = total > 1 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        show = total > 1 and (sys.stderr.isatty() or _is_notebook())
     if not show:
         yield from results
         return
@@ -104,6 +104,12 @@ def show_progress(
             yield result
             del result  # it may hold a response: not while the next one is waited for
             bar.update(runs)
+
+
+def _is_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; others may import ipykernel too."""
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return kernel is not None and kernel.IPKernelApp.initialized()
 
 
 def _run_tasks(

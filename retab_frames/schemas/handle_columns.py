@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from retab_frames.schemas.frames import STRING
 from retab_frames.schemas.models import HandlesSchema, JobsSchema, arrow_schema
 
-__all__ = ["HANDLE_INPUTS", "handles_of_jobs", "wide_fields"]
+__all__ = ["HANDLE_INPUTS", "handles_of_jobs", "is_handle_column", "wide_fields"]
 
 HANDLE_INPUTS = "handle_inputs."
 """What the columns of handle inputs begin with."""
@@ -22,6 +23,13 @@ def wide_fields() -> tuple[str, ...]:
     names = JobsSchema.to_schema().columns
     inputs = (name for name in names if name.startswith(f"^{HANDLE_INPUTS[:-1]}"))
     return tuple(name.rpartition(".")[2].rstrip("$") for name in inputs)
+
+
+@cache
+def is_handle_column(name: str) -> bool:
+    """Return whether a column of the jobs holds a field of a handle, so that it is text."""
+    columns = JobsSchema.to_schema().columns.values()
+    return any(one.regex and re.fullmatch(one.name, name, re.DOTALL) for one in columns)
 
 
 def handles_of_jobs(jobs: pd.DataFrame) -> pd.DataFrame:

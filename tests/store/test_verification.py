@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -467,10 +466,8 @@ def test_what_is_right_at_the_second_look_is_not_reported(
 
 
 def test_progress_is_shown_when_asked(
-    store: rf.SnapshotStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    store: rf.SnapshotStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # another test of this process may have loaded it
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     store.verify("quick")
     assert capsys.readouterr().err == ""
     store.verify("quick", progress=True)

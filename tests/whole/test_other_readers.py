@@ -62,6 +62,18 @@ def expected(plain_root: Path) -> dict[str, tuple[int, list[object]]]:
     }
 
 
+@pytest.fixture(params=TABLES)
+def table(
+    request: pytest.FixtureRequest, plain_root: Path, expected: dict[str, tuple[int, list[object]]]
+) -> str:
+    """The name of a table; one of which no run has rows has no files."""
+    name: str = request.param
+    if not expected[name][0]:
+        assert not (plain_root / name).exists()
+        pytest.skip(f"no run has rows in {name}")
+    return name
+
+
 def in_order(values: list[object]) -> list[object]:
     """Return the values sorted by their text, every kind of null as None."""
     plain = [None if pd.isna(value) else value for value in values]  # type: ignore[call-overload]
@@ -69,7 +81,6 @@ def in_order(values: list[object]) -> list[object]:
     return sorted(whole, key=str)
 
 
-@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("backend", [None, "pyarrow"])
 def test_pandas(
     plain_root: Path,
@@ -82,7 +93,6 @@ def test_pandas(
     assert (len(frame), in_order(frame[COLUMN_OF[table]].tolist())) == expected[table]
 
 
-@pytest.mark.parametrize("table", TABLES)
 def test_pyarrow_dataset(
     plain_root: Path, expected: dict[str, tuple[int, list[object]]], table: str
 ) -> None:
@@ -90,7 +100,6 @@ def test_pyarrow_dataset(
     assert (len(data), in_order(data.column(COLUMN_OF[table]).to_pylist())) == expected[table]
 
 
-@pytest.mark.parametrize("table", TABLES)
 def test_polars(
     plain_root: Path, expected: dict[str, tuple[int, list[object]]], table: str
 ) -> None:
@@ -101,15 +110,15 @@ def test_polars(
     assert (len(data), in_order(data[COLUMN_OF[table]].to_list())) == expected[table]
 
 
-@pytest.mark.parametrize("table", [name for name in TABLES if name != "jobs"])
 def test_polars_needs_no_option_for_a_fixed_schema(
     plain_root: Path, expected: dict[str, tuple[int, list[object]]], table: str
 ) -> None:
+    if table == "jobs":
+        pytest.skip("jobs have the columns of their handles")
     data = pl.scan_parquet(plain_root / table / "**/*.parquet").collect()
     assert (len(data), in_order(data[COLUMN_OF[table]].to_list())) == expected[table]
 
 
-@pytest.mark.parametrize("table", TABLES)
 def test_duckdb(
     plain_root: Path, expected: dict[str, tuple[int, list[object]]], table: str
 ) -> None:

@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.schemas.frames import STRING
+from retab_frames.schemas.handle_columns import is_handle_column
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.schemas.moments import Moment, parse_moment
 from retab_frames.store.catalog import Catalog
@@ -267,10 +268,8 @@ def select(storage: Storage, chosen: Iterable[Chosen], table: str) -> Selection:
     schema = arrow_schema(TABLES[table])
     if table == "raw":
         schema = schema.insert(0, RUN_ID)
-    for name in columns:
-        # a file has the handle columns of its runs; all other columns are in every file
-        if name not in schema.names:
-            schema = schema.append(pa.field(name, STRING))
+    # of a column that a later version of the schema has, the type is not known
+    schema = pa.schema([*schema, *(pa.field(n, STRING) for n in columns if is_handle_column(n))])
     # a process elsewhere has another current folder
     root = str(storage.root.absolute() if isinstance(storage, LocalStorage) else storage)
     return Selection(table, root, tuple(sources), schema, storage)
