@@ -24,7 +24,7 @@ from retab_frames.store.manifest import (
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from retab_frames.store.files.storage import Storage
 
@@ -105,8 +105,7 @@ class Catalog:
 
     def numbers(self, folder: str) -> list[int]:
         """Return the numbers of the manifests in the folder of a run, the newest last."""
-        names = self._files.names(f"{FOLDER}/{folder}")
-        return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
+        return _revisions_among(self._files.names(f"{FOLDER}/{folder}"))
 
     def revisions(self, folder: str) -> Iterator[tuple[str, Manifest | SnapshotError]]:
         """Yield each manifest of a run, oldest first: its file, and it or why it cannot be read."""
@@ -127,11 +126,13 @@ class Catalog:
         Args:
             but: Folders of runs that are left out.
         """
-        for folder in self.folders():
-            if folder in but:
+        self.check_marker()
+        for folder, names in self._files.subfolders(FOLDER, but=but):
+            if not _FOLDER.fullmatch(folder):
                 continue
             try:
-                manifest = self.last_in(folder)
+                # all those that were listed may be gone, where a newer one came since
+                manifest = self._last_of(folder, names or []) or self.last_in(folder)
             except SnapshotCorruptError as error:
                 warnings.warn(f"left out: {error}", RetabFramesWarning, stacklevel=4)
                 continue
@@ -163,8 +164,11 @@ class Catalog:
             SnapshotCorruptError: If it is damaged.
             SnapshotError: If a newer version of this library wrote it.
         """
+        return self._last_of(folder, self._files.names(f"{FOLDER}/{folder}"))
+
+    def _last_of(self, folder: str, names: Iterable[str]) -> Manifest | None:
         damaged: SnapshotCorruptError | None = None
-        for revision in reversed(self.numbers(folder)):
+        for revision in reversed(_revisions_among(names)):
             file = f"{FOLDER}/{folder}/{revision:06}.json"
             try:
                 found = self._read(file)
@@ -175,7 +179,7 @@ class Catalog:
                 damaged = damaged or error
                 continue
             if damaged is not None:
-                warnings.warn(f"left out: {damaged}", RetabFramesWarning, stacklevel=5)
+                warnings.warn(f"left out: {damaged}", RetabFramesWarning, stacklevel=6)
             return found
         if damaged is not None:
             raise damaged
@@ -229,6 +233,11 @@ class CutManifestError(SnapshotCorruptError):
 _FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}")
 _MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+def _revisions_among(names: Iterable[str]) -> list[int]:
+    """Return the numbers of those of the names that are manifests, sorted."""
+    return sorted(int(match[1]) for name in names if (match := _MANIFEST.fullmatch(name)))
 
 
 def _slug(folder: str) -> str:

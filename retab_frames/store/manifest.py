@@ -66,7 +66,7 @@ Identifier = Annotated[str, msgspec.Meta(min_length=1)]
 TableName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]{0,40}$")]
 
 
-class FileEntry(msgspec.Struct, frozen=True):
+class FileEntry(msgspec.Struct, frozen=True, gc=False):
     """A data file of a revision, and the content it must have.
 
     Attributes:
@@ -91,7 +91,7 @@ class FileEntry(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "columns", shared)
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one revision of a run holds; `seal` adds the hash that shows whether it is altered.
 
     A table without rows has no file. Of a run that was removed, `removed` is true in the last

@@ -15,6 +15,8 @@ import re
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -39,7 +41,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
     from datetime import datetime
 
 __all__ = ["BucketStorage"]
@@ -55,6 +57,7 @@ _READ_RETRIES = 5
 _CONNECT_S = 5
 _SETTINGS = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
 _IN_MEMORY: dict[str, MemoryStore] = {}
+_DIRECTLY_BELOW = 2
 _UNTOUCHED = "what was there before is untouched"
 _NOT_SEEN = "it was not there when last looked at"
 _IN_DOUBT = "it is not known whether it was stored, writing the same again is safe"
@@ -190,6 +193,15 @@ class BucketStorage:
         paths = {*listed["common_prefixes"], *(found["path"] for found in listed["objects"])}
         # consoles make an empty object for a folder, listed as the folder itself
         return sorted(path.rpartition("/")[2] for path in paths - {key})
+
+    def subfolders(
+        self, folder: str, *, but: Container[str] = ()
+    ) -> Iterator[tuple[str, list[str] | None]]:
+        """Iterate over the folders in a folder, sorted, and the names in each, by one listing."""
+        inside = (name.removeprefix(f"{folder}/").split("/") for name in self.walk(folder))
+        for name, paths in groupby(inside, key=itemgetter(0)):
+            if name not in but:
+                yield name, [path[1] for path in paths if len(path) == _DIRECTLY_BELOW]
 
     def walk(self, folder: str = "") -> Iterator[str]:
         """Iterate over the names, from the root, of all objects below a folder, sorted."""

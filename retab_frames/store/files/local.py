@@ -13,6 +13,7 @@ import os
 import stat
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,7 +22,7 @@ from retab_frames.errors import SnapshotCorruptError, SnapshotWriteError
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 __all__ = ["LocalStorage"]
 
@@ -180,6 +181,27 @@ class LocalStorage:
             return []
         except OSError as error:
             reason = _reason(error)
+        raise self._unlisted(folder, reason)
+
+    def subfolders(
+        self, folder: str, *, but: Container[str] = ()
+    ) -> Iterator[tuple[str, list[str] | None]]:
+        """Iterate over the folders in a folder, sorted, and the names in each; None for a link."""
+        path = self._find(folder, whole=True)
+        try:
+            with suppress(*_ABSENT), os.scandir(path) as entries:
+                for entry in sorted(entries, key=attrgetter("name")):
+                    if entry.name in but:
+                        continue
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield entry.name, None
+                        continue
+                    with suppress(*_ABSENT):
+                        yield entry.name, os.listdir(entry)  # noqa: PTH208 - a Path per file is slow
+        except OSError as error:
+            reason = _reason(error)
+        else:
+            return
         raise self._unlisted(folder, reason)
 
     def walk(self, folder: str = "") -> Iterator[str]:

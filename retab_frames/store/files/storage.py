@@ -14,7 +14,7 @@ from retab_frames.store.files.local import LocalStorage
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
     from datetime import datetime
 
 __all__ = ["Storage", "open_storage"]
@@ -104,6 +104,24 @@ class Storage(Protocol):
 
         Raises:
             SnapshotError: If it cannot be listed.
+        """
+
+    def subfolders(
+        self, folder: str, *, but: Container[str] = ()
+    ) -> Iterator[tuple[str, list[str] | None]]:
+        """Iterate over what is in a folder, sorted, and the names in each of its folders.
+
+        Far quicker than `names` of each: links on the way are looked for once, and a bucket is
+        listed by one request.
+
+        Args:
+            folder: The folder.
+            but: Names that are left out.
+
+        Yields:
+            The name, and the names in it; None instead of them for a file or a link.
+
+        Raises as `names`.
         """
 
     def walk(self, folder: str = "") -> Iterator[str]:
