@@ -14,6 +14,7 @@ import time
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import httpx
@@ -43,6 +44,9 @@ __all__ = ["HttpResponse", "Transport"]
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 2**30
+_MAX_ERROR_BYTES = 2**20
+"""Of the body of an error response; what follows is not read."""
+_MAX_QUOTED_BYTES, _QUOTED_BYTES = 2**24, 4096
 _GZIP = 16 + zlib.MAX_WBITS
 _TIMEOUTS_S = {"connect": 5.0, "read": 30.0, "write": 10.0, "pool": 10.0}
 _HEADERS = {
@@ -242,17 +246,20 @@ class Transport:
             error = TransportError(f"{message}; only gzip was requested", path=request.path)
             raise AttemptError(error, retry=False)
         announced = response.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+        if is_ok and announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             raise _build_size_error(request)
         decompressor = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
-        body = bytearray()
+        limit = MAX_BODY_BYTES if is_ok else _MAX_ERROR_BYTES
+        body = BytesIO()  # unlike a bytearray it gives its bytes away without a copy
         for chunk in response.iter_raw():
             if decompressor is None:
-                body += chunk
+                body.write(chunk)
             else:
-                room = MAX_BODY_BYTES + 1 - len(body)
-                body += self._decompress(decompressor, chunk, room, request)
-            if len(body) > MAX_BODY_BYTES:
+                room = limit + 1 - body.tell()
+                body.write(self._decompress(decompressor, chunk, room, request))
+            if body.tell() > limit:
+                if not is_ok:
+                    return body.getvalue()[:limit]
                 raise _build_size_error(request)
             if request.seconds_left < 0:
                 raise self._build_deadline_error(request)
@@ -263,7 +270,7 @@ class Transport:
         ):
             problem = "the gzip data does not end where the body ends"
             raise self._build_transport_error(request, problem, retry=True)
-        return bytes(body)
+        return body.getvalue()
 
     def _decompress(self, decompressor: Any, chunk: bytes, room: int, request: _Request) -> bytes:
         """Return the decompressed chunk, at most `room` bytes of it."""
@@ -324,14 +331,19 @@ class Transport:
     ) -> AttemptError:
         """Return what is wrong with a body, without the secrets that it may repeat.
 
-        The message quotes the body, so the body is masked and decoded once more to get it.
+        The message quotes the body, so the body is masked and decoded once more to get it; of a
+        large one, which would take several times its memory, it only has the beginning.
         """
         message, where = "the body is not what was requested", None
-        masked = self._mask(body.decode(errors="surrogateescape"))
-        try:
-            decode(masked.encode(errors="surrogateescape"))
-        except MalformedResponseError as error:
-            message, where = str(error), error.where
+        if len(body) > _MAX_QUOTED_BYTES:
+            begin = self._mask(body[:_QUOTED_BYTES].decode(errors="backslashreplace"))
+            message = f"{message}: {len(body):,} bytes that begin {printable(begin, 60)!r}"
+        else:
+            masked = self._mask(body.decode(errors="surrogateescape"))
+            try:
+                decode(masked.encode(errors="surrogateescape"))
+            except MalformedResponseError as error:
+                message, where = str(error), error.where
         hint = f"; {_CHECK_URL}" if body.lstrip()[:1] == b"<" else ""
         request.malformed_bodies += 1
         malformed = MalformedResponseError(f"GET {request.path}: {message}{hint}", where=where)

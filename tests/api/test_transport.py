@@ -675,6 +675,26 @@ def test_a_body_as_large_as_the_cap_is_taken(client: Client, sandbox: Sandbox) -
     assert content_of(client) == []
 
 
+def test_a_large_body_that_cannot_be_read_is_quoted_by_its_beginning(
+    client: Client, sandbox: Sandbox
+) -> None:
+    begin = b'{"key": "%b", ' % sandbox.api_key.encode()
+    sandbox.answer(CONTENT, begin + b" " * 2**24)
+    size = f"{len(begin) + 2**24:,}"
+    with pytest.raises(MalformedResponseError, match=f"{size} bytes that begin") as caught:
+        content_of(client)
+    assert """{"key": "***", """ in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_of_a_large_error_only_the_beginning_is_read(client: Client, sandbox: Sandbox) -> None:
+    detail = json.dumps({"detail": "not for you"}).encode()
+    for body in (detail, detail + b" " * 2**22):
+        sandbox.answer(CONTENT, body, status=403)
+        with pytest.raises(ApiStatusError, match="not for you"):
+            content_of(client)
+
+
 def test_every_failure_is_of_the_family() -> None:
     family = [DeadlineError, TransportError, ApiStatusError, ResponseTooLargeError]
     assert all(issubclass(error, RequestError) for error in family)
