@@ -100,6 +100,21 @@ def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
         MalformedResponseError: If a row contradicts the contract of the API: not an object, no id,
             an id twice with different content, a row of another run.
     """
+    try:
+        return _decode_run(run, sizes)
+    except MalformedResponseError as error:
+        problem, where = str(error), error.where
+    # a message about a row does not say of which of many runs it is
+    name = f"run {printable(run.run_id)}: " if run.run_id else ""
+    raise MalformedResponseError(f"{name}{problem}", where=where)
+
+
+def find_kept_rows(run: RunResponses) -> list[int]:
+    """Return which of all the rows that came are jobs, where some came twice."""
+    return _drop_repeated(RowReader().read(join_array(run.rows))[0], run)
+
+
+def _decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
     reader = RowReader()
     rows, misfits = reader.read(join_array(run.rows))
     kept = _drop_repeated(rows, run)
@@ -120,11 +135,6 @@ def decode_run(run: RunResponses, sizes: Sizes) -> DecodedRun:
         for at in range(0, len(rows), size)
     )
     return DecodedRun(run_id, parts, reader)
-
-
-def find_kept_rows(run: RunResponses) -> list[int]:
-    """Return which of all the rows that came are jobs, where some came twice."""
-    return _drop_repeated(RowReader().read(join_array(run.rows))[0], run)
 
 
 def _stream_rows(run: RunResponses, reader: RowReader, sizes: Sizes) -> Iterator[RowValues]:

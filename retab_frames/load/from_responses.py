@@ -84,7 +84,7 @@ def _parse_responses(source: object) -> list[envelopes.RowsResponse]:
     if isinstance(source, bytes | bytearray | memoryview):
         return [_parse_text(bytes(source))]
     if isinstance(source, PathLike):
-        return [_parse_text(Path(source).read_bytes())]
+        return [_parse_file(Path(source))]
     if isinstance(source, str):
         return [_parse_text(_encode_text(source))]
     if isinstance(source, Mapping):
@@ -98,6 +98,14 @@ def _parse_responses(source: object) -> list[envelopes.RowsResponse]:
         "expected a dict, JSON text or bytes, a path, pages, or a response of the official SDK, "
         f"got {type(source).__name__}"
     )
+
+
+def _parse_file(path: Path) -> envelopes.RowsResponse:
+    try:
+        return _parse_text(path.read_bytes())
+    except MalformedResponseError as error:
+        problem, where = str(error), error.where
+    raise MalformedResponseError(f"{printable(path.name)}: {problem}", where=where)
 
 
 def _parse_text(text: bytes) -> envelopes.RowsResponse:

@@ -47,8 +47,9 @@ def decode_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
         half = (
             " (a lone surrogate escape is not a valid character)" if "escape" in str(error) else ""
         )
+        shown = f"{error}{half}; it begins {show_beginning(body)}"
         where = None
-        problem = f"{what} is not JSON: {error}{half}; it begins {show_beginning(body)}"
+        problem = f"{what} is not JSON: {shown if bytes(body).strip() else 'it is empty'}"
     except RecursionError:
         where, problem = None, f"{what} is nested too deep to decode"
     raise MalformedResponseError(problem, where=where)

@@ -244,6 +244,36 @@ def test_folder_is_read_by_name(tmp_path: Path) -> None:
     assert {name for one in found for name in one.jobs["workflow_id"]} == {"wf_1"}
 
 
+@pytest.mark.parametrize(
+    ("body", "match"),
+    [
+        (b"", r"^b\.json: the response is not JSON: it is empty$"),
+        (b"<html>", r"^b\.json: the response is not JSON: .*begins '<html>'$"),
+        (b'{"runs":[]}', r"^b\.json: the response holds no jobs"),
+        (b"[\xff]", r"^b\.json: the response is not JSON"),
+    ],
+)
+def test_the_file_that_cannot_be_read_is_named(tmp_path: Path, body: bytes, match: str) -> None:
+    (tmp_path / "a.json").write_bytes(DOCUMENTED)
+    (tmp_path / "b.json").write_bytes(body)
+    for read in (
+        lambda: list(rf.read_contents(tmp_path)),
+        lambda: rf.read_content(tmp_path / "b.json"),
+    ):
+        with pytest.raises(rf.MalformedResponseError, match=match) as caught:
+            read()
+        assert caught.value.__context__ is None
+
+
+def test_the_run_whose_rows_cannot_be_read_is_named() -> None:
+    bad = content({**job(2), "id": None}, run_id="exprun_2")
+    with pytest.raises(
+        rf.MalformedResponseError, match=r"^run exprun_2: row 0 has no `id`"
+    ) as caught:
+        list(rf.read_contents([content(job(1)), bad]))
+    assert caught.value.__context__ is None
+
+
 def test_folder_without_responses(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no \.json file in"):
         list(rf.read_contents(tmp_path))

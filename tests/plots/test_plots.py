@@ -555,7 +555,7 @@ def test_very_many_shapes_are_an_image_within_the_svg(name: str, count: int, ima
     ax = ALL[name](many_jobs(count, runs=2))
     cast("Figure", ax.figure).savefig(drawn, format="svg")
     assert min(drawn.getvalue().count(b"<image"), 1) == images
-    assert len(drawn.getvalue()) < 3_000_000
+    assert len(drawn.getvalue()) < 1_000_000
 
 
 def test_axes_show_themselves_in_a_notebook() -> None:
