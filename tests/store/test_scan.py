@@ -25,7 +25,7 @@ from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import Manifest, seal
 from retab_frames.store.scan import scan as scanning
 from retab_frames.store.scan.scan import Engine, scan
-from retab_frames.store.scan.selection import SourceFiles, newest_revisions, select
+from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES, VERSIONS
 
 ENGINES = get_args(Engine)
@@ -360,11 +360,14 @@ def test_a_linked_folder_of_a_run_is_not_followed(store: rf.SnapshotStore, engin
         assert "exprun_1" not in runs(scan(store, engine=engine))
 
 
-def test_no_data_file_is_opened_to_plan(
-    whole: rf.SnapshotStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SourceFiles, "open_input_file", lambda *_: pytest.fail("opened"))
-    found = scan(whole)
+def test_no_data_file_is_opened_to_plan(whole: rf.SnapshotStore, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(whole.root, tmp_path / "copy"))
+    for file in copy.glob("revisions/*/*.parquet"):
+        # of the right size, which is looked at, and no table
+        file.write_bytes(bytes(file.stat().st_size))
+    found = scan(copy)
+    with pytest.raises(pa.ArrowInvalid):
+        found.to_table()
     assert [name for name in found.schema.names if name.startswith("handle_")]
 
 

@@ -11,6 +11,7 @@ from retab_frames.errors import MissingExtraError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
+from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.selection import check_table, newest_revisions, select
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -160,7 +161,7 @@ def import_extra(module: str, extra: str) -> Any:
 
 def _relation(selection: Selection) -> Any:
     duckdb = import_extra("duckdb", "duckdb")
-    return duckdb.from_arrow(selection.dataset()).set_alias(selection.table)
+    return duckdb.from_arrow(SelectedFiles(selection)).set_alias(selection.table)
 
 
 def _lazy_frame(selection: Selection) -> Any:
@@ -168,7 +169,7 @@ def _lazy_frame(selection: Selection) -> Any:
     plugins = import_extra("polars.io.plugins", "polars")
     is_raw = selection.table == "raw" and any(one.run_id is not None for one in selection.sources)
     if not isinstance(selection.storage, LocalStorage) or is_raw or not selection.sources:
-        return polars.scan_pyarrow_dataset(selection.dataset())
+        return polars.scan_pyarrow_dataset(SelectedFiles(selection))
     # its own reader is several times as fast, but knows neither buckets nor constant columns
     schema = polars.from_arrow(selection.schema.empty_table()).schema
 
@@ -228,11 +229,11 @@ def _partitions(selection: Selection, most_rows: int, most_bytes: int) -> Iterat
 
 def _partition(selection: Selection, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a part; Dask asks for the columns that are needed."""
-    return frame_of(selection.dataset().to_table(columns))
+    return frame_of(SelectedFiles(selection).to_table(columns))
 
 
 _ENGINES: dict[str, Callable[[Selection], Any]] = {
-    "arrow": lambda selection: selection.dataset(),
+    "arrow": SelectedFiles,
     "duckdb": _relation,
     "polars": _lazy_frame,
     "dask": _dask_frame,

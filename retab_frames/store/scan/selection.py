@@ -14,11 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.fs as pafs
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.schemas.frames import STRING
@@ -55,6 +53,7 @@ __all__ = [
     "Selection",
     "Source",
     "check_table",
+    "explain_missing",
     "newest_revisions",
     "select",
 ]
@@ -63,9 +62,6 @@ Ids = str | Iterable[str] | None
 
 _WORTH_AN_INDEX = 8
 """So many runs; the manifests of fewer are read faster than the index of a whole experiment."""
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
 
 
 class PartRuns(NamedTuple):
@@ -120,15 +116,6 @@ class Selection:
         """Leave out the storage: another process has settings of its own."""
         return _reopen, (self.table, self.root, self.sources, self.schema)
 
-    def dataset(self) -> ds.Dataset:
-        """Return the files as one dataset; a column that a file lacks is null there."""
-        filesystem = pafs.PyFileSystem(SourceFiles(self.storage, self.root, self.sources))
-        fragments = [
-            _FORMAT.make_fragment(source.file, filesystem, self._condition(source))
-            for source in self.sources
-        ]
-        return ds.FileSystemDataset(fragments, self.schema, _FORMAT, filesystem)
-
     def check(self) -> None:
         """Check that the files are there, and have the sizes that they should have.
 
@@ -138,16 +125,6 @@ class Selection:
         """
         for source in self.sources:
             check_source(self.storage, source)
-
-    def _condition(self, source: Source) -> ds.Expression | None:
-        """Return a condition that all rows of a file meet, so that Arrow can skip the file.
-
-        It also gives `raw` its column `run_id`, which compacted parts have. Issues have no
-        condition: their run may be null.
-        """
-        if self.table == "issues" or source.run_id is None:
-            return None
-        return ds.field("run_id") == source.run_id
 
 
 def _reopen(table: str, root: str, sources: tuple[Source, ...], schema: pa.Schema) -> Selection:
@@ -366,7 +343,7 @@ def check_source(storage: Storage, source: Source) -> None:
     try:
         size = storage.size(source.file)
     except FileNotFoundError:
-        raise _explain_missing(storage, source) from None
+        raise explain_missing(storage, source) from None
     if size != source.size:
         whose = "" if source.run_id is None else f" of run {printable(source.run_id)}"
         raise SnapshotCorruptError(
@@ -382,7 +359,7 @@ def _remedy(source: Source) -> str:
     return "pull the run again, or restore the file"
 
 
-def _explain_missing(storage: Storage, source: Source) -> SnapshotError:
+def explain_missing(storage: Storage, source: Source) -> SnapshotError:
     """Return the error for a file that is gone: its run was removed, or someone lost it."""
     catalog = Catalog(storage)
     for run_id in source.runs or (source.run_id,):
@@ -432,66 +409,3 @@ def _is_between(text: str | None, begin: datetime | None, end: datetime | None) 
         return False
     moment = datetime.fromisoformat(text)
     return (begin is None or begin <= moment) and (end is None or moment < end)
-
-
-class SourceFiles(pafs.FileSystemHandler):  # type: ignore[misc]
-    """Lets Arrow read the files of a selection and nothing else, and write nothing.
-
-    Attributes:
-        failure: The first error of the store that Arrow was given.
-    """
-
-    def __init__(self, storage: Storage, root: str, sources: Iterable[Source]) -> None:
-        self._storage = storage
-        self._root = root
-        self._sources = {source.file: source for source in sources}
-        self.failure: SnapshotError | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SourceFiles) and other.__reduce__() == self.__reduce__()
-
-    def __hash__(self) -> int:
-        return hash(self._root)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by URL: another process has settings of its own."""
-        return _reopen_files, (self._root, tuple(self._sources.values()))
-
-    def get_type_name(self) -> str:
-        return "retab-frames"
-
-    def normalize_path(self, path: str) -> str:
-        return path
-
-    def get_file_info(self, paths: list[str]) -> list[pafs.FileInfo]:
-        kind = pafs.FileType.File
-        return [pafs.FileInfo(path, kind, size=self._sources[path].size) for path in paths]
-
-    def open_input_file(self, path: str) -> pa.NativeFile:
-        """Return a file, after comparing its size; one of a bucket is read as a whole."""
-        source = self._sources[path]
-        try:
-            if isinstance(self._storage, LocalStorage):
-                check_source(self._storage, source)
-                return pa.OSFile(f"{self._root}/{path}")
-            try:
-                data = self._storage.read(path, source.size)
-            except FileNotFoundError:
-                raise _explain_missing(self._storage, source) from None
-            return pa.BufferReader(data)
-        except SnapshotError as error:
-            self.failure = self.failure or error
-            raise
-
-    open_input_stream = open_input_file
-
-    def _refused(self, *_arguments: Any, **_options: Any) -> Any:
-        raise OSError(f"{self._storage} is open for reading only")
-
-    get_file_info_selector = create_dir = delete_dir = delete_dir_contents = _refused
-    delete_root_dir_contents = delete_file = move = copy_file = _refused
-    open_output_stream = open_append_stream = _refused
-
-
-def _reopen_files(root: str, sources: tuple[Source, ...]) -> SourceFiles:
-    return SourceFiles(open_storage(root), root, sources)

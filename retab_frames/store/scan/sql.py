@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
+from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES
@@ -80,10 +80,10 @@ def query(store: Store, sql: str) -> pd.DataFrame:
             connection.execute(_LOCK_DOWN)
             found = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
-            for dataset in sources.values():
+            for source in sources.values():
                 # of an error of ours DuckDB passes on the words alone
-                if isinstance(dataset, ds.Dataset) and dataset.filesystem.handler.failure:
-                    raise dataset.filesystem.handler.failure from error
+                if isinstance(source, SelectedFiles):
+                    source.raise_failure()
             raise QueryError(f"DuckDB refused the query: {_reason(error)}") from error
     return frame_of(_convert(found))
 
@@ -138,7 +138,7 @@ def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
         if name == "snapshots":
             yield name, Catalog(storage).table()
         else:
-            yield name, select(storage, chosen, name).dataset()
+            yield name, SelectedFiles(select(storage, chosen, name))
 
 
 def _reason(error: Exception) -> str:
