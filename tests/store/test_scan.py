@@ -24,6 +24,7 @@ from retab_frames.schemas.models import arrow_schema
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.manifest import Manifest, seal
 from retab_frames.store.scan import scan as scanning
+from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.scan import Engine, scan
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES, VERSIONS
@@ -273,7 +274,8 @@ def test_a_selection_goes_to_another_process_by_url() -> None:
     again = pickle.loads(pickle.dumps(selection))  # noqa: S301 - our own
 
     assert again == selection
-    assert again.dataset().count_rows() == 1
+    assert SelectedFiles(again).count_rows() == 1
+    assert pickle.loads(pickle.dumps(scan(store))).count_rows() == 1  # noqa: S301
 
 
 def test_a_store_is_not_written_through_a_scan() -> None:

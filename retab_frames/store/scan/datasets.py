@@ -17,7 +17,7 @@ import pyarrow.fs as pafs
 from retab_frames.errors import SnapshotError
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
-from retab_frames.store.scan.selection import explain_missing
+from retab_frames.store.scan.selection import check_source, explain_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,9 +46,10 @@ class SelectedFiles(ds.FileSystemDataset):  # type: ignore[misc]
         else:
             self._bucket = _BucketHandler(selection.storage, selection.root, selection.sources)
             filesystem = pafs.PyFileSystem(self._bucket)
+        self._paths = {f"{root}{source.file}": source for source in selection.sources}
         fragments = [
-            _FORMAT.make_fragment(f"{root}{one.file}", filesystem, _condition(selection, one))
-            for one in selection.sources
+            _FORMAT.make_fragment(path, filesystem, _condition(selection, source))
+            for path, source in self._paths.items()
         ]
         super().__init__(fragments, selection.schema, _FORMAT, filesystem)
         self._selection = selection
@@ -57,17 +58,21 @@ class SelectedFiles(ds.FileSystemDataset):  # type: ignore[misc]
         """Pickle the selection: another process opens the store by its name."""
         return SelectedFiles, (self._selection,)
 
-    def scanner(self, *arguments: Any, **options: Any) -> Any:
-        """Return a Scanner, or what has the methods of one.
+    def scanner(self, *arguments: Any, filter: Any = None, **options: Any) -> Any:  # noqa: A002
+        """Return a Scanner, or what has the methods of one, of the rows that meet a filter.
 
         Raises:
             SnapshotNotFoundError: If a run, or the revision of it that was chosen, was removed.
-            SnapshotCorruptError: If a file is missing, or has another size.
+            SnapshotCorruptError: If a file that may have such rows is missing, or has another size.
         """
+        scanner = super().scanner(*arguments, filter=filter, **options)
         if self._bucket is not None:
-            return _BucketScanner(super().scanner(*arguments, **options))
-        self._selection.check()
-        return super().scanner(*arguments, **options)
+            return _BucketScanner(scanner)
+        needed = None if filter is None else {one.path for one in self.get_fragments(filter)}
+        for path, source in self._paths.items():
+            if needed is None or path in needed:
+                check_source(self._selection.storage, source)
+        return scanner
 
     def raise_failure(self) -> None:
         """Raise the error of the store for which a scan failed, if there is one.

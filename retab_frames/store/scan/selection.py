@@ -52,6 +52,7 @@ __all__ = [
     "PartRuns",
     "Selection",
     "Source",
+    "check_source",
     "check_table",
     "explain_missing",
     "newest_revisions",
