@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 import retab_frames as rf
 from benchmarks import ours, peers
-from benchmarks.contest import ROOT, Row, sdk_python
+from benchmarks.contest import ROOT, Row, in_turn, row, sdk_python
 from benchmarks.payloads import encoded, response, run_id
 from retab_frames.sandbox.messages import make_verbatim_response
 
@@ -91,6 +94,29 @@ def rows(runs: int, repeats: int, *, latency: float = 0.05) -> Iterator[Row]:
                 None,
                 bar if peer == "SDK" else "",
             )
+
+
+def pull(runs: int, repeats: int, *, latency: float = 0.05) -> Iterator[Row]:
+    """Fetch runs and save them, against fetching them alone, in turn."""
+    names = [run_id(n) for n in range(runs)]
+    with (
+        served(runs, latency) as url,
+        rf.Sandbox() as any_sandbox,
+        rf.Client(any_sandbox.api_key, base_url=url) as client,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        roots = (Path(folder) / str(number) for number in itertools.count())
+
+        def save() -> None:
+            store = rf.SnapshotStore(next(roots))
+            assert len(store.pull("wf_bench", EXPERIMENT, run_id=names, client=client)) == runs
+
+        def load() -> None:
+            for content in rf.iter_content("wf_bench", EXPERIMENT, run_id=names, client=client):
+                assert len(content.jobs) == JOBS
+
+        work = f"pull {runs} runs of {JOBS} jobs at {latency * 1e3:g} ms into a new store"
+        yield row("pull", work, "iter_content of them", in_turn(save, load, repeats), "1/1.3 x")
 
 
 def _httpx_in_turn(url: str, key: str, workflow: str, experiment: str, runs: list[str]) -> float:

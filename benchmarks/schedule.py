@@ -34,6 +34,7 @@ def contests(groups: set[str], *, quick: bool, repeats: int) -> list[Callable[[]
         "memory": [lambda: [decode.memory(big)]],
         "growth": [lambda: [decode.growth(big, 3)]],
         "fetch": [lambda: fetch.rows(60 if quick else many, 3 if quick else repeats)],
+        "pull": [lambda: fetch.pull(60 if quick else many, min(repeats, 3))],
         "store": [lambda: tables.store(runs, repeats)],
         "statistics": [lambda: tables.durations(big if quick else 10_000_000, min(repeats, 3))],
     }

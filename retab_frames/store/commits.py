@@ -40,7 +40,7 @@ from retab_frames.store.manifest import (
 )
 from retab_frames.store.parquet import encode
 from retab_frames.store.removal import finish_removal
-from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
+from retab_frames.store.table_versions import TABLES, VERSIONS, has_schema, upgrade
 from retab_frames.store.tables import has_content
 from retab_frames.store.views import publish_run
 from retab_frames.text.messages import printable
@@ -133,7 +133,8 @@ def _check_columns(content: RunContent, tables: Mapping[str, pa.Table]) -> None:
     """
     try:
         for table, data in tables.items():
-            upgrade(data, table, VERSIONS[table], table)
+            if not has_schema(data, table):
+                upgrade(data, table, VERSIONS[table], table)
     except SnapshotCorruptError:
         for frame in ("jobs", "handle_inputs", "handle_outputs", "run", "issues", "raw"):
             getattr(content, frame)

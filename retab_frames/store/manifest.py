@@ -10,11 +10,10 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from retab_frames.errors import SnapshotCorruptError, SnapshotError
-from retab_frames.schemas.frames import INT64
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -306,35 +305,34 @@ def content_digest(
             continue
         excluded = {"fetched_at", "position"} if name == "raw" else {"fetched_at"}
         columns = set(table.column_names) - excluded
-        table = (
-            table.select(sorted(columns))
-            .sort_by([(key, "ascending") for key in keys[name]])
-            .combine_chunks()
-        )
+        table = table.select(sorted(columns))
+        table = table.sort_by([(key, "ascending") for key in keys[name]])
         for column in table.column_names:
-            _add_column(digest, f"{name}.{column}", table.column(column))
+            _add_column(digest, f"{name}.{column}", table.column(column).combine_chunks())
     return digest.hexdigest()
 
 
-def _add_column(digest: hashlib._Hash, name: str, column: pa.ChunkedArray) -> None:
-    """Add the name, the length of each value (-1 for null), and the text of the values."""
-    head = f"{name}:{column.type}:{len(column)}".encode()
-    if column.null_count == len(column):
-        # as below, without the detour
-        for part in (head, b"\xff" * 8 * len(column), b""):
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part)
-        return
-    plain = column.cast(INT64) if pa.types.is_timestamp(column.type) else column
-    text = plain.cast(pa.large_string()).combine_chunks()
-    lengths = pc.fill_null(pc.binary_length(text), -1).cast(INT64)
-    for part in (
-        head,
-        lengths.to_numpy(zero_copy_only=False).tobytes(),
-        "".join(text.drop_null().to_pylist()).encode(),
-    ):
+def _add_column(digest: hashlib._Hash, name: str, column: pa.Array) -> None:
+    """Add the name, where there are nulls, and the bytes of the values that are there."""
+    parts: list[bytes | memoryview] = [f"{name}:{column.type}:{len(column)}".encode()]
+    if column.null_count:
+        parts.append(column.is_valid().to_numpy(zero_copy_only=False).tobytes())
+    if column.null_count < len(column):
+        parts += _bytes_of(column.drop_null())
+    for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
+
+
+def _bytes_of(values: pa.Array) -> list[bytes | memoryview]:
+    """Return the bytes of values that are not null; of text the lengths, and then the text."""
+    if pa.types.is_string(values.type):
+        _, offsets, text = values.buffers()
+        ends = np.frombuffer(offsets, np.int32, len(values) + 1, 4 * values.offset)
+        whole = memoryview(text)[ends[0] : ends[-1]] if text is not None else b""
+        return [np.diff(ends).tobytes(), whole]
+    kind = pa.int64() if pa.types.is_timestamp(values.type) else values.type
+    return [values.cast(kind).to_numpy(zero_copy_only=False).tobytes()]
 
 
 def _canonical(value: object) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from retab_frames.schemas.models import Model
 
-__all__ = ["STEPS", "TABLES", "VERSIONS", "upgrade"]
+__all__ = ["STEPS", "TABLES", "VERSIONS", "has_schema", "upgrade"]
 
 TABLES: dict[str, Model] = {
     "jobs": JobsSchema,
@@ -41,6 +41,15 @@ VERSIONS = dict.fromkeys(TABLES, 1)
 
 STEPS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
 """By table and version: the function that changes its columns to those of the next version."""
+
+
+def has_schema(data: pa.Table, table: str) -> bool:
+    """Return whether a table begins with the columns of its schema, as those just loaded do."""
+    schema = arrow_schema(TABLES[table])
+    found = pa.schema([*data.schema][: len(schema)])
+    return found == schema and not any(
+        data.column(n).null_count for n, field in enumerate(schema) if not field.nullable
+    )
 
 
 def upgrade(data: pa.Table, table: str, version: int, file: str) -> pa.Table:
