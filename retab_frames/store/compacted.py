@@ -13,7 +13,6 @@ is the same, the newest revision is the same.
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 from datetime import datetime
@@ -216,9 +215,8 @@ def change_times(files: Storage) -> dict[str, int]:
     if not isinstance(files, LocalStorage):
         return {}
     try:
-        with os.scandir(files.root / FOLDER) as entries:
-            return {entry.name: entry.stat(follow_symlinks=False).st_mtime_ns for entry in entries}
-    except OSError:
+        return files.change_times(FOLDER)
+    except SnapshotError:
         return {}
 
 

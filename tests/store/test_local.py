@@ -662,3 +662,12 @@ def test_error_names_control_characters_without_sending_them(storage: LocalStora
         storage.create("jobs/\x1b[2J", b"")
     assert errno.errorcode[errno.EEXIST] in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+def test_times_of_a_linked_folder_are_not_looked_at(storage: LocalStorage, tmp_path: Path) -> None:
+    storage.create("jobs/x", b"")
+    assert storage.change_times("jobs") == {"x": (storage.root / "jobs/x").stat().st_mtime_ns}
+    assert storage.change_times("absent") == {}
+    (storage.root / "linked").symlink_to(tmp_path)
+    with pytest.raises(SnapshotCorruptError, match="is a link"):
+        storage.change_times("linked")
