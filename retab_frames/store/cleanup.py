@@ -228,6 +228,9 @@ def _remove_revisions(
         one.path_of(table) for one in manifests if one.seal not in seals for table in one.files
     }
     rows = []
+    if not dry_run and old:
+        # a part that is out of date may have their rows; first, so that a crash leaves what tells
+        drop_run(files, manifests[-1])
     for one in old:
         problem = f"is of revision {one.revision}, the newest is {manifests[-1].revision}"
         manifest_file = f"{FOLDER}/{folder}/{one.revision:06}.json"
@@ -248,8 +251,6 @@ def _remove_revisions(
             if in_use is not None and name not in in_use:
                 files.delete(name)
         files.flush_folder(f"{FOLDER}/{folder}")
-        # a part that is out of date may have their rows
-        drop_run(files, manifests[-1])
     return rows
 
 

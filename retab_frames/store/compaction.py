@@ -66,7 +66,7 @@ _WORKERS = 4
 _TICK, _COARSE_TICK = 100_000_000, 3_000_000_000
 """Longer than what a file system rounds times to, in nanoseconds; and one that has only seconds."""
 _VIEW = re.compile(r"([0-9]{6,9})\.parquet")
-_TEMPORARY = re.compile(r"\..+\.tmp")
+_TEMPORARY = re.compile(r"\.([a-z0-9_-]+\.(?:json|parquet))\.[0-9a-f]{32}\.tmp")
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,12 @@ def drop_run(files: Storage, manifest: Manifest) -> None:
     ]
     if index is not None and len(kept) < len(parts):
         files.put(index_name(folder), seal(replace(index, parts=tuple(kept))))
+    if index is None:
+        # it cannot be read, so it may tell of the run; without its files it is of no use
+        _delete_index(files, folder)
     _delete_views(files, experiment_id, kept)
     _delete(files, [*unused_parts(files, folder), *_temporary(files, parts_folder(folder))])
+    _delete(files, _temporary(files, COMPACTED, f"{folder}.json"))
     if len(kept) < len(parts):
         # a damaged file of another run is no reason to keep this one
         with suppress(SnapshotCorruptError, SnapshotNotFoundError):
@@ -378,5 +382,20 @@ def _delete(files: Storage, names: Collection[str]) -> None:
         files.flush_folder(folder)
 
 
-def _temporary(files: Storage, folder: str) -> list[str]:
-    return [f"{folder}/{name}" for name in files.names(folder) if _TEMPORARY.fullmatch(name)]
+def _delete_index(files: Storage, folder: str) -> None:
+    name = index_name(folder)
+    try:
+        files.size(name)
+    except FileNotFoundError:
+        # there is none, or something that is not ours has its name
+        return
+    _delete(files, [name])
+
+
+def _temporary(files: Storage, folder: str, original: str = "") -> list[str]:
+    """Return the temporary files in a folder, those of one file or of all."""
+    return [
+        f"{folder}/{name}"
+        for name in files.names(folder)
+        if (match := _TEMPORARY.fullmatch(name)) and original in {"", match[1]}
+    ]

@@ -11,9 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import retab_frames as rf
+from retab_frames.store import cleanup, removal
+from retab_frames.store.files import local
 from retab_frames.store.files.local import LocalStorage
 
 from .test_verification import manifest_of, run_of
@@ -153,6 +156,8 @@ def test_files_of_others_stay_wherever_they_are(store: rf.SnapshotStore, root: P
         view.with_name("own.parquet"),
         view.with_name(f".own.parquet.{HEX}.tmp"),
         root / "compacted/own.parquet",
+        root / f"compacted/parts/{view.parent.name}/.own.tmp",
+        root / f"compacted/jobs/{view.parent.name}/.own.tmp",
     ]
     for path in theirs:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +204,29 @@ def test_age_is_told_by_the_clock_of_the_store(
     monkeypatch.setattr(LocalStorage, "now", lambda self: real(self) + timedelta(days=days))
     actions = store.clean(dry_run=False)["action"].tolist()
     assert actions == ["removed", "kept: it is young, and may be in use"]
+
+
+@pytest.mark.parametrize("days", [-9, 9])
+def test_cleaner_whose_own_clock_is_off(
+    store: rf.SnapshotStore, root: Path, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Off(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days=days)
+
+    old, young = (manifest_of(root).with_name(f"jobs-{digit * 16}.parquet") for digit in ("0", "1"))
+    old.write_bytes(b"")
+    young.write_bytes(b"")
+    make_old(old, 2)
+    for module in (cleanup, local, removal):
+        monkeypatch.setattr(module, "datetime", Off)
+    actions = store.clean(dry_run=False)["action"].tolist()
+    assert actions == ["removed", "kept: it is young, and may be in use"]
+    assert young.exists()
+    assert not store.prune(older_than=timedelta(days=1), dry_run=False).size
+    store.remove("exprun_1", dry_run=False)
+    assert store.list()["run_id"].tolist() == ["exprun_2"]
 
 
 def test_file_that_is_taken_up_meanwhile_stays(
@@ -325,6 +353,22 @@ def test_removed_run_is_not_in_compacted_files(store: rf.SnapshotStore, root: Pa
         assert "exprun_1" not in path.name
         assert not path.is_file() or b"exprun_1" not in path.read_bytes()
     assert rf.scan(store).to_table()["run_id"].to_pylist() == ["exprun_2"]
+
+
+@pytest.mark.parametrize("left", ["a killed compaction", "a damaged index"])
+def test_removed_run_is_not_in_an_index_that_nobody_reads(
+    store: rf.SnapshotStore, root: Path, left: str
+) -> None:
+    store.compact("exp_1")
+    [index] = root.glob("compacted/*.json")
+    if left == "a killed compaction":
+        shutil.copyfile(index, index.with_name(f".{index.name}.{HEX}.tmp"))
+    else:
+        index.write_bytes(index.read_bytes()[:-9])
+    store.remove("exprun_1", dry_run=False)
+    assert not [name for name, data in files_of(root).items() if b"exprun_1" in data]
+    assert rf.scan(store).to_table()["run_id"].to_pylist() == ["exprun_2"]
+    assert store.compact("exp_1").packed == 1
 
 
 class CutShortError(BaseException):
@@ -490,6 +534,29 @@ def test_pruning_cut_at_any_step_loses_nothing_newer(root: Path, tmp_path: Path)
         copy.clean(older_than=-timedelta(1), dry_run=False)
         assert copy.verify("full").empty
         assert len(list(Path(copy.root).glob("revisions/exprun_1-*/*"))) == 4
+        if len(calls) < number:
+            return
+    pytest.fail("a removal has more steps than were tried")
+
+
+def test_pruning_cut_at_any_step_leaves_no_old_rows(
+    store: rf.SnapshotStore, root: Path, tmp_path: Path
+) -> None:
+    store.compact("exp_1")
+    store.write(run_of("exprun_1", 1, 6))
+    for number in range(1, 200):
+        copy = rf.SnapshotStore(shutil.copytree(root, tmp_path / str(number)))
+        with pytest.MonkeyPatch.context() as environment:
+            calls = cut_at(number, environment)
+            with suppress(CutShortError):
+                copy.prune(keep_revisions=1, dry_run=False)
+        copy.prune(keep_revisions=1, dry_run=False)
+        copy.clean(older_than=-timedelta(1), dry_run=False)
+        files = Path(copy.root).rglob("jobs*/**/*.parquet")
+        assert {n for file in files for n in pq.read_table(file)["duration_ms"].to_pylist()} <= {
+            *(1, 5, 6)
+        }, number
+        shutil.rmtree(copy.root)
         if len(calls) < number:
             return
     pytest.fail("a removal has more steps than were tried")
