@@ -7,6 +7,7 @@ never changed, so what was chosen can be read later too, whatever is written mea
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from bisect import bisect
@@ -351,6 +352,11 @@ def check_source(storage: Storage, source: Source) -> None:
             f"{source.file}{whose} is damaged: it has {size:,} bytes instead of {source.size:,}; "
             f"{_remedy(source)}",
             file=source.file,
+        )
+    if isinstance(storage, LocalStorage) and not os.access(storage.root / source.file, os.R_OK):
+        # Arrow would say so with an error of the system
+        raise SnapshotCorruptError(
+            f"cannot read {source.file}: {os.strerror(errno.EACCES)} (EACCES)", file=source.file
         )
 
 
