@@ -25,6 +25,8 @@ EXPERIMENT = "exp_1"
 RUNS, JOBS = 9, 5
 SECONDS = float(os.environ.get("RETAB_FRAMES_READERS_SECONDS", "60"))
 """Each process works for so long."""
+PATIENCE = 30
+"""Of the cleaner, in seconds: what was scanned longer ago may have lost its files."""
 
 
 def small_parts() -> None:
@@ -70,7 +72,7 @@ def read(root: str, engines: tuple[str, ...], until: float) -> Counter[str]:
     """Read by each engine in turn: at once, and what was scanned a while ago."""
     small_parts()
     found: Counter[str] = Counter()
-    waiting: list[tuple[str, Callable[[], int]]] = []
+    waiting: list[tuple[float, str, Callable[[], int]]] = []
 
     def count(engine: str, ask: Callable[[], int]) -> None:
         try:
@@ -86,11 +88,11 @@ def read(root: str, engines: tuple[str, ...], until: float) -> Counter[str]:
                 count(engine, partial(READERS[engine], root))
             else:
                 count(engine, lambda engine=engine: scanned(root, engine)())  # type: ignore[misc]
-                waiting.append((engine, scanned(root, engine)))
-        if len(waiting) > 8:
-            engine, ask = waiting.pop(0)
+                waiting.append((time.time(), engine, scanned(root, engine)))
+        while len(waiting) > 8 or (waiting and time.time() - waiting[0][0] > PATIENCE / 3):
+            _, engine, ask = waiting.pop(0)
             count(f"late {engine}", ask)
-    for engine, ask in waiting:
+    for _, engine, ask in waiting:
         count(f"late {engine}", ask)
     return found
 
@@ -113,7 +115,7 @@ def tend(root: str, until: float) -> Counter[str]:
     store, found = rf.SnapshotStore(root), Counter[str]()
     while time.time() < until:
         found["compactions"] += store.compact(EXPERIMENT, progress=False).packed > 0
-        removed = store.clean(older_than=timedelta(seconds=30), dry_run=False)["action"]
+        removed = store.clean(older_than=timedelta(seconds=PATIENCE), dry_run=False)["action"]
         found["cleaned"] += int((removed == "removed").sum())
         time.sleep(0.1)
     return found
