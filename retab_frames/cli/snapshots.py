@@ -94,9 +94,12 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
     if output_format is None and found.empty:
         click.echo(f"No problems found in {root} (level: {level}).")
         return
-    print_table(found, output_format, found[["run_id", "kind", "file", "problem"]])
-    for action in found["action"].unique() if output_format is None else ():
-        click.echo(f"Next: {action}")
+    if output_format is not None:
+        print_table(found, output_format)
+    else:
+        # lines, because a table would cut the names of the files
+        for row in found.itertuples():
+            click.echo(f"{row.kind}: {row.file} {row.problem}\n  Next: {row.action}")
     if (found["kind"] != "leftover").any():
         raise click.exceptions.Exit(EXIT_FOUND)
 
@@ -212,9 +215,11 @@ def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> No
     if output_format is not None:
         print_table(pd.DataFrame([vars(result)]), output_format)
         return
+    before = result.files_before
+    instead = f" instead of {before:,}" if before != result.files else ", as before"
     click.echo(
-        f"Compacted {result.packed:,} runs of {experiment_id}: a scan opens {result.files:,} files "
-        f"instead of {result.files_before:,}."
+        f"Compacted {result.packed:,} runs of {experiment_id}: a scan opens {result.files:,} "
+        f"files{instead}."
     )
     if result.left:
         click.echo(f"Incomplete runs, left out: {result.left:,}.")
@@ -250,11 +255,22 @@ def open_store(root: str) -> SnapshotStore:
 
 
 def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: str) -> None:
-    """Print one row per file, or a sentence if there is none."""
-    if output_format is None and found.empty:
+    """Print a line per file, with its whole name, and how many there are; or a sentence if none."""
+    if output_format is not None:
+        print_table(found, output_format)
+        return
+    if found.empty:
         click.echo(otherwise)
         return
-    print_table(found, output_format, found[["file", "size_bytes", "problem", "action"]])
+    from retab_frames.text.tables import format_count  # noqa: PLC0415 - help must not load pandas
+
+    for problem, files in found.groupby("problem", sort=False):
+        click.echo(f"{problem}:")
+        for row in files.itertuples():
+            click.echo(f"  {row.action}: {row.file}")
+    click.echo(f"{format_count(len(found), 'file')}, {found['size_bytes'].sum():,} bytes.")
+    if (found["action"] == "would be removed").any():
+        click.echo("Nothing was removed: --yes removes them.")
 
 
 def tabulate_snapshots(snapshots: list[Snapshot]) -> pd.DataFrame:

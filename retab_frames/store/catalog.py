@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["MARKER", "MARKER_TEXT", "Catalog"]
+__all__ = ["MARKER", "MARKER_TEXT", "Catalog", "CutManifestError", "OldFormatError"]
 
 MARKER = "retab-frames.json"
 MARKER_TEXT = b'{"format":"retab-frames-store","version":2}\n'
@@ -47,7 +47,10 @@ class Catalog:
         self._files = files
 
     def exists(self) -> bool:
-        """Return whether a snapshot was ever written here."""
+        """Return whether a snapshot was ever written here; the marker alone may be lost."""
+        return self._is_marked() or any(map(_FOLDER.fullmatch, self._files.names(FOLDER)))
+
+    def _is_marked(self) -> bool:
         try:
             self._files.size(MARKER)
         except FileNotFoundError:
@@ -100,8 +103,17 @@ class Catalog:
 
     def folders(self) -> list[str]:
         """Return the folders of the runs, sorted; raises SnapshotError as `newest`."""
+        return [name for name, is_folder in self._entries() if is_folder]
+
+    def odd_folders(self) -> list[str]:
+        """Return what has the name of a run's folder, and is none: a link, a file."""
+        return [name for name, is_folder in self._entries() if not is_folder]
+
+    def _entries(self) -> Iterator[tuple[str, bool]]:
         self.check_marker()
-        return [name for name in self._files.names(FOLDER) if _FOLDER.fullmatch(name)]
+        for name, names in self._files.subfolders(FOLDER):
+            if _FOLDER.fullmatch(name):
+                yield name, names is not None
 
     def numbers(self, folder: str) -> list[int]:
         """Return the numbers of the manifests in the folder of a run, the newest last."""
@@ -150,7 +162,7 @@ class Catalog:
 
     def mark(self) -> None:
         """Write the marker file if there is none; one that is there has been checked."""
-        if not self.exists():
+        if not self._is_marked():
             # all writers put the same there, and whole, also where there are no hard links
             self._files.put(MARKER, MARKER_TEXT)
             self._files.flush_folder("")
@@ -213,7 +225,7 @@ class Catalog:
         if version == _VERSION:
             return
         if version == 1:
-            raise SnapshotError(
+            raise OldFormatError(
                 f"{printable(str(self._files))} is a store of format 1, whose files are laid out "
                 "in another way: pull its runs again, into a new folder"
             )
@@ -224,6 +236,10 @@ class Catalog:
         if isinstance(version, int) and version > _VERSION:
             raise SnapshotError(f"{problem}; upgrade retab-frames")
         raise SnapshotCorruptError(problem, file=MARKER)
+
+
+class OldFormatError(SnapshotError):
+    """A store of a format that was given up before a release."""
 
 
 class CutManifestError(SnapshotCorruptError):

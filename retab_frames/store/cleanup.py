@@ -160,11 +160,16 @@ def remove(files: Storage, run_id: str, *, dry_run: bool) -> pd.DataFrame:
             f"there is no snapshot of run {printable(run_id)} in {printable(str(files))}"
             f"{catalog.suggest(run_id)}; list() shows the runs"
         )
-    if not dry_run and not last.removed:
-        last = mark_removed(files, last)
     rows = _remove_files(files, last, f"is of run {printable(run_id)}", dry_run=dry_run)
     if not dry_run:
-        finish_removal(files, last)
+        removed = last if last.removed else mark_removed(files, last)
+        try:
+            finish_removal(files, removed)
+        except SnapshotError as error:
+            raise SnapshotWriteError(
+                f"run {printable(run_id)} is removed for every reader, but files of it are left: "
+                f"{error}; once that is mended, the next remove or clean deletes them"
+            ) from error
     return _frame(rows)
 
 
@@ -257,6 +262,7 @@ def _remove_revisions(
 def publish(files: Storage) -> pd.DataFrame:
     """Renew the views that are not those of the newest revisions; see `SnapshotStore.publish`."""
     catalog = _open(files)
+    catalog.mark()
     rows = []
     for manifest in catalog.all():
         for table in list(find_stale(files, manifest)):
@@ -290,7 +296,8 @@ def _open(files: Storage) -> Catalog:
         SnapshotError: If it is of another format.
     """
     catalog = Catalog(files)
-    if not catalog.folders() and not catalog.exists():
+    catalog.check_marker()
+    if not catalog.exists():
         raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}")
     return catalog
 

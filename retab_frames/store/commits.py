@@ -93,12 +93,12 @@ def save(files: Storage, catalog: Catalog, content: RunContent, *, views: bool) 
             f"run {printable(run_id)} of experiment {printable(experiment_id)} is in this "
             f"store already, as a run of {printable(newest.experiment_id)}: use another store"
         )
+    catalog.mark()
     is_equal = newest is not None and newest.digest == digest
     if newest is not None and is_equal and _is_whole(files, newest):
         _publish(files, newest, views=views)
         return Saved(newest, newest, is_equal=True)
 
-    catalog.mark()
     entries = _write_data(files, run_id, tables, newest)
     manifest = _build_manifest(content, digest, entries, newest)
     committed, is_ours = _commit(files, manifest)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPACTED",
+    "INDEX",
     "RUN_ID",
     "Index",
     "Part",
@@ -59,6 +60,7 @@ __all__ = [
     "run_order",
     "unused_parts",
     "view_path",
+    "views_of",
 ]
 
 COMPACTED = "compacted"
@@ -69,7 +71,7 @@ VERSION = 1
 _MOST_BYTES = 2**28
 """Of an index; a larger one is not read."""
 _REMEDY = "compact the experiment again"
-_INDEX = re.compile(r"([a-z0-9][a-z0-9_-]*-[0-9a-f]{16})\.json")
+INDEX = re.compile(r"([a-z0-9][a-z0-9_-]*-[0-9a-f]{16})\.json")
 _PART = re.compile(r"[a-z_]+-[0-9a-f]{16}\.parquet")
 
 
@@ -155,6 +157,13 @@ def view_path(experiment_id: str, table: str, number: int) -> str:
     return f"{COMPACTED}/{table}/{folder_name(experiment_id)}/{number:06}.parquet"
 
 
+def views_of(index: Index) -> Iterator[str]:
+    """Yield the names under which plain readers find the parts."""
+    for part in index.parts:
+        for table in part.files:
+            yield view_path(index.experiment_id, table, part.number)
+
+
 def read_index(files: Storage, folder: str) -> Index | None:
     """Return the index of an experiment; None if there is none that can be used.
 
@@ -204,7 +213,7 @@ def indexes(files: Storage) -> Iterator[Index]:
     """Yield the index of each experiment that has one that can be used."""
     with suppress(SnapshotError):
         for name in files.names(COMPACTED):
-            match = _INDEX.fullmatch(name)
+            match = INDEX.fullmatch(name)
             index = read_index(files, match[1]) if match else None
             if index is not None:
                 yield index

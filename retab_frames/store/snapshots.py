@@ -280,11 +280,11 @@ class SnapshotStore:
         Returns:
             One row per problem, by run and revision, files of no run last: `run_id,
             experiment_id, revision, file, kind, problem, action`. `kind` is "damaged" (missing,
-            cut or altered), "newer" (than this library reads), "stray" (plain readers see a file
-            that they should not), "differs" (the frames built again from `raw` are not those
-            stored) or "leftover" (it only takes space). `action` says what to do. What looked
-            wrong is looked at a second time first, so a writer at work causes no row; a view that
-            is out of date is not a problem.
+            cut or altered), "newer" or "older" (than what this library reads), "stray" (plain
+            readers see a file that they should not), "differs" (the frames built again from `raw`
+            are not those stored) or "leftover" (it only takes space). `action` says what to do.
+            What looked wrong is looked at a second time first, so a writer at work causes no row;
+            a view that is missing or out of date is not a problem.
 
         Raises:
             SnapshotNotFoundError: If there is no store, or no such run in it.
@@ -315,7 +315,9 @@ class SnapshotStore:
         return clean(self._files, older_than=older_than, dry_run=dry_run)
 
     def publish(self) -> pd.DataFrame:
-        """Renew the views of plain readers that are missing or out of date.
+        """Renew the views of plain readers that are missing or out of date, and a lost marker.
+
+        Those in `compacted/` are renewed by `compact`.
 
         Returns:
             One row per view that was written or removed, as `clean` has them. A view of a run that

@@ -13,9 +13,15 @@ import pyarrow as pa
 from retab_frames.errors import SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import INT64, STRING, frame_of
-from retab_frames.store.catalog import MARKER, MARKER_TEXT, Catalog, CutManifestError
+from retab_frames.store.catalog import (
+    MARKER,
+    MARKER_TEXT,
+    Catalog,
+    CutManifestError,
+    OldFormatError,
+)
 from retab_frames.store.cleanup import find_leftovers
-from retab_frames.store.compacted import COMPACTED, read_index
+from retab_frames.store.compacted import COMPACTED, INDEX, read_index, views_of
 from retab_frames.store.deep_checks import content_problems, file_problem, part_problems
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.manifest import FOLDER, Manifest, folder_name, manifest_name
@@ -57,6 +63,8 @@ _REMOVE = "clean(dry_run=False) removes it once it is old"
 _REMAKE_MARKER = "if this is a store, delete it and write any run, which makes it again"
 _UNKNOWN_VIEW = "restore the manifests of its run, or delete it"
 _FOREIGN = "move it elsewhere"
+_NOT_OURS = "is not a file of this store"
+_PUBLISH = "publish() makes it again"
 _FINISH = "clean(dry_run=False) finishes it"
 
 
@@ -87,8 +95,11 @@ def verify(
         catalog.check_marker()
     except SnapshotError as error:
         # the rest of a store of another format cannot be checked
-        damaged = isinstance(error, SnapshotCorruptError)
-        kind, action = ("damaged", _REMAKE_MARKER) if damaged else ("newer", _UPGRADE)
+        kind, action = "newer", _UPGRADE
+        if isinstance(error, SnapshotCorruptError):
+            kind, action = "damaged", _REMAKE_MARKER
+        elif isinstance(error, OldFormatError):
+            kind, action = "older", "pull its runs again, into a new folder"
         problem = printable(str(error), 400)
         return _frame([_Problem(None, None, None, MARKER, kind, problem, action)])
     folders = _folders(catalog, files, run_id)
@@ -236,7 +247,7 @@ def _of_marker(files: Storage) -> list[_Problem]:
             return []
         problem, action = "is altered, though it can be read", _REMAKE_MARKER
     except FileNotFoundError:
-        problem, action = "is missing", "write any run, which makes it again"
+        problem, action = "is missing", _PUBLISH
     return [_Problem(None, None, None, MARKER, "damaged", problem, action)]
 
 
@@ -257,7 +268,11 @@ def _strays(
     files: Storage, catalog: Catalog, folders: list[str], _level: Level
 ) -> Iterator[_Problem]:
     """Yield the files among the views that are none, and that plain readers see."""
-    known = {folder for folder in folders if catalog.numbers(folder)}
+    odd = catalog.odd_folders()
+    for name in odd:
+        problem = "is a link, or no folder that can be listed: its run is left out everywhere"
+        yield _of_name(f"{FOLDER}/{name}", "damaged", problem, _FOREIGN)
+    known = {*odd, *(folder for folder in folders if catalog.numbers(folder))}
     for table in TABLES:
         try:
             names = list(files.walk(table))
@@ -269,25 +284,38 @@ def _strays(
             if name.rpartition("/")[2].startswith((".", "_")):
                 continue
             if match is None:
-                yield _of_name(name, "stray", "is not a file of this store", _FOREIGN)
+                yield _of_name(name, "stray", _NOT_OURS, _FOREIGN)
             elif match[2] not in known and not catalog.numbers(match[2]):
                 yield _of_name(name, "stray", "is of a run without manifests", _UNKNOWN_VIEW)
             elif isinstance(files, LocalStorage) and not _is_file(files, name):
-                yield _of_name(name, "stray", "is a link, or is not a file", "publish() makes it")
+                yield _of_name(name, "stray", "is a link, or is not a file", _PUBLISH)
 
 
 def _of_compacted(
     files: Storage, _catalog: Catalog, _folders: list[str], level: Level
 ) -> Iterator[_Problem]:
+    views: dict[str, set[str]] = {}
     for name in files.names(COMPACTED):
-        folder = name.removesuffix(".json")
-        index = read_index(files, folder) if name != folder else None
-        if name != folder and index is None and _is_file(files, f"{COMPACTED}/{name}"):
+        match = INDEX.fullmatch(name)
+        if match is None:
+            if name not in {*TABLES, "parts"} and not name.startswith("."):
+                yield _of_name(f"{COMPACTED}/{name}", "stray", _NOT_OURS, _FOREIGN)
+            continue
+        index = read_index(files, match[1])
+        if index is None and _is_file(files, f"{COMPACTED}/{name}"):
             problem = "cannot be used: it is damaged, or another version wrote it"
             yield _of_name(f"{COMPACTED}/{name}", "damaged", problem, _COMPACT)
+        if index is not None:
+            views[match[1]] = set(views_of(index))
         for file, problem in part_problems(files, index, level) if index is not None else ():
             experiment_id = None if index is None else index.experiment_id
             yield _Problem(None, experiment_id, None, file, "damaged", problem, _COMPACT)
+    for name in (one for table in TABLES for one in files.walk(f"{COMPACTED}/{table}")):
+        if name.rpartition("/")[2].startswith((".", "_")):
+            continue
+        known = views.get(name.split("/")[2])
+        if known is not None and name not in known:
+            yield _of_name(name, "stray", _NOT_OURS, f"{_FOREIGN}, or compact the experiment again")
 
 
 def _is_file(files: Storage, name: str) -> bool:

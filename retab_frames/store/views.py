@@ -45,7 +45,7 @@ def publish_run(files: Storage, manifest: Manifest) -> None:
 
 
 def _publish(files: Storage, manifest: Manifest) -> None:
-    for table in TABLES:
+    for table in list(find_stale(files, manifest)):
         if table in manifest.files:
             write_view(files, manifest, table)
         else:

@@ -523,7 +523,8 @@ def test_a_removed_run_is_in_no_file(store: rf.SnapshotStore, root: Path) -> Non
     store.write(run_of(2, 100))
     store.compact(EXPERIMENT)  # so that a part of before has it too
     assert list(unused_parts(open_storage(root)))
-    left = root / "compacted/parts" / FOLDER / ".jobs-0000000000000000.parquet.0123.tmp"
+    name = f".jobs-0000000000000000.parquet.{'0123' * 8}.tmp"
+    left = root / "compacted/parts" / FOLDER / name
     left.write_bytes(b"of a compaction that was killed")
 
     store.remove("run_2", dry_run=False)

@@ -480,3 +480,54 @@ def test_incomplete_content_has_its_own_digest(root: Path) -> None:
     store.write(replace(content, complete=False))
     assert store.write(content).action == "revised"
     assert told(store, "full") == []
+
+
+# what a careless user leaves in the folder
+
+
+def test_a_link_in_place_of_a_run_costs_that_run_alone(root: Path, store: rf.SnapshotStore) -> None:
+    (root / "revisions/run_9-0123456789abcdef").symlink_to(root.parent / "nowhere")
+    [row] = store.verify().to_dict("records")
+    assert (row["file"], row["kind"]) == ("revisions/run_9-0123456789abcdef", "damaged")
+    assert "is a link" in row["problem"]
+    assert store.clean(dry_run=False).empty
+    assert len(store.prune(keep_revisions=1, dry_run=False)) > 0
+    assert store.write(run_of("exprun_1", 5)).action == "revised"
+
+
+def test_a_lost_marker_is_made_again(root: Path, store: rf.SnapshotStore) -> None:
+    content = store.read("exprun_1")
+    works: list[Callable[[], object]] = [lambda: store.write(content), store.publish]
+    for work in works:
+        (root / "retab-frames.json").unlink()
+        assert store.exists()
+        assert problems(store) == "is missing"
+        work()
+        assert problems(store) == ""
+
+
+def test_a_store_of_the_format_before_is_not_newer(root: Path, store: rf.SnapshotStore) -> None:
+    (root / "retab-frames.json").write_text('{"format":"retab-frames-store","version":1}')
+    [row] = store.verify().to_dict("records")
+    assert (row["kind"], row["action"]) == ("older", "pull its runs again, into a new folder")
+
+
+def test_a_view_that_is_garbage_is_made_again(root: Path, store: rf.SnapshotStore) -> None:
+    [view] = (root / "jobs").glob("*/exprun_1-*.parquet")
+    view.unlink()
+    view.write_bytes(b"garbage")
+    assert store.publish()["action"].tolist() == ["written"]
+    assert len(pq.read_table(view)) == 2
+
+
+def test_what_plain_readers_would_see_among_parts(root: Path, store: rf.SnapshotStore) -> None:
+    store.compact(store.list()["experiment_id"][0])
+    assert problems(store) == ""
+    [view] = (root / "compacted/jobs").glob("*/000001.parquet")
+    shutil.copy(view, view.with_name("000009.parquet"))
+    (root / "compacted/mine.json").write_text("{}")
+    found = store.verify()
+    assert sorted(zip(found["kind"], found["file"].str.rpartition("/")[2], strict=True)) == [
+        ("stray", "000009.parquet"),
+        ("stray", "mine.json"),
+    ]

@@ -186,18 +186,14 @@ class LocalStorage:
     def subfolders(
         self, folder: str, *, but: Container[str] = ()
     ) -> Iterator[tuple[str, list[str] | None]]:
-        """Iterate over the folders in a folder, sorted, and the names in each; None for a link."""
+        """Iterate over what is in a folder, sorted, and the names in each that is a folder."""
         path = self._find(folder, whole=True)
         try:
             with suppress(*_ABSENT), os.scandir(path) as entries:
                 for entry in sorted(entries, key=attrgetter("name")):
                     if entry.name in but:
                         continue
-                    if not entry.is_dir(follow_symlinks=False):
-                        yield entry.name, None
-                        continue
-                    with suppress(*_ABSENT):
-                        yield entry.name, os.listdir(entry)  # noqa: PTH208 - a Path per file is slow
+                    yield entry.name, _names_in(entry)
         except OSError as error:
             reason = _reason(error)
         else:
@@ -353,6 +349,16 @@ class LocalStorage:
 
 class _NoHardLinksError(Exception):
     """The file system has no hard links."""
+
+
+def _names_in(entry: os.DirEntry[str]) -> list[str] | None:
+    """Return the names in a folder; None if it is a link or a file, or cannot be listed."""
+    try:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        is_folder = is_folder and not _is_link(entry.stat(follow_symlinks=False))
+        return os.listdir(entry) if is_folder else None  # noqa: PTH208 - a Path per file is slow
+    except OSError:
+        return None
 
 
 def _temporary(target: Path) -> Path:

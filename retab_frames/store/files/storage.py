@@ -119,7 +119,8 @@ class Storage(Protocol):
             but: Names that are left out.
 
         Yields:
-            The name, and the names in it; None instead of them for a file or a link.
+            The name, and the names in it; None instead of them for a file, a link, or a folder that
+            cannot be listed.
 
         Raises as `names`.
         """
