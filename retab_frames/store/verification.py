@@ -112,9 +112,20 @@ def verify(
         problems += _in_both(found, check(folder)) if found else []
     whole = run_id is None
     for look in (_leftovers, *((_strays, _of_compacted) if whole else ())):
-        first = list(look(files, catalog, folders, level))
-        problems += _in_both(first, look(files, catalog, folders, level)) if first else []
-    return _frame(problems)
+        first = _collect(look(files, catalog, folders, level))
+        problems += _in_both(first, _collect(look(files, catalog, folders, level))) if first else []
+    return _frame(list(dict.fromkeys(problems)))
+
+
+def _collect(found: Iterator[_Problem]) -> list[_Problem]:
+    """Return the problems; what stops the search, such as a link, is one of them."""
+    problems: list[_Problem] = []
+    try:
+        problems.extend(found)
+    except SnapshotError as error:
+        file = getattr(error, "file", None) or FOLDER
+        problems.append(_of_name(file, "damaged", printable(str(error), 400), _FOREIGN))
+    return problems
 
 
 def _in_both(first: Iterable[_Problem], second: Iterable[_Problem]) -> list[_Problem]:
@@ -255,13 +266,9 @@ def _leftovers(
     files: Storage, catalog: Catalog, folders: list[str], _level: Level
 ) -> Iterator[_Problem]:
     """Yield the files that only take space, of these runs or, if these are all, of the store."""
-    try:
-        for name, problem in find_leftovers(files, catalog):
-            if len(folders) > 1 or name.startswith(f"{FOLDER}/{folders[0]}/"):
-                yield _of_name(name, "leftover", problem, _REMOVE)
-    except SnapshotError as error:
-        file = getattr(error, "file", FOLDER)
-        yield _of_name(file, "damaged", printable(str(error), 400), _FOREIGN)
+    for name, problem in find_leftovers(files, catalog):
+        if len(folders) > 1 or name.startswith(f"{FOLDER}/{folders[0]}/"):
+            yield _of_name(name, "leftover", problem, _REMOVE)
 
 
 def _strays(
@@ -277,7 +284,7 @@ def _strays(
         try:
             names = list(files.walk(table))
         except SnapshotError as error:
-            yield _of_name(table, "stray", printable(str(error), 400), _FOREIGN)
+            yield _of_name(table, "damaged", printable(str(error), 400), _FOREIGN)
             continue
         for name in names:
             match = VIEW.fullmatch(name)

@@ -531,3 +531,16 @@ def test_what_plain_readers_would_see_among_parts(root: Path, store: rf.Snapshot
         ("stray", "000009.parquet"),
         ("stray", "mine.json"),
     ]
+
+
+@pytest.mark.parametrize("folder", ["compacted", "compacted/jobs", "jobs"])
+def test_a_link_in_place_of_a_folder_is_a_problem_and_no_error(
+    root: Path, store: rf.SnapshotStore, folder: str
+) -> None:
+    store.compact(store.list()["experiment_id"][0])
+    (root / folder).rename(root.parent / "elsewhere")
+    (root / folder).symlink_to(root.parent / "elsewhere")
+    found = store.verify()
+    assert folder in set(found["file"]) <= {folder, f"{folder}/parts"}
+    assert set(found["kind"]) == {"damaged"}
+    assert found["problem"].str.contains("is a link").all()
