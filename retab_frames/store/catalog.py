@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError
-from retab_frames.schemas.models import SnapshotsSchema, arrow_schema
 from retab_frames.store.manifest import (
     FOLDER,
     MOST_BYTES,
@@ -151,15 +147,6 @@ class Catalog:
             if manifest is not None and not manifest.removed:
                 yield manifest
 
-    def table(self) -> pa.Table:
-        """Return the newest revisions, by experiment and then by when the run was created.
-
-        A damaged manifest is left out, with a warning.
-        """
-        rows = [_row(manifest) for manifest in self.all()]
-        rows.sort(key=_order)
-        return pa.Table.from_pylist(rows, schema=arrow_schema(SnapshotsSchema))
-
     def mark(self) -> None:
         """Write the marker file if there is none; one that is there has been checked."""
         if not self._is_marked():
@@ -248,7 +235,6 @@ class CutManifestError(SnapshotCorruptError):
 
 _FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]*-[0-9a-f]{16}")
 _MANIFEST = re.compile(r"([0-9]{6}|[1-9][0-9]{6,8})\.json")
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def _revisions_among(names: Iterable[str]) -> list[int]:
@@ -259,29 +245,3 @@ def _revisions_among(names: Iterable[str]) -> list[int]:
 def _slug(folder: str) -> str:
     """Return the readable part of a folder's name, without the hash."""
     return folder.rpartition("-")[0]
-
-
-def _order(row: dict[str, Any]) -> tuple[str, datetime, str]:
-    return row["experiment_id"], row["run_created_at"] or _EARLIEST, row["run_id"]
-
-
-def _row(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "workflow_id": manifest.workflow_id,
-        "experiment_id": manifest.experiment_id,
-        "run_id": manifest.run_id,
-        "block_kind": manifest.block_kind,
-        "revision": manifest.revision,
-        "complete": manifest.complete,
-        "jobs": manifest.jobs,
-        "completed": manifest.statuses.get("completed", 0),
-        "error": manifest.statuses.get("error", 0),
-        "run_created_at": _to_time(manifest.run_created_at),
-        "fetched_at": _to_time(manifest.fetched_at),
-        "written_at": _to_time(manifest.written_at),
-        "size_bytes": sum(entry.size for entry in manifest.files.values()),
-    }
-
-
-def _to_time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -48,7 +48,7 @@ _TEMPORARY = re.compile(
     rf"({FOLDER}/{_RUN}/\.([0-9]{{6,9}}\.json|[a-z][a-z_]*-[0-9a-f]{{16}}\.parquet)"
     rf"|({'|'.join(TABLES)})/{_RUN}/\.{_RUN}\.parquet"
     r"|compacted/([a-z0-9_-]+/){0,2}\.[a-z0-9_-]+\.(json|parquet)"
-    r"|\.(clock|retab-frames\.json))\.[0-9a-f]{32}\.tmp"
+    r"|\.(clock|retab-frames\.json|listing\.parquet))\.[0-9a-f]{32}\.tmp"
 )
 _CUT_SHORT = "is what a write that was cut short left"
 _UNNAMED = "is named by no manifest"

@@ -52,6 +52,7 @@ __all__ = [
     "Part",
     "RunMark",
     "change_times",
+    "has_settled",
     "index_name",
     "indexes",
     "part_path",
@@ -227,6 +228,17 @@ def change_times(files: Storage) -> dict[str, int]:
         return files.change_times(FOLDER)
     except SnapshotError:
         return {}
+
+
+def has_settled(changed: int, now: int) -> bool:
+    """Return whether a folder changed so long ago that another change would show in its time.
+
+    File systems round times, some to seconds. Both are in nanoseconds.
+    """
+    return now - changed > (_COARSE_TICK if changed % 10**9 == 0 else _TICK)
+
+
+_TICK, _COARSE_TICK = 100_000_000, 3_000_000_000
 
 
 def unused_parts(files: Storage, folder: str | None = None) -> Iterator[str]:

@@ -28,6 +28,7 @@ from retab_frames.store.compacted import (
     Part,
     RunMark,
     change_times,
+    has_settled,
     index_name,
     part_path,
     parts_folder,
@@ -63,8 +64,6 @@ MOST_ROWS = 100_000
 MOST_BYTES = 32 * 2**20
 """Of one file, unless one run has more: what a Dask partition holds."""
 _WORKERS = 4
-_TICK, _COARSE_TICK = 100_000_000, 3_000_000_000
-"""Longer than what a file system rounds times to, in nanoseconds; and one that has only seconds."""
 _VIEW = re.compile(r"([0-9]{6,9})\.parquet")
 _TEMPORARY = re.compile(r"\.([a-z0-9_-]+\.(?:json|parquet))\.[0-9a-f]{32}\.tmp")
 
@@ -177,17 +176,10 @@ def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
 
 
 def _settled_times(files: Storage) -> dict[str, int]:
-    """Return when the folder of each run changed; without those that changed right now.
-
-    A second change within what the file system rounds times to would not show.
-    """
+    """Return when the folder of each run changed; without those that changed right now."""
     times = change_times(files)
     now = int(files.now().timestamp() * 1e9) if times else 0
-    return {
-        folder: time
-        for folder, time in times.items()
-        if now - time > (_COARSE_TICK if time % 10**9 == 0 else _TICK)
-    }
+    return {folder: time for folder, time in times.items() if has_settled(time, now)}
 
 
 def _mark(run: Manifest, times: dict[str, int]) -> RunMark:

@@ -15,6 +15,7 @@ import msgspec
 
 from retab_frames.errors import SnapshotConflictError
 from retab_frames.store.compaction import drop_run
+from retab_frames.store.listing import delete_listing
 from retab_frames.store.manifest import (
     FOLDER,
     Manifest,
@@ -92,6 +93,7 @@ def finish_removal(files: Storage, removed: Manifest) -> None:
     for table in TABLES:
         files.flush_folder(f"{table}/{folder_name(removed.experiment_id)}")
     drop_run(files, removed)
+    delete_listing(files)
     folder, last = f"{FOLDER}/{removed.folder}", manifest_name(removed.run_id, removed.revision)
     for name in own_files(files, removed.folder):
         if name != last:

@@ -5,6 +5,7 @@
     <root>/revisions/<run>/<table>-<hash>.parquet       its data, written once, never moved
     <root>/<table>/<experiment>/<run>.parquet           view: the newest revision of each run
     <root>/compacted/                                   view: many runs in one file
+    <root>/listing.parquet                              the list of a large store, see `listing`
 
 What is in `revisions/` is all there is: the views can be deleted and made again. Data files are
 written first, and the manifest last, so a revision is complete or not there at all.
@@ -35,6 +36,7 @@ from retab_frames.store.commits import save
 from retab_frames.store.compaction import compact
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
+from retab_frames.store.listing import list_runs
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
@@ -261,7 +263,7 @@ class SnapshotStore:
         Rows are ordered by experiment, then by when the run was made. A run whose manifest is
         damaged is left out, with a warning.
         """
-        return to_frame(self._catalog.table(), SnapshotsSchema)
+        return to_frame(list_runs(self._files, self._catalog), SnapshotsSchema)
 
     def verify(
         self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None

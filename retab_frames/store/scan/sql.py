@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
+from retab_frames.store.listing import list_runs
 from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
@@ -136,7 +137,7 @@ def _sources(storage: Storage, names: list[str]) -> Iterator[tuple[str, Any]]:
     chosen = newest_revisions(storage) if names != ["snapshots"] else []
     for name in names:
         if name == "snapshots":
-            yield name, Catalog(storage).table()
+            yield name, list_runs(storage, Catalog(storage))
         else:
             yield name, SelectedFiles(select(storage, chosen, name))
 
