@@ -91,7 +91,7 @@ def scan(
     The result is a snapshot: the revisions chosen here are what is read later too, however often
     the runs are revised or compacted meanwhile. If a run of it is removed, or such a revision is
     pruned, or `clean` removes a compacted file that was made anew, reading it raises a
-    SnapshotNotFoundError, which DuckDB wraps in an error of its own.
+    SnapshotNotFoundError, which DuckDB, and older versions of Polars, wrap in errors of their own.
 
     Args:
         store: A SnapshotStore, or the folder or URL of one. In a bucket each file is read whole, by
