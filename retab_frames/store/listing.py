@@ -62,7 +62,7 @@ def list_runs(files: Storage, catalog: Catalog, *, worth_a_copy: int = _WORTH_A_
     if len(manifests) >= worth_a_copy and times:
         # readers of a store that they cannot write open the manifests each time
         with suppress(SnapshotError):
-            _write(files, known, began)
+            _write(files, catalog, known, began)
     return known.drop_columns([_FOLDER.name, _CHANGED.name])
 
 
@@ -103,15 +103,26 @@ def _order(listed: pa.Table) -> pa.Array:
     return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])
 
 
-def _write(files: Storage, listed: pa.Table, began: float) -> None:
+def _write(files: Storage, catalog: Catalog, listed: pa.Table, began: float) -> None:
     """Write the rows of folders that a second change since they were looked at would show in."""
     now = int(files.now().timestamp() * 1e9) - int((time.monotonic() - began) * 1e9)
     settled = [has_settled(when, now) for when in listed.column(_CHANGED.name).to_pylist()]
     kept = listed.filter(pa.array(settled, pa.bool_()))
     files.put(_NAME, encode(kept))
-    if not set(kept.column(_FOLDER.name).to_pylist()) <= set(change_times(files)):
-        # one was removed since, perhaps before there was a copy to delete
+    times = change_times(files)
+    changed = [
+        folder
+        for folder, when in zip(*map(kept.column, (_FOLDER.name, _CHANGED.name)), strict=True)
+        if times.get(folder.as_py()) != when.as_py()
+    ]
+    # whoever removes a run changes its folder first, and then looks for a copy to delete
+    if any(_is_gone(catalog, folder.as_py()) for folder in changed):
         delete_listing(files)
+
+
+def _is_gone(catalog: Catalog, folder: str) -> bool:
+    last = catalog.last_in(folder)
+    return last is None or last.removed
 
 
 def _row(manifest: Manifest, changed: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import retab_frames as rf
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.listing import list_runs
+from retab_frames.store.removal import mark_removed
 from store.test_verification import run_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,24 @@ def test_a_removed_run_is_in_no_copy(root: Path) -> None:
     assert not left.exists()
     assert not (root / "listing.parquet").exists()
     assert [run_id for run_id, *_ in listed(root)] == ["exprun_1", "exprun_3"]
+
+
+def test_a_run_that_is_being_removed_is_in_no_copy(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LocalStorage.put
+
+    def put(self: LocalStorage, name: str, data: bytes) -> None:
+        # the removal begins before the copy is there, and ends after it
+        files = LocalStorage(root)
+        last = Catalog(files).last("exprun_2")
+        assert last is not None
+        mark_removed(files, last)
+        real(self, name, data)
+
+    monkeypatch.setattr(LocalStorage, "put", put)
+    listed(root)
+    assert not (root / "listing.parquet").exists()
 
 
 def change(root: Path, name: str, values: list[Any]) -> None:
