@@ -15,6 +15,7 @@ RetabFramesError
 ├── SchemaError                  a frame does not fit its schema
 ├── MissingExtraError            an optional dependency is not installed; also an ImportError
 ├── QueryError                   DuckDB rejected the SQL
+├── ForkError                    what a forked process must not use; also a RuntimeError
 ├── GateError                    a comparison did not pass a gate; also an AssertionError
 │   ├── RegressionError          the candidate is worse than allowed
 │   └── InconclusiveError        the comparison is inconclusive
@@ -38,6 +39,7 @@ __all__ = [
     "AuthError",
     "ConfigError",
     "DeadlineError",
+    "ForkError",
     "GateError",
     "InconclusiveError",
     "MalformedResponseError",
@@ -187,6 +189,10 @@ class MissingExtraError(RetabFramesError, ImportError):
 
 class QueryError(RetabFramesError):
     """DuckDB rejected the SQL; the message has its reason."""
+
+
+class ForkError(RetabFramesError, RuntimeError):
+    """This process was forked, and what it was to use has threads that only its parent has."""
 
 
 class GateError(RetabFramesError, AssertionError):

@@ -6,6 +6,7 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, get_args
 
+from retab_frames.api.connections import check_certificates
 from retab_frames.api.credentials import (
     KEY_VARIABLE,
     URL_VARIABLE,
@@ -21,6 +22,7 @@ from retab_frames.api.lookups import (
     fetch_run_record,
 )
 from retab_frames.api.paging import fetch_pages
+from retab_frames.api.proxies import find_proxy
 from retab_frames.api.routes import (
     PAGE_SIZE,
     Generation,
@@ -42,6 +44,8 @@ from retab_frames.wire.envelopes import RunResponses, record_id
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from retab_frames.api.connections import Certificates
+    from retab_frames.api.proxies import ProxyChoice
     from retab_frames.api.routes import Route
     from retab_frames.wire.envelopes import Record, RowsResponse
 
@@ -69,8 +73,10 @@ class FetchedRun(NamedTuple):
 class Client:
     """Reads workflow experiments from the Retab API.
 
-    A client may be shared by threads. It opens no connection until it is used, and closes all of
-    them at the end of a `with`. It cannot be pickled: each process makes its own.
+    A client may be shared by threads, and used in processes forked from its own, which open
+    connections of their own. It opens no connection until it is used, and closes all of them at the
+    end of a `with`. It cannot be pickled, since that would take the key elsewhere: a process that
+    was not forked makes its own.
 
     Args:
         api_key: The key; None takes the environment variable RETAB_API_KEY.
@@ -82,10 +88,18 @@ class Client:
         retries: How many times a request is tried again after a failure that may pass: no complete
             response, or the status 408, 425, 429 or 5xx (but for 501 and 505).
         max_connections: How many requests run at a time when several runs are loaded.
+        proxy: The URL of a proxy, with `user:password@` if it asks for them; http, https, or socks5
+            with the package socksio. None takes HTTPS_PROXY or ALL_PROXY of the environment, unless
+            NO_PROXY excepts the host; False takes none. A server on this machine that is reached by
+            plain http is asked directly, unless a proxy is given here.
+        verify: The CA certificates that the server's certificate is checked with: a path to a PEM
+            file or to a folder of them, or an `ssl.SSLContext`. True takes those that SSL_CERT_FILE
+            or SSL_CERT_DIR names, else those of the package certifi.
 
     Raises:
-        ConfigError: If there is no key, or the key or the URL cannot be used.
-        ValueError: If a number is out of range, or `api` is not one of the four.
+        ConfigError: If there is no key, or the key, the URL or the proxy cannot be used.
+        TypeError: If `proxy` or `verify` is of another type.
+        ValueError: If a number is out of range, `api` is not one of the four, or `verify` is False.
 
     Example:
         >>> import retab_frames as rf
@@ -109,24 +123,33 @@ class Client:
         timeout: float = 120.0,
         retries: int = 3,
         max_connections: int = 16,
+        proxy: ProxyChoice = None,
+        verify: Certificates = True,
     ) -> None:
         # wrapped before anything can fail: a traceback shows the locals of this frame
         key = Secret.from_environment(KEY_VARIABLE) if api_key is None else Secret(api_key)
         token = None if access_token is None else Secret(access_token)
-        api_key = access_token = None
+        through = Secret(proxy) if isinstance(proxy, str) else proxy
+        api_key = access_token = proxy = None
         if api not in get_args(Api):
             raise ValueError(f"api must be auto, content, nested or results, not {api!r}")
         if not timeout > 0 or retries < 0 or max_connections < 1:
             raise ValueError("timeout and max_connections must be positive, retries not negative")
+        if through not in (None, False) and not isinstance(through, Secret):
+            raise TypeError(f"proxy takes a URL, None or False, not {type(through).__name__}")
+        check_certificates(verify)
         self.api: Api = api
         self.max_connections = max_connections
         self._found = None if api == "auto" else api
+        url = normalize_base_url(base_url or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL)
         self._http = Transport(
-            normalize_base_url(base_url or os.environ.get(URL_VARIABLE) or DEFAULT_BASE_URL),
+            url,
             check_secret(key),
             token=None if token is None else check_secret(token, name="access_token"),
             timeout=timeout,
             retries=retries,
+            proxy=find_proxy(through, url),
+            verify=verify,
         )
         # a client that was never closed closes its sockets when it is garbage-collected
         weakref.finalize(self, self._http.close)

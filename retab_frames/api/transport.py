@@ -1,42 +1,51 @@
-"""GET over HTTP: headers, retries, the deadline and the size limit; the only user of httpx.
+"""GET over HTTP: attempts, the deadline and the size limit, and what an error says.
 
-The key is added to a request at the last moment, below everything that logs, stores or shows
-requests, and only for the configured origin. Errors are raised after their `except` block has
-ended, so that no traceback leads to a frame of httpx that holds a header.
+Errors are raised after their `except` block has ended, and tracebacks are cut before the frames of
+a connection, which hold the key.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import threading
 import time
+import weakref
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import httpx
 import stamina
 
+from retab_frames.api.connections import (
+    Connection,
+    ExchangeError,
+    hide_frames,
+    make_ssl_context,
+    parse_url,
+)
 from retab_frames.api.credentials import URL_VARIABLE
 from retab_frames.api.retries import BACKOFF, AttemptError, decide_retry
 from retab_frames.api.status_errors import build_status_error
 from retab_frames.errors import (
-    ConfigError,
     DeadlineError,
     MalformedResponseError,
     RequestError,
     ResponseTooLargeError,
     TransportError,
 )
+from retab_frames.forks import call_in_child
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from retab_frames.api.connections import Certificates, Response
     from retab_frames.api.credentials import Secret
+    from retab_frames.api.proxies import Proxy
     from retab_frames.api.routes import Route
 
 __all__ = ["HttpResponse", "Transport"]
@@ -48,13 +57,7 @@ _MAX_ERROR_BYTES = 2**20
 """Of the body of an error response; what follows is not read."""
 _MAX_QUOTED_BYTES, _QUOTED_BYTES = 2**24, 4096
 _GZIP = 16 + zlib.MAX_WBITS
-_TIMEOUTS_S = {"connect": 5.0, "read": 30.0, "write": 10.0, "pool": 10.0}
-_HEADERS = {
-    "Accept": "application/json",
-    "Accept-Encoding": "gzip",
-    "User-Agent": f"retab-frames python-httpx/{httpx.__version__}",
-}
-"""Sent with every request; `_Connection` adds those that hold the key."""
+_OK = 200
 _CHECK_URL = f"check base_url and {URL_VARIABLE}"
 
 _log = logging.getLogger(__name__)
@@ -84,35 +87,6 @@ class _Request:
         return self.deadline - time.monotonic()
 
 
-class _Connection(httpx.HTTPTransport):
-    """One connection, which adds the key to requests of one origin.
-
-    It is used without httpx's client around it: redirects are not followed, cookies not kept and
-    proxies not taken from the environment, and a request takes a fifth less time.
-    """
-
-    def __init__(self, origin: httpx.URL, key: Secret, token: Secret | None, verify: Any) -> None:
-        super().__init__(
-            verify=verify,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        )
-        self._origin = (origin.scheme, origin.host, origin.port)
-        self._key = key
-        self._token = token
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request with the key."""
-        url = request.url
-        if (url.scheme, url.host, url.port) != self._origin:
-            raise httpx.UnsupportedProtocol("the key is for another origin")
-        if self._token is not None:
-            url = url.copy_merge_params({"access_token": self._token.reveal()})
-        keyed = httpx.Request("GET", url, headers=request.headers, extensions=request.extensions)
-        keyed.headers["Api-Key"] = self._key.reveal()
-        keyed.headers["Authorization"] = f"Bearer {self._key.reveal()}"
-        return super().handle_request(keyed)
-
-
 class Transport:
     """GETs from one origin, from any number of threads.
 
@@ -125,20 +99,33 @@ class Transport:
         token: Sent as the query parameter `access_token`, if there is one.
         timeout: Seconds that one request may take, all attempts and waits included.
         retries: How many times a failed request is tried again.
+        proxy: What requests go through; None for a direct connection.
+        verify: What the server's certificate is checked with, see `make_ssl_context`.
     """
 
     def __init__(
-        self, url: str, key: Secret, *, token: Secret | None, timeout: float, retries: int
+        self,
+        url: str,
+        key: Secret,
+        *,
+        token: Secret | None,
+        timeout: float,
+        retries: int,
+        proxy: Proxy | None,
+        verify: Certificates,
     ) -> None:
-        self.url = _parse_url(url)
+        self.url = parse_url(url)
         self._key = key
         self._token = token
         self._timeout = timeout
         self._max_attempts = retries + 1
+        self._proxy = proxy
+        self._verify = verify
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
-        self._idle: list[_Connection] = []
-        self._verify: Any = None
+        self._idle: list[Connection] = []
         self._closed = False
+        _OPEN.add(self)
 
     def get(self, route: Route, decode: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
         """Return the decoded body, and the response.
@@ -152,6 +139,30 @@ class Transport:
             RequestError: If there was no usable response; the subclass says what can be done.
             MalformedResponseError: If `decode` did not accept the body twice.
         """
+        known = sys.exception()
+        try:
+            return self._try(route, decode)
+        except BaseException as error:
+            hide_frames(error, known)
+            raise
+
+    def close(self) -> None:
+        """Close every connection; a request after this raises RuntimeError."""
+        with self._lock:
+            self._closed = True
+            connections, self._idle = self._idle, []
+        for connection in connections:
+            connection.close()
+
+    def forget_connections(self) -> None:
+        """Let go of the connections, which belong to the parent of this forked process."""
+        # a thread of the parent may have held the lock
+        self._lock = threading.Lock()
+        connections, self._idle = self._idle, []
+        for connection in connections:
+            connection.close()  # this process's copies of the sockets alone
+
+    def _try(self, route: Route, decode: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
         query = {name: value for name, value in route.query.items() if value is not None}
         request = _Request(route.path, query, time.monotonic() + self._timeout)
         try:
@@ -170,14 +181,6 @@ class Transport:
             error.attempts = request.attempts
         raise error
 
-    def close(self) -> None:
-        """Close every connection; a request after this raises RuntimeError."""
-        with self._lock:
-            self._closed = True
-            connections, self._idle = self._idle, []
-        for connection in connections:
-            connection.close()
-
     def _attempt(self, request: _Request, decode: Callable[[bytes], T]) -> tuple[T, HttpResponse]:
         failed: BaseException
         try:
@@ -187,38 +190,31 @@ class Transport:
             failed = error
         except MalformedResponseError:
             failed = self._build_malformed_error(request, response.body, decode)
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            failed = self._translate(request, error)
-        except KeyboardInterrupt:
-            # a new one, without the frames of httpx
-            failed = KeyboardInterrupt()
+        except ExchangeError as error:
+            failed = self._build_exchange_error(request, error)
         raise failed
 
     def _send(self, request: _Request) -> HttpResponse:
         left = request.seconds_left
-        timeouts = {phase: max(0.001, min(s, left)) for phase, s in _TIMEOUTS_S.items()}
-        path = self.url.raw_path.rstrip(b"/") + request.path.encode()
-        http_request = httpx.Request(
-            "GET",
-            self.url.copy_with(raw_path=path),
-            params=request.query or None,
-            headers=_HEADERS,
-            extensions={"timeout": timeouts},
-        )
+        attempts_left = self._max_attempts - request.attempts + 1
+        url = self.url.copy_with(raw_path=self.url.raw_path.rstrip(b"/") + request.path.encode())
         connection = self._borrow()
         try:
-            response = connection.handle_request(http_request)
-            try:
+            with connection.exchange(
+                url,
+                request.query,
+                deadline=request.deadline,
+                # a host that does not answer is better tried again than waited for
+                connect_s=max(left / attempts_left, 0.001),
+            ) as response:
                 body = self._read_body(response, request)
-            finally:
-                response.close()
         except BaseException:
             connection.close()
             raise
         self._give_back(connection)
         arrived = datetime.now(UTC)
         _log.debug("GET %s: %d, %d bytes", request.path, response.status_code, len(body))
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != _OK:
             reason = response.extensions.get("reason_phrase", b"")
             raise build_status_error(
                 request.path,
@@ -230,14 +226,14 @@ class Transport:
             )
         return HttpResponse(body, arrived)
 
-    def _read_body(self, response: httpx.Response, request: _Request) -> bytes:
+    def _read_body(self, response: Response, request: _Request) -> bytes:
         """Return the body, decompressed; stop at the deadline and at the size limit.
 
         We decompress it ourselves: httpx makes of a small chunk one of any size before it hands it
         over, hands over nothing while a slow body decompresses to nothing, and takes an incomplete
         one for complete.
         """
-        is_ok = response.status_code == httpx.codes.OK
+        is_ok = response.status_code == _OK
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             if not is_ok:
@@ -261,8 +257,6 @@ class Transport:
                 if not is_ok:
                     return body.getvalue()[:limit]
                 raise _build_size_error(request)
-            if request.seconds_left < 0:
-                raise self._build_deadline_error(request)
         if (
             is_ok
             and decompressor is not None
@@ -283,36 +277,41 @@ class Transport:
         problem = f"the gzip data is damaged: {problem}"
         raise self._build_transport_error(request, problem, retry=True)
 
-    def _borrow(self) -> _Connection:
+    def _borrow(self) -> Connection:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this Client is closed; make a new one")
             if self._idle:
                 return self._idle.pop()
-            if self._verify is None:
-                # reading the certificates takes longer than a request, and http needs none
-                self._verify = httpx.create_ssl_context(verify=self.url.scheme == "https")
-            return _Connection(self.url, self._key, self._token, self._verify)
+            if self._context is None:
+                self._context = self._make_context()
+            return Connection(self.url, self._key, self._token, self._context, self._proxy)
 
-    def _give_back(self, connection: _Connection) -> None:
-        with self._lock:
-            if not self._closed:
-                self._idle.append(connection)
-                return
+    def _make_context(self) -> ssl.SSLContext:
+        # reading the certificates takes longer than a request, and http needs none
+        if self.url.scheme == "https" or (self._proxy is not None and self._proxy.is_tls):
+            return make_ssl_context(self._verify)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_clean:
+            with self._lock:
+                if not self._closed:
+                    self._idle.append(connection)
+                    return
         connection.close()
 
     def _mask(self, text: str) -> str:
-        text = self._key.mask(text)
-        return self._token.mask(text) if self._token is not None else text
+        secrets = (self._key, self._token, self._proxy.password if self._proxy else None)
+        for secret in filter(None, secrets):
+            text = secret.mask(text)
+        return text
 
-    def _translate(self, request: _Request, error: Exception) -> AttemptError:
-        """Return what an exception of httpx means."""
-        if isinstance(error, httpx.TimeoutException) and request.seconds_left <= 0:
+    def _build_exchange_error(self, request: _Request, error: ExchangeError) -> AttemptError:
+        if error.timed_out and request.seconds_left <= 0:
             return self._build_deadline_error(request)
-        problem = printable(self._mask(str(error)) or type(error).__name__, 200)
-        # a certificate that is not valid now will not be valid a second later
-        retry = not _is_caused_by(error, ssl.SSLCertVerificationError)
-        return self._build_transport_error(request, problem, retry=retry)
+        problem = printable(self._mask(str(error)), 300)
+        return self._build_transport_error(request, problem, retry=error.may_pass)
 
     def _build_deadline_error(self, request: _Request) -> AttemptError:
         message = f"GET {request.path}: not finished within {self._timeout:g} s"
@@ -323,7 +322,11 @@ class Transport:
         self, request: _Request, problem: str, *, retry: bool
     ) -> AttemptError:
         host = f"{self.url.host}:{self.url.port}" if self.url.port else self.url.host
-        message = f"GET {request.path}: no complete response from {host}: {problem}; {_CHECK_URL}"
+        check = _CHECK_URL
+        if self._proxy is not None:
+            host += f" through the proxy {self._proxy.host}"
+            check = f"check the proxy, which {self._proxy.named_by} names, and base_url"
+        message = f"GET {request.path}: no complete response from {host}: {problem}; {check}"
         return AttemptError(TransportError(message, path=request.path), retry=retry)
 
     def _build_malformed_error(
@@ -355,18 +358,13 @@ def _build_size_error(request: _Request) -> AttemptError:
     return AttemptError(ResponseTooLargeError(message, path=request.path), retry=False)
 
 
-def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Return whether the error, or one that it was raised from or during, is of the kind."""
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+_OPEN: weakref.WeakSet[Transport] = weakref.WeakSet()
+"""Every transport of this process, for the processes that are forked from it."""
 
 
-def _parse_url(url: str) -> httpx.URL:
-    try:
-        return httpx.URL(url)
-    except httpx.InvalidURL as error:
-        problem = str(error)
-    raise ConfigError(f"the base URL is not valid: {printable(problem)}")
+def _forget_connections() -> None:
+    for transport in list(_OPEN):
+        transport.forget_connections()
+
+
+call_in_child(_forget_connections)
