@@ -8,6 +8,9 @@ answers.
 from __future__ import annotations
 
 import os
+import sys
+import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from retab_frames.errors import ForkError
@@ -15,7 +18,7 @@ from retab_frames.errors import ForkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ProcessThreads", "call_in_child"]
+__all__ = ["ProcessThreads", "build_fork_error", "call_in_child"]
 
 
 def call_in_child(renew: Callable[[], object]) -> None:
@@ -55,3 +58,16 @@ def build_fork_error(owner: str) -> ForkError:
         "it in the child alone, or start processes with the method 'spawn' or 'forkserver' "
         "(multiprocessing.get_context)"
     )
+
+
+def _renew_property_locks() -> None:
+    """Renew the locks of our cached properties, which Python 3.11 holds while it computes one."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(__package__)]
+    classes = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
+    for property_ in (value for one in classes for value in vars(one).values()):
+        if isinstance(property_, cached_property):
+            vars(property_)["lock"] = threading.RLock()
+
+
+if sys.version_info < (3, 12):
+    call_in_child(_renew_property_locks)

@@ -18,6 +18,7 @@ from retab_frames.api.lookups import (
     NO_ROUTE,
     build_not_found_error,
     check_experiment,
+    check_records,
     detect_generation,
     fetch_run_record,
 )
@@ -186,12 +187,16 @@ class Client:
         """
         if self._found != "results":
             try:
-                return self._fetch_records(locate_experiments("content", workflow_id))
+                return self._fetch_records(
+                    locate_experiments("content", workflow_id), workflow=workflow_id
+                )
             except ApiStatusError as error:
                 if error.status_code not in NO_ROUTE or self._found:
                     raise
         try:
-            return self._fetch_records(locate_experiments("results", workflow_id))
+            return self._fetch_records(
+                locate_experiments("results", workflow_id), workflow=workflow_id
+            )
         except ApiStatusError as error:
             if error.status_code not in NO_ROUTE:
                 raise
@@ -204,9 +209,12 @@ class Client:
         Raises:
             NotFoundError: If there is no such experiment of the workflow.
         """
+        owners = {"workflow": workflow_id, "experiment": experiment_id}
         if self._found in (None, "content"):
             try:
-                found = self._fetch_records(locate_runs("content", workflow_id, experiment_id))
+                found = self._fetch_records(
+                    locate_runs("content", workflow_id, experiment_id), **owners
+                )
             except ApiStatusError as error:
                 if self._found or error.status_code not in NO_ROUTE:
                     raise
@@ -215,7 +223,7 @@ class Client:
                 self._found = "content"
                 return found
             self._found = detect_generation(self._http, workflow_id, experiment_id, None, missing)
-        found = self._fetch_records(locate_runs("results", workflow_id, experiment_id))
+        found = self._fetch_records(locate_runs("results", workflow_id, experiment_id), **owners)
         if not found.records:
             check_experiment(self._http, self._found or "content", workflow_id, experiment_id)
         return found
@@ -321,6 +329,8 @@ class Client:
         """Return what a snapshot stores of where its run came from."""
         return f"{self._http.url} ({generation})"
 
-    def _fetch_records(self, route: Route) -> Records:
+    def _fetch_records(self, route: Route, **owners: str) -> Records:
         pages, arrived = fetch_pages(self._http.get, route, envelopes.parse_records)
-        return Records([record for page in pages for record in page.records], arrived)
+        records = [record for page in pages for record in page.records]
+        check_records(records, route, **owners)
+        return Records(records, arrived)

@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -93,10 +93,11 @@ class Connection(httpx.HTTPTransport):
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             socket_options=_list_socket_options(),
         )
-        self._clock = _Clock()
         pool: Any = self._pool
-        # httpx has no argument for it
-        pool._network_backend = _TimedBackend(pool._network_backend, self._clock)  # noqa: SLF001
+        # httpx has no argument for these two; a signal may leave the lock held, which hangs whoever
+        # takes it next, and a connection has one user at a time
+        self._backend = pool._network_backend = _TimedBackend(pool._network_backend)  # noqa: SLF001
+        pool._optional_thread_lock = nullcontext()  # noqa: SLF001
         self._origin = (origin.scheme, origin.host, origin.port)
         self._key = key
         self._token = token
@@ -117,7 +118,7 @@ class Connection(httpx.HTTPTransport):
         Raises:
             ExchangeError: If no complete response comes, also while the body is read.
         """
-        self._clock.deadline = deadline
+        self._backend.deadline = deadline
         request = httpx.Request(
             "GET",
             url,
@@ -149,6 +150,11 @@ class Connection(httpx.HTTPTransport):
         keyed.headers["Authorization"] = f"Bearer {self._key.reveal()}"
         return super().handle_request(keyed)
 
+    def close(self) -> None:
+        """Close the socket."""
+        if self._backend.stream is not None:
+            self._backend.stream.close()
+
     @property
     def is_clean(self) -> bool:
         """Whether nothing came after the last response.
@@ -167,28 +173,27 @@ class Connection(httpx.HTTPTransport):
         return not left_over
 
 
-class _Clock:
-    """When the request that runs on a connection must be over."""
-
-    deadline = float("inf")
-
-    def limit(self, timeout: float | None, kind: type[httpcore.TimeoutException]) -> float:
-        """Return how long a step may take, or raise if there is no time left."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise kind("timed out")
-        return left if timeout is None else min(timeout, left)
-
-
 class _TimedBackend(httpcore.NetworkBackend):
     """Opens streams of which every step ends at the deadline.
 
     httpcore's own limits are for one step each, so that a response may trickle in for ever.
+
+    Attributes:
+        deadline: When the request that runs must be over, on the monotonic clock.
+        stream: The stream that was opened last.
     """
 
-    def __init__(self, backend: httpcore.NetworkBackend, clock: _Clock) -> None:
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
         self._backend = backend
-        self._clock = clock
+        self.deadline = 0.0
+        self.stream: httpcore.NetworkStream | None = None
+
+    def limit(self, timeout: float | None, kind: type[httpcore.TimeoutException]) -> float:
+        """Return how many seconds a step may take, or raise if there are none left."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise kind("timed out")
+        return left if timeout is None else min(timeout, left)
 
     def connect_tcp(
         self,
@@ -199,34 +204,34 @@ class _TimedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Connect to the first address of the host that accepts; they share the time."""
-        until = time.monotonic() + self._clock.limit(timeout, httpcore.ConnectTimeout)
+        until = time.monotonic() + self.limit(timeout, httpcore.ConnectTimeout)
         addresses = _resolve(host, port)
         for n, address in enumerate(addresses):
             share = max(until - time.monotonic(), 0.001) / (len(addresses) - n)
             try:
-                stream = self._backend.connect_tcp(
+                self.stream = self._backend.connect_tcp(
                     address, port, share, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if n == len(addresses) - 1:
                     raise
             else:
-                return _TimedStream(stream, self._clock)
+                return _TimedStream(self.stream, self)
         raise httpcore.ConnectError(f"no address for {host}")
 
 
 class _TimedStream(httpcore.NetworkStream):
     """A stream of which every step ends at the deadline."""
 
-    def __init__(self, stream: httpcore.NetworkStream, clock: _Clock) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, backend: _TimedBackend) -> None:
         self._stream = stream
-        self._clock = clock
+        self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._clock.limit(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, self._backend.limit(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._clock.limit(timeout, httpcore.WriteTimeout))
+        self._stream.write(buffer, self._backend.limit(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -237,9 +242,10 @@ class _TimedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        limit = self._clock.limit(timeout, httpcore.ConnectTimeout)
+        limit = self._backend.limit(timeout, httpcore.ConnectTimeout)
         stream = self._stream.start_tls(ssl_context, server_hostname, limit)
-        return _TimedStream(stream, self._clock)
+        self._backend.stream = stream
+        return _TimedStream(stream, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -319,7 +325,7 @@ def _read_certificates(kind: str, path: str, named_by: str) -> ssl.SSLContext:
     if problem is None:
         return context
     raise ConfigError(
-        f"cannot read the CA certificates {printable(path)}, which {named_by} names: "
+        f"cannot read the CA certificates {printable(path, 300)}, which {named_by} names: "
         f"{printable(problem)}"
     )
 

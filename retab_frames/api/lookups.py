@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from retab_frames.api.routes import Route, locate_experiment, locate_run, locate_runs
 from retab_frames.api.status_errors import NEXT_STEPS
-from retab_frames.errors import ApiStatusError, NotFoundError
+from retab_frames.errors import ApiStatusError, MalformedResponseError, NotFoundError
 from retab_frames.text.messages import printable
-from retab_frames.wire.envelopes import parse_record, parse_records, record_owner
+from retab_frames.wire.envelopes import parse_record, parse_records, record_id, record_owner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from retab_frames.api.routes import Generation
     from retab_frames.api.transport import Transport
     from retab_frames.wire.envelopes import Record
@@ -23,6 +25,7 @@ __all__ = [
     "NO_ROUTE",
     "build_not_found_error",
     "check_experiment",
+    "check_records",
     "detect_generation",
     "fetch_run_record",
 ]
@@ -77,14 +80,14 @@ def fetch_run_record(
         NotFoundError: If there is no such run of the experiment.
     """
     if run_id is None:
-        latest, _ = http.get(
-            locate_runs(generation, workflow_id, experiment_id, limit=1), parse_records
-        )
+        route = locate_runs(generation, workflow_id, experiment_id, limit=1)
+        latest, _ = http.get(route, parse_records)
+        check_records(latest.records, route, workflow=workflow_id, experiment=experiment_id)
         if latest.is_empty:
             check_experiment(http, generation, workflow_id, experiment_id)
         return None if latest.is_empty else latest.records[0]
     route = locate_run(run_id)
-    found, _ = http.get(route, parse_record)
+    found = _fetch_record(http, route)
     _check_owner(f"run {printable(run_id)}", found, "experiment", experiment_id, route)
     _check_owner(f"run {printable(run_id)}", found, "workflow", workflow_id, route)
     return found
@@ -99,7 +102,7 @@ def check_experiment(
         NotFoundError: If there is no such experiment of the workflow.
     """
     route = locate_experiment(generation, workflow_id, experiment_id)
-    found, _ = http.get(route, parse_record)
+    found = _fetch_record(http, route)
     _check_owner(f"experiment {printable(experiment_id)}", found, "workflow", workflow_id, route)
 
 
@@ -113,9 +116,46 @@ def build_not_found_error(what: str, next_step: str, missing: ApiStatusError) ->
     )
 
 
+def check_records(records: Iterable[Record], route: Route, **owners: str) -> None:
+    """Check that each record of a listing belongs to what was asked for, where it says so.
+
+    A server, or a cache before it, may ignore the query.
+
+    Args:
+        records: The records.
+        route: The listing.
+        owners: The requested `workflow`, and `experiment`.
+
+    Raises:
+        MalformedResponseError: If a record is of another one.
+    """
+    for record in records:
+        for kind, requested in owners.items():
+            received = record_owner(record, kind)
+            if received not in (None, requested):
+                raise MalformedResponseError(
+                    f"GET {route.path}: requested {kind} {printable(requested)}, and the response "
+                    f"has {printable(record_id(record))} of {kind} {printable(received)}: the "
+                    "server, or a cache before it, ignores the query",
+                    where=f"$.{kind}_id",
+                )
+
+
+def _fetch_record(http: Transport, route: Route) -> Record:
+    """Return the record that a route names by the last of its segments."""
+    found, _ = http.get(route, parse_record)
+    requested, received = route.segments[-1], record_id(found)
+    if received != requested:
+        raise MalformedResponseError(
+            f"GET {route.path}: the response is the record of {printable(received)}",
+            where="$.id",
+        )
+    return found
+
+
 def _exists(http: Transport, route: Route) -> bool:
     try:
-        http.get(route, parse_record)
+        _fetch_record(http, route)
     except ApiStatusError as error:
         if error.status_code not in NO_ROUTE:
             raise

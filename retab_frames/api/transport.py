@@ -208,10 +208,10 @@ class Transport:
                 connect_s=max(left / attempts_left, 0.001),
             ) as response:
                 body = self._read_body(response, request)
+            self._give_back(connection)
         except BaseException:
             connection.close()
             raise
-        self._give_back(connection)
         arrived = datetime.now(UTC)
         _log.debug("GET %s: %d, %d bytes", request.path, response.status_code, len(body))
         if response.status_code != _OK:

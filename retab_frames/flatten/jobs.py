@@ -50,7 +50,8 @@ def job_columns(
         contexts: What is known of the rows, and of how many of them, in the order of the rows.
 
     Raises:
-        MalformedResponseError: If neither a row nor its response names the experiment.
+        MalformedResponseError: If a row is of another workflow or experiment than was requested,
+            or if neither it nor its response names the experiment.
     """
     schema = arrow_schema(JobsSchema)
     lengths = [length for _, length in contexts]
@@ -65,10 +66,11 @@ def job_columns(
         least = lower_bounds(JobsSchema).get(name)
         column = coalesce_paths(source, schema.field(name).type, values, rows, least)
         misfits += column.misfits
-        # what a row says of itself goes before what its response says
-        columns[name] = (
-            pc.coalesce(column.array, columns[name]) if name in columns else column.array
-        )
+        if name in columns:
+            _check_owner(name, column.array, columns[name], columns["run_id"])
+            columns[name] = pc.coalesce(columns[name], column.array)
+        else:
+            columns[name] = column.array
     columns["is_placeholder"] = pc.fill_null(columns["is_placeholder"], fill_value=False)
     if columns["experiment_id"].null_count:
         n = columns["experiment_id"].is_null().index(pa.scalar(value=True)).as_py()
@@ -78,3 +80,16 @@ def job_columns(
             where="$.experiment_id",
         )
     return columns, misfits
+
+
+def _check_owner(name: str, named: pa.Array, requested: pa.Array, run_ids: pa.Array) -> None:
+    """Check that the rows are of the workflow or the experiment that was requested."""
+    is_other = pc.not_equal(named, requested)  # null where one of the two is not known
+    n = pc.index(is_other, pa.scalar(value=True)).as_py()
+    if n >= 0:
+        kind = name.removesuffix("_id")
+        raise MalformedResponseError(
+            f"a row of run {printable(run_ids[n].as_py())} is of {kind} "
+            f"{printable(named[n].as_py())}, not of {printable(requested[n].as_py())}",
+            where=f"$.{name}",
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.errors import RetabFramesError, SchemaError
 from retab_frames.flatten.issues import Issue, issues_table
+from retab_frames.flatten.run_tables import Tables
 from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
 from retab_frames.load.notices import describe_count_mismatch
 from retab_frames.schemas.frames import frame_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from retab_frames.flatten.run_tables import Tables
     from retab_frames.schemas.models import Model
 
 __all__ = ["RunContent", "Validated", "content_of", "contents_of", "make_failed_content"]
@@ -98,6 +98,16 @@ class RunContent:
     source: str | None = None
     validated: Validated = field(default_factory=lambda: Validated({}))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the tables, with the rows as they came; frames are made again where it arrives."""
+        tables = [_pack_table(table) for table in (*self.tables, self.run_table)]
+        packed = ("tables", "run_table", "raw_source", "validated")
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {name: value for name, value in plain.items() if name not in packed}
+        # the source may be a file or a response
+        plain["raw_source"] = partial(_unpack_table, _pack_table(self.raw_rows))
+        return _unpack_content, (tables, plain)
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.statuses.items())
         return (
@@ -157,6 +167,25 @@ class RunContent:
     def raw(self) -> pd.DataFrame:
         """Every row as it came, byte for byte, fits RawSchema."""
         return to_frame(self.raw_rows, RawSchema)
+
+
+def _pack_table(table: pa.Table) -> bytes:
+    """Return a table for pickle, which would take along all of what a slice was cut from."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpack_table(packed: bytes) -> pa.Table:
+    with pa.ipc.open_stream(packed) as reader:
+        return reader.read_all()
+
+
+def _unpack_content(tables: list[bytes], plain: dict[str, Any]) -> RunContent:
+    *of_run, run_table = map(_unpack_table, tables)
+    return RunContent(tables=Tables(*of_run), run_table=run_table, **plain)
 
 
 def content_of(
@@ -233,7 +262,7 @@ def _build_content(
         fetched_at=source.fetched_at,
         tables=tables,
         run_table=record,
-        raw_source=lambda: raw_table(source, jobs),
+        raw_source=partial(raw_table, source, jobs),
         source=source.source,
         validated=validated,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -10,6 +11,8 @@ from collections import deque
 from concurrent.futures import Future
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
+
+from retab_frames.forks import build_fork_error, call_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +48,9 @@ def map_in_order(
 
     Raises:
         Exception: What `work` raised for an item, when the result of that item is due.
+        ForkError: If this process was forked since the first result was asked for.
     """
+    process = os.getpid()
     tasks: queue.SimpleQueue[Task[Item, Result] | None] = queue.SimpleQueue()
     pending: deque[Future[Result]] = deque()
     source = iter(items)
@@ -63,6 +68,8 @@ def map_in_order(
                 threading.Thread(target=_run_tasks, args=(work, tasks), daemon=True).start()
                 threads += 1
         while pending:
+            if os.getpid() != process:
+                raise build_fork_error("this iterator")
             yield pending.popleft().result()
             for item in islice(source, 1):
                 submit(item)
@@ -104,6 +111,15 @@ def show_progress(
             yield result
             del result  # it may hold a response: not while the next one is waited for
             bar.update(runs)
+
+
+def _renew_bar_lock() -> None:
+    """Give bars a lock of this process: a thread of the parent may have held the old one."""
+    if tqdm := sys.modules.get("tqdm"):
+        tqdm.tqdm.set_lock(threading.RLock())
+
+
+call_in_child(_renew_bar_lock)
 
 
 def _is_notebook() -> bool:

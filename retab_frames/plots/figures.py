@@ -11,6 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from retab_frames.forks import call_in_child
+
 __all__ = ["MAX_SHAPES", "ShownAxes", "ensure_axes", "render_figure", "show_message", "text_colour"]
 
 MAX_SHAPES = 5_000
@@ -19,6 +21,14 @@ MAX_SHAPES = 5_000
 _PIXEL_RATIO = 2
 """Pixels drawn for each one shown, for displays of high resolution."""
 _RENDERING = Lock()
+
+
+def _renew_lock() -> None:
+    global _RENDERING  # noqa: PLW0603 - a thread of the parent may have held the old one
+    _RENDERING = Lock()
+
+
+call_in_child(_renew_lock)
 
 
 class ShownAxes(Axes):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from retab_frames.plots.figures import ensure_axes, show_message
 from retab_frames.plots.labels import add_legend, format_label, label_rows
@@ -103,9 +103,7 @@ def _draw_numbers(ax: Axes, numbers: Floats, value: Value) -> None:
     else:
         steps = 2.0 ** np.arange(-10, 11)
         bar.set_ticks(steps[(steps >= low) & (steps <= high)].tolist())
-        bar.ax.yaxis.set_major_formatter(
-            FuncFormatter(lambda x, _: f"\N{MULTIPLICATION SIGN} {x:g}")
-        )
+        bar.ax.yaxis.set_major_formatter(StrMethodFormatter("\N{MULTIPLICATION SIGN} {x:g}"))
         bar.set_label("ratio to the median of the run")
 
 

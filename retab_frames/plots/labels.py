@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.font_manager import fontManager
-from matplotlib.ticker import FuncFormatter, Locator
+from matplotlib.ticker import Formatter, Locator
 
 from retab_frames.text.messages import printable
 
@@ -88,9 +88,7 @@ def label_rows(axis: Axis, names: Sequence[str], *, slanted: bool = False) -> No
         slanted: Whether the names are slanted, so that more of them fit below an axis.
     """
     axis.set_major_locator(RowLocator(len(names)))
-    # the mouse can be outside of the rows
-    last = len(names) - 1
-    axis.set_major_formatter(FuncFormatter(lambda at, _: names[int(np.clip(round(at), 0, last))]))
+    axis.set_major_formatter(RowFormatter(names))
     axis.set_tick_params(length=0, labelsize=_FONT_SIZE)
     # ticks that are made later copy the style of the first
     for tick in axis.get_major_ticks(max(1, len(axis.majorTicks))):
@@ -143,3 +141,19 @@ class RowLocator(Locator):
         room = max(1, int(axis.get_tick_space() * _DENSITY[axis.axis_name]))
         step = max(1, -(-(last - first + 1) // room))
         return np.arange(first, last + 1, step).tolist()
+
+
+class RowFormatter(Formatter):
+    """The names of the positions 0, 1, 2, ...; a class, so that a figure can be pickled.
+
+    Args:
+        names: The names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the name of the nearest row: the mouse can be outside of the rows."""
+        del pos
+        return self.names[int(np.clip(round(x), 0, len(self.names) - 1))]

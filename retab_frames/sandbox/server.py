@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
 import socket
 import sys
 import threading
@@ -90,6 +91,7 @@ class Sandbox:
         self._latency = latency
         self._port = port
         self._server: _Server | None = None
+        self._process: int | None = None
 
     def __repr__(self) -> str:
         """Return the address and the generations, without the key."""
@@ -148,16 +150,28 @@ class Sandbox:
             OSError: The port is in use.
         """
         if self._server is None:
+            self._process = os.getpid()
             self._server = _Server(self._port, self)
             threading.Thread(
                 target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True
             ).start()
 
     def close(self) -> None:
-        """Stop the server and close all connections; no effect if it does not run."""
+        """Stop the server and close all connections; no effect if it does not run.
+
+        In a process forked from that of the server, this closes its copies of the sockets alone.
+        """
         server, self._server = self._server, None
-        if server is not None:
+        if server is None:
+            return
+        if os.getpid() == self._process:
             server.stop()
+        else:
+            server.server_close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Refuse to be pickled: another process reaches the server by its URL."""
+        raise TypeError("a Sandbox cannot be pickled; pass its url and its api_key")
 
     def answer(
         self,

@@ -40,6 +40,7 @@ OPAQUE = ("error",)
 """Fields that hold text or an object; they are decoded as JSON, and `values` reads their parts."""
 
 JOBS: Paths = {
+    "workflow_id": _at("string", "workflow_id", skip_empty=True),
     "experiment_id": _at("string", "experiment_id", skip_empty=True),
     "job_id": _at("string", "id"),
     "document_id": _at("string", "document_id"),

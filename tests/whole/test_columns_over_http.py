@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # the counts of the records are sentinels, too
 pytestmark = pytest.mark.filterwarnings("ignore:.* the run record says 1005 documents, 1 jobs came")
 
-WORKFLOW, EXPERIMENT, RUN = "wf-call", "exp-call", "run-s"
+WORKFLOW, EXPERIMENT, RUN = "workflow-s", "experiment-s", "run-s"
 NESTED = f"/v1/workflows/{WORKFLOW}/experiments"
 FLAT = "/v1/workflows/experiments"
 

@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, JoinError, NotFoundError
 
+from retab_frames.forks import ProcessThreads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Failure", "call_bucket"]
+__all__ = ["Failure", "call_bucket", "call_obstore"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _Kind = Literal["absent", "taken", "refused", "unsent", "interrupted", "unclear"]
+
+
+_THREADS = ProcessThreads("a bucket")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,20 @@ class Failure:
 def call_bucket(
     call: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
 ) -> _Result | Failure:
-    """Return the result of a call, or why it failed; no error of obstore leaves this function."""
+    """Return the result of a request, or why it failed; no error of obstore leaves this function.
+
+    Raises:
+        ForkError: If this process was forked from one that has made a request: obstore would wait
+            for its threads, of which this process has none.
+    """
+    _THREADS.check()
+    return call_obstore(call, *args, **kwargs)
+
+
+def call_obstore(
+    call: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+) -> _Result | Failure:
+    """Do the same with what sends no request."""
     try:
         return call(*args, **kwargs)
     # an object that is not there is a FileNotFoundError; wrong settings may be a ValueError

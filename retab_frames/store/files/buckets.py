@@ -34,7 +34,7 @@ try:
     import obstore
     from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-    from retab_frames.store.files.bucket_errors import Failure, call_bucket
+    from retab_frames.store.files.bucket_errors import Failure, call_bucket, call_obstore
 except ImportError as error:
     raise MissingExtraError(
         "a store in a bucket needs the extra `cloud`: pip install 'retab-frames[cloud]'"
@@ -289,7 +289,7 @@ class BucketStorage:
         if self.scheme == "memory":
             return _IN_MEMORY.setdefault(self.bucket, MemoryStore())
         settings = _SETTINGS[self.scheme]
-        store = call_bucket(
+        store = call_obstore(
             {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[self.scheme],
             self.bucket,
             client_options={
