@@ -56,12 +56,12 @@ def http_ok(body: bytes, headers: str = "") -> bytes:
 
 @contextmanager
 def raw_server(
-    answer: Callable[[socket.socket, int], object], context: ssl.SSLContext | None = None
+    answer: Callable[[socket.socket, int, bytes], object], context: ssl.SSLContext | None = None
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Serve with a function that writes what it wants to each connection, for each request.
 
     Args:
-        answer: Takes the connection, and the number of the request from 1.
+        answer: Takes the connection, the number of the request from 1, and its head.
         context: For TLS; None is plain.
 
     Yields:
@@ -73,7 +73,7 @@ def raw_server(
         with suppress(OSError), connection, _encrypt(connection, context) as stream:
             while head := _read_head(stream):
                 heads.append(head)
-                answer(stream, len(heads))
+                answer(stream, len(heads), head)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_accept, args=(listener, serve), daemon=True).start()

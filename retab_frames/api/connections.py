@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from retab_frames.errors import ConfigError
+from retab_frames.forks import delay_forks
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -243,7 +244,8 @@ class _TimedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         limit = self._backend.limit(timeout, httpcore.ConnectTimeout)
-        stream = self._stream.start_tls(ssl_context, server_hostname, limit)
+        with delay_forks():
+            stream = self._stream.start_tls(ssl_context, server_hostname, limit)
         self._backend.stream = stream
         return _TimedStream(stream, self._backend)
 

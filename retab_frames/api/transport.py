@@ -37,7 +37,7 @@ from retab_frames.errors import (
     ResponseTooLargeError,
     TransportError,
 )
-from retab_frames.forks import call_in_child
+from retab_frames.forks import call_in_child, delay_forks
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -290,7 +290,8 @@ class Transport:
     def _make_context(self) -> ssl.SSLContext:
         # reading the certificates takes longer than a request, and http needs none
         if self.url.scheme == "https" or (self._proxy is not None and self._proxy.is_tls):
-            return make_ssl_context(self._verify)
+            with delay_forks():
+                return make_ssl_context(self._verify)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def _give_back(self, connection: Connection) -> None:

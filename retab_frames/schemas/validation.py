@@ -12,6 +12,7 @@ import pyarrow as pa
 from pandera import errors
 
 from retab_frames.errors import SchemaError
+from retab_frames.forks import delay_forks
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import arrow_schema
 from retab_frames.text.messages import printable
@@ -46,7 +47,8 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
     """
     failures = _find_wrong_integers(frame, schema)
     try:
-        _name_regex_columns(schema, tuple(frame.columns)).validate(frame, lazy=True)
+        with delay_forks():  # pandera imports at each validation
+            _name_regex_columns(schema, tuple(frame.columns)).validate(frame, lazy=True)
     except errors.SchemaErrors as error:
         failures.append(_list_failures(error.failure_cases, frame))
     if not failures:

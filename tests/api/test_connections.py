@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KEY = "rt_canary_7f3a9b1c2d"
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
-Answer = Callable[[socket.socket, int], object]
+Answer = Callable[[socket.socket, int, bytes], object]
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def ask(client: Client) -> int:
     return len(client.content("wf", "exp_1", "run_1").responses.rows)
 
 
-def whole(connection: socket.socket, number: int) -> None:
-    del number
+def whole(connection: socket.socket, number: int, head: bytes) -> None:
+    del number, head
     connection.sendall(http_ok(content_body()))
 
 
@@ -53,8 +53,8 @@ def whole(connection: socket.socket, number: int) -> None:
 
 
 def trickle(begin: bytes, piece: bytes, pause: float = 0.05) -> Answer:
-    def answer(connection: socket.socket, number: int) -> None:
-        del number
+    def answer(connection: socket.socket, number: int, head: bytes) -> None:
+        del number, head
         connection.sendall(begin)
         while True:
             connection.sendall(piece)
@@ -65,7 +65,7 @@ def trickle(begin: bytes, piece: bytes, pause: float = 0.05) -> Answer:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDLESS = {
-    "nothing": lambda connection, _: connection.recv(1),
+    "nothing": lambda connection, *_: connection.recv(1),
     "interim responses": trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "interim responses at full speed": trickle(
         b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 50, 0
@@ -142,7 +142,7 @@ def test_the_addresses_of_a_host_share_the_time(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("left", [http_ok(content_body(jobs=7)), b"x", b"HTTP/1.1 200 OK\r\n"])
 def test_what_comes_behind_a_response_answers_no_request(left: bytes) -> None:
-    def answer(connection: socket.socket, number: int) -> None:
+    def answer(connection: socket.socket, number: int, _: bytes) -> None:
         connection.sendall(http_ok(content_body()) + (left if number == 1 else b""))
 
     with raw_server(answer) as (port, heads):
@@ -159,7 +159,7 @@ def test_a_clean_connection_is_used_again(kind: str) -> None:
     body = content_body()
     chunked = CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
-    def answer(connection: socket.socket, _: int) -> None:
+    def answer(connection: socket.socket, *_: object) -> None:
         ports.add(connection.getpeername()[1])
         connection.sendall(http_ok(body) if kind == "length" else chunked)
 
@@ -178,9 +178,9 @@ def test_a_connection_that_cannot_be_looked_into_is_not_used_again(
     monkeypatch.setattr(httpcore.ConnectionPool, "connections", [object()])
     ports = set()
 
-    def answer(connection: socket.socket, number: int) -> None:
+    def answer(connection: socket.socket, number: int, head: bytes) -> None:
         ports.add(connection.getpeername()[1])
-        whole(connection, number)
+        whole(connection, number, head)
 
     with (
         raw_server(answer) as (port, _),
@@ -422,7 +422,7 @@ def iter_frames() -> Any:
 
 def test_the_callers_own_error_keeps_its_traceback() -> None:
     """What is behind an error, and was there before the request, is not ours to cut."""
-    with raw_server(lambda connection, _: connection.close()) as (port, _):
+    with raw_server(lambda connection, *_: connection.close()) as (port, _):
         try:
             raise LookupError("of the caller")  # noqa: TRY301
         except LookupError as error:
