@@ -73,8 +73,9 @@ class _Gate:
     def renew(self) -> None:
         """After a fork, in the child, which has none of the threads but its own."""
         me = threading.get_ident()
+        depth = self._inside.get(me)
         self._changed = threading.Condition()
-        self._inside = {me: depth for one, depth in self._inside.items() if one == me}
+        self._inside = {me: depth} if depth else {}
         self._forks = 0
 
 

@@ -13,7 +13,13 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from retab_frames.errors import MalformedResponseError
 from retab_frames.text.messages import printable
-from retab_frames.wire.json_text import check_text, decode_json, join_array, show_beginning
+from retab_frames.wire.json_text import (
+    NotUtf8Error,
+    check_text,
+    decode_json,
+    join_array,
+    show_beginning,
+)
 from retab_frames.wire.paths import RUN_OF_ROW
 from retab_frames.wire.records import MISSING
 
@@ -217,7 +223,7 @@ def _parse_around_rows(body: bytes) -> RowsResponse | None:
     try:
         check_text(body)
         envelope = msgspec.json.decode(body[: before.end()] + b"[]}}", type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, NotUtf8Error, RecursionError):
         return None
     ids = (envelope.experiment_id, envelope.run_id)
     if None in ids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -17,13 +18,21 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
-__all__ = ["check_text", "decode_json", "join_array", "show_beginning"]
+__all__ = ["NotUtf8Error", "check_text", "decode_json", "join_array", "show_beginning"]
 
 T = TypeVar("T")
 
 _SAFE_RECURSION_LIMIT = 3_000
 _SAFE_DEPTH = 200
+_PIECE_BYTES = 2**20
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+class NotUtf8Error(ValueError):
+    """A text is not UTF-8."""
+
+    def __init__(self, byte: int, where: int, reason: str) -> None:
+        super().__init__(f"it is not UTF-8: byte 0x{byte:02x} in position {where:,}: {reason}")
 
 
 def decode_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
@@ -43,7 +52,7 @@ def decode_json(body: bytes | memoryview | Raw, kind: type[T], what: str) -> T:
     except msgspec.ValidationError as error:
         message, where = _split_location(str(error))
         problem = f"{what} does not fit at {where}: {message}"
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, NotUtf8Error) as error:
         half = (
             " (a lone surrogate escape is not a valid character)" if "escape" in str(error) else ""
         )
@@ -64,7 +73,7 @@ def check_text(body: bytes | memoryview | Raw) -> None:
     """Refuse what msgspec would not notice, because it does not look inside text that it skips.
 
     Raises:
-        UnicodeDecodeError: If it is not UTF-8.
+        NotUtf8Error: If it is not UTF-8.
         RecursionError: If it is nested deeper than the default limit of Python allows, and a higher
             limit is set.
     """
@@ -73,9 +82,26 @@ def check_text(body: bytes | memoryview | Raw) -> None:
     try:
         text.validate(full=True)  # checks UTF-8 without a copy
     except pa.ArrowInvalid:
-        bytes(body).decode()  # says where
+        _raise_not_utf8(body)
     if sys.getrecursionlimit() > _SAFE_RECURSION_LIMIT:
         _check_depth(body)
+
+
+def _raise_not_utf8(body: bytes | memoryview | Raw) -> None:
+    """Raise the error that says where the text is not UTF-8.
+
+    The error holds what was decoded, so that is a piece of the text and not a copy of all.
+    """
+    decoder = getincrementaldecoder("utf-8")()
+    text = memoryview(body)
+    for at in range(0, len(text), _PIECE_BYTES):
+        pending = len(decoder.getstate()[0])
+        piece = bytes(text[at : at + _PIECE_BYTES])
+        try:
+            decoder.decode(piece, final=at + _PIECE_BYTES >= len(text))
+        except UnicodeDecodeError as error:
+            where = at - pending + error.start
+            raise NotUtf8Error(error.object[error.start], where, error.reason) from None
 
 
 def show_beginning(body: bytes | memoryview | Raw) -> str:
