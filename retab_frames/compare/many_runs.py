@@ -16,7 +16,6 @@ from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import list_names, name_run
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.models import JobsSchema, arrow_type
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
@@ -85,7 +84,8 @@ def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
             raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
         return list(runs)
     jobs = take_columns(runs, ["run_id"], reader="compare_many")
-    groups = jobs.reset_index(drop=True).groupby("run_id", sort=False, dropna=False)
+    jobs = jobs[list_columns(jobs)].reset_index(drop=True)
+    groups = jobs.groupby("run_id", sort=False, dropna=False)
     return [part for _, part in groups]
 
 
@@ -112,9 +112,7 @@ def _compare_on_dask(
     jobs: Any, baseline: int | str, *, margin: float, confidence: float
 ) -> ManyComparison:
     """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
-    read = {name for name in jobs.columns if arrow_type(JobsSchema, name) is None}
-    read.update(list_columns(jobs))
-    jobs = take_partitions(jobs[[name for name in jobs.columns if name in read]])
+    jobs = take_partitions(jobs[list_columns(jobs)])
     ids = apply_by_group(jobs[["run_id"]], "run_id", _list_run_ids, columns=())["run_id"].tolist()
     run_id = ids[_find_baseline(ids, baseline)]
     chosen = make_side(jobs[jobs["run_id"] == run_id].compute(), "baseline")

@@ -81,17 +81,22 @@ def make_side(run: RunContent | pd.DataFrame, name: str) -> Side:
 
 
 def list_columns(jobs: pd.DataFrame) -> list[str]:
-    """Return the columns of JobsSchema that a comparison reads and a frame has."""
-    known = dict.fromkeys((*_REQUIRED, *_SHOWN, *_RANKED))
-    return [*(name for name in known if name in jobs.columns), *list_handle_columns(jobs)]
+    """Return the columns that a comparison reads and a frame, of pandas or Dask, has.
+
+    The fields of run records are among them, which the schema of jobs does not know.
+    """
+    read = {*_REQUIRED, *_SHOWN, *_RANKED, *list_handle_columns(jobs)}
+    names = dict.fromkeys(name for name in jobs.columns if isinstance(name, str))
+    return [name for name in names if name in read or arrow_type(JobsSchema, name) is None]
 
 
 def _take_jobs(jobs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the jobs with the columns and types that a comparison reads."""
     check_columns(jobs, _REQUIRED, reader="compare", called=name)
-    jobs = take_columns(jobs, list_columns(jobs), reader="compare", called=name)
+    names = list_columns(jobs)
+    jobs = take_columns(jobs, names, reader="compare", called=name)
     # a level of the index may have the name of a column, which pandas calls ambiguous
-    jobs = jobs.reset_index(drop=True)
+    jobs = jobs[names].reset_index(drop=True)
     missing = {column: [None] * len(jobs) for column in _SHOWN if column not in jobs.columns}
     nulls = {
         column: arrow_column(values, arrow_type(JobsSchema, column))

@@ -122,10 +122,10 @@ def _make_bars(jobs: pd.DataFrame, as_of: Moment) -> _Bars:
     ended[~has_ended] = ended.max()
     started[waits] = ended.max()
     order = np.lexsort((started, created))
-    shown = jobs.iloc[row[order]]
-    names = next(shown[name] for name in _NAMES if name in jobs.columns)
+    name = next(name for name in _NAMES if name in jobs.columns)
+    shown = jobs[[name, "status"]].iloc[row[order]]
     return _Bars(
-        names=[format_label(name) for name in names],
+        names=[format_label(one) for one in shown[name]],
         styles=[find_style(status) for status in shown["status"]],
         created=created[order],
         started=started[order],

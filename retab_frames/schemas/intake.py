@@ -48,7 +48,7 @@ _CONVERSIONS = {
     ("pyarrow", "RecordBatchReader"): ".read_pandas()",
 }
 """How a frame of another library becomes one of pandas, where it is not `.to_pandas()`."""
-_NULL = Problem("null, which this column never is")
+_NULL = Problem("this column has no nulls")
 _KEYS = ("job_id", "run_id", "experiment_id")
 _EXAMPLES = 3
 

@@ -106,7 +106,8 @@ def make_censored_sample(jobs: pd.DataFrame, measure: str, as_of: Moment) -> Sam
     begin, has_begun = to_microseconds(jobs, "created_at" if begins_created else "started_at")
     censored = unfinished & has_begun
     ms = done.ms.copy()
-    ms[censored] = np.maximum(find_last_seen(jobs[censored], as_of) - begin[censored], 0) / 1000
+    last_seen = find_last_seen(jobs, as_of, among=censored)
+    ms[censored] = np.maximum(last_seen - begin[censored], 0) / 1000
     return Sample(ms, observed, censored, unfinished & ~has_begun)
 
 
@@ -118,18 +119,22 @@ def to_microseconds(jobs: pd.DataFrame, name: str) -> tuple[Ints, Flags]:
     return values.astype(np.int64), is_known.astype(np.bool_)
 
 
-def find_last_seen(jobs: pd.DataFrame, as_of: Moment) -> Ints:
+def find_last_seen(jobs: pd.DataFrame, as_of: Moment, *, among: Flags | None = None) -> Ints:
     """Return when each job was last seen, in µs since 1970 UTC.
 
     Args:
-        jobs: The jobs that have not ended.
+        jobs: The jobs.
         as_of: The time at which all were seen; None takes each job's `fetched_at`.
+        among: Which of the jobs have not ended and are asked for; None if all are.
 
     Raises:
         TypeError: If `as_of` is neither a datetime nor text.
         ValueError: If it is not a valid time or has no time zone, or if it is None and a job has no
             `fetched_at`.
     """
+    # of the other columns Arrow may have a type of which it cannot take some rows
+    jobs = jobs[[name for name in FOR_LAST_SEEN if name in jobs.columns]]
+    jobs = jobs if among is None else jobs[among]
     moment = parse_moment(as_of, "as_of")
     if moment is not None:
         return np.full(len(jobs), count_microseconds(moment), dtype=np.int64)

@@ -131,7 +131,7 @@ def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobInterval
     kept = ~is_placeholder & (is_started | may_wait) & (is_ended | ~is_over)
     created = np.where(is_created, created, started)
     unfinished = kept & ~is_over
-    ended[unfinished] = find_last_seen(jobs[unfinished], as_of)
+    ended[unfinished] = find_last_seen(jobs, as_of, among=unfinished)
     # if the clocks of several machines differ, a job may end before its start
     ended = np.maximum(ended, np.where(is_started, started, created))
     started = np.where(is_started, started, ended)

@@ -180,6 +180,41 @@ def test_only_completed_jobs_are_measured() -> None:
     assert row[["completed", "measured", "mean_ms", "max_ms"]].tolist() == [2, 1, 10.0, 10.0]
 
 
+@pytest.mark.parametrize("flags", [["False"] * 3, ["false"] * 3, [0] * 3, [0.0] * 3, ["0"] * 3])
+def test_flags_as_text_or_numbers_make_no_job_a_placeholder(flags: list[Any]) -> None:
+    jobs = jobs_of([10, 20, 30])
+    odd = jobs.assign(is_placeholder=flags)
+    assert_frame_equal(rf.duration_stats(odd), rf.duration_stats(jobs))
+    assert_frame_equal(rf.slowest(odd), rf.slowest(jobs))
+
+
+@pytest.mark.parametrize(
+    "verb", [rf.duration_stats, rf.slowest, rf.failures, rf.timeline, rf.cumulative_incidence]
+)
+def test_a_job_of_which_nobody_knows_whether_it_is_a_placeholder_is_named(verb: Any) -> None:
+    flags = arrow([False, None, False], pa.bool_())
+    message = "its column is_placeholder does not fit bool: .* is null"
+    with pytest.raises(ValueError, match=message):
+        verb(jobs_of([10, 20, 30], is_placeholder=flags))
+
+
+@pytest.mark.parametrize(
+    "verb", [rf.duration_stats, rf.slowest, rf.failures, rf.timeline, rf.cumulative_incidence]
+)
+def test_an_index_decides_nothing(verb: Any) -> None:
+    jobs = timed_jobs(*[("completed", 0, n, 3 * n) for n in range(4)], ("error", 0, 1, 2))
+    jobs["duration_ms"] = arrow([1, 2, 3, 4, 5], pa.int64())
+    levels = pd.MultiIndex.from_arrays([jobs["run_id"], [0] * 5], names=["run_id", "status"])
+    for index in ([7] * 5, [4, 3, 2, 1, 0], jobs["job_id"], levels):
+        assert_frame_equal(verb(jobs.set_axis(index, axis=0)), verb(jobs))
+
+
+def test_a_statistic_reads_no_other_column() -> None:
+    jobs = jobs_of([10, 20])
+    odd = jobs.assign(attempt=["?", "!"], created_at=5, fetched_at="soon", error_message=1)
+    assert_frame_equal(rf.duration_stats(odd), rf.duration_stats(jobs))
+
+
 def test_statistics_worked_by_hand() -> None:
     row = rf.duration_stats(jobs_of([40, 10, 30, 20])).iloc[0]
     assert row["total_ms"] == 100
