@@ -113,25 +113,35 @@ def convert(values: pd.Series[Any], kind: pa.DataType) -> Converted:
         values: A column of any dtype.
         kind: STRING, INT64, FLOAT64, BOOL or TIME.
     """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes = values.cat.codes.to_numpy()
+        categories = convert(pd.Series(values.cat.categories), kind)
+        return _spread(categories, pa.array(codes, mask=codes < 0))
     array = _to_arrow(values)
     if array is None:
         return _fit_each(values.astype(object), kind)
-    if array.null_count == len(array):
-        return Converted(pa.nulls(len(array), kind))
-    try:
-        found = _CONVERT[kind](array)
-    except (pa.ArrowException, OverflowError):
-        found = None
-    if isinstance(found, Problem):
-        return Converted(pa.nulls(len(array), kind), [Unfit(None, str(values.dtype), found)])
+    found = _convert_at_once(array, kind, str(values.dtype))
     if found is not None:
-        return found if isinstance(found, Converted) else Converted(found)
+        return found
     if array.type == STRING:
         # the same text mostly stands in many rows
         return _fit_distinct(array, kind)
     # the scalars of NumPy know how many digits they have
     is_floating = pa.types.is_floating(array.type)
     return _fit_each(np.asarray(array) if is_floating else values, kind)
+
+
+def _convert_at_once(array: Any, kind: pa.DataType, dtype: str) -> Converted | None:
+    """Return the column converted or refused as a whole; None to look at each value."""
+    if array.null_count == len(array):
+        return Converted(pa.nulls(len(array), kind))
+    try:
+        found = _CONVERT[kind](array)
+    except (pa.ArrowException, OverflowError):
+        return None
+    if isinstance(found, Problem):
+        return Converted(pa.nulls(len(array), kind), [Unfit(None, dtype, found)])
+    return found if found is None or isinstance(found, Converted) else Converted(found)
 
 
 def _to_arrow(values: pd.Series[Any]) -> pa.Array | pa.ChunkedArray | None:
@@ -267,14 +277,22 @@ def _fit_distinct(array: Any, kind: pa.DataType) -> Converted:
     """Look at each value that is there, once however often it is there."""
     encoded = pc.dictionary_encode(array)
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    distinct = _fit_each(encoded.dictionary.to_pylist(), kind)
-    taken = pc.take(distinct.array, encoded.indices)
+    return _spread(_fit_each(encoded.dictionary.to_pylist(), kind), encoded.indices)
+
+
+def _spread(distinct: Converted, codes: pa.Array) -> Converted:
+    """Return the column whose rows have these of the distinct values; a null code is null."""
+    if codes.null_count == len(codes):
+        return Converted(pa.nulls(len(codes), distinct.array.type))
+    taken = pc.take(distinct.array, codes)
     if not distinct.unfit:
         return Converted(taken)
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    by_code = {one.row: one for one in distinct.unfit if one.row is not None}
-    rows = np.flatnonzero(np.isin(codes, list(by_code))).tolist()
-    return Converted(taken, [by_code[int(codes[row])]._replace(row=row) for row in rows])
+    by_code = {one.row: one for one in distinct.unfit}
+    if None in by_code:
+        return Converted(taken, distinct.unfit)
+    numbers = pc.fill_null(codes.cast(INT64), -1).to_numpy()
+    rows = np.flatnonzero(np.isin(numbers, np.array([*by_code], dtype=np.int64))).tolist()
+    return Converted(taken, [by_code[int(numbers[row])]._replace(row=row) for row in rows])
 
 
 def _fit_each(values: Iterable[Any], kind: pa.DataType) -> Converted:

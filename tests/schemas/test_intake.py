@@ -74,7 +74,7 @@ TEXT_FORMS = [
     arrow_backed(TEXTS, pa.string()),
     arrow_backed(TEXTS, pa.large_string()),
     arrow_backed(TEXTS, pa.dictionary(pa.int8(), pa.string())),
-    arrow_backed(TEXTS, pa.dictionary(pa.int32(), pa.large_string())),
+    pd.arrays.ArrowExtensionArray(pa.array(TEXTS, pa.large_string()).dictionary_encode()),
     arrow_backed(TEXTS, pa.string_view()),
     np.array([np.str_("007"), None, "e\u0301"], dtype=object),
 ]
@@ -210,6 +210,14 @@ def test_text_is_no_number() -> None:
     assert refuse([["a"], {}], STRING) == "row 0 is ['a'], row 1 is {}: not text"
     assert refuse(pd.Series(["\udce9"], dtype=object), STRING) == "row 0 is \\udce9: not text"
     assert refuse(pd.to_datetime([NOON]), STRING).endswith(": not text")
+
+
+def test_unused_categories_are_not_looked_at() -> None:
+    used = pd.Categorical(["7", None], categories=["soon", "7", "later"])
+    assert take(used, INT64).tolist() == [7, pd.NA]
+    unfit = pd.Categorical(["7", "later", None, "later"], categories=["soon", "7", "later"])
+    assert refuse(unfit, INT64) == "row 1 is later, row 3 is later: not a number"
+    assert refuse(pd.Categorical([7, None]), STRING).startswith("the column is int64: not text")
 
 
 LOST = "a floating-point number so large that digits may be lost"
