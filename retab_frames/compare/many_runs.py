@@ -15,7 +15,7 @@ from retab_frames.compare.many_runs_table import compare_with_baseline, correct_
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import list_names, name_run
 from retab_frames.load.content import RunContent
-from retab_frames.schemas.intake import take_columns
+from retab_frames.schemas.intake import check_columns, take_columns
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
@@ -83,8 +83,9 @@ def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
         if not isinstance(runs, Iterable):
             raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
         return list(runs)
-    jobs = take_columns(runs, ["run_id"], reader="compare_many")
-    jobs = jobs[list_columns(jobs)].reset_index(drop=True)
+    jobs = check_columns(runs, ["run_id"], reader="compare_many")
+    names = list_columns(jobs)
+    jobs = take_columns(jobs, names, reader="compare_many")[names].reset_index(drop=True)
     groups = jobs.groupby("run_id", sort=False, dropna=False)
     return [part for _, part in groups]
 

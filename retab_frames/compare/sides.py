@@ -92,9 +92,9 @@ def list_columns(jobs: pd.DataFrame) -> list[str]:
 
 def _take_jobs(jobs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the jobs with the columns and types that a comparison reads."""
-    check_columns(jobs, _REQUIRED, reader="compare", called=name)
+    check_columns(jobs, _REQUIRED, reader="a comparison", called=name)
     names = list_columns(jobs)
-    jobs = take_columns(jobs, names, reader="compare", called=name)
+    jobs = take_columns(jobs, names, reader="a comparison", called=name)
     # a level of the index may have the name of a column, which pandas calls ambiguous
     jobs = jobs[names].reset_index(drop=True)
     missing = {column: [None] * len(jobs) for column in _SHOWN if column not in jobs.columns}

@@ -119,14 +119,14 @@ def convert(values: pd.Series[Any], kind: pa.DataType) -> Converted:
         return _spread(categories, pa.array(codes, mask=codes < 0))
     array = _to_arrow(values)
     if array is None:
-        return _fit_each(values.astype(object), kind)
+        # the scalars of NumPy know how many digits they have
+        return _fit_each(np.asarray(values), kind)
     found = _convert_at_once(array, kind, str(values.dtype))
     if found is not None:
         return found
     if array.type == STRING:
         # the same text mostly stands in many rows
         return _fit_distinct(array, kind)
-    # the scalars of NumPy know how many digits they have
     is_floating = pa.types.is_floating(array.type)
     return _fit_each(np.asarray(array) if is_floating else values, kind)
 

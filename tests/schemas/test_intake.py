@@ -268,6 +268,7 @@ def test_whole_numbers_keep_every_digit_or_are_refused(
     [
         np.array([2.0**53, 1.0]),
         np.array([2**24, 1], dtype=np.float32),
+        np.array([2**11, 1], dtype=np.float16),
         arrow_backed([2.0**53, 1.0], pa.float64()),
         arrow_backed([2.0**24, 1.0], pa.float32()),
         pd.array([2.0**53, 1.0], "Float64"),
