@@ -107,7 +107,7 @@ def _make_page(subject: object) -> Page:
         )
     if isinstance(subject, ManyComparison):
         return _make_many_page(subject)
-    wants = "a report is about a RunContent, a RunComparison, a ManyComparison or"
+    wants = "a report is about a RunContent, a RunComparison, a ManyComparison or a jobs frame"
     return _make_jobs_page(check_frame(subject, wants))
 
 

@@ -48,7 +48,9 @@ _CONVERSIONS = {
     ("pyarrow", "RecordBatchReader"): ".read_pandas()",
 }
 """How a frame of another library becomes one of pandas, where it is not `.to_pandas()`."""
-_NULL = Problem("this column has no nulls")
+_NULL = Problem(
+    "this column has no nulls", "give each row its value, for example frame[{name}].fillna(...)"
+)
 _KEYS = ("job_id", "run_id", "experiment_id")
 _EXAMPLES = 3
 
@@ -110,9 +112,8 @@ def check_columns(
         TypeError: If it is not a frame of pandas.
         ValueError: If a column is missing, or stands twice.
     """
-    frame = check_frame(
-        frame, f"{reader} takes" if called == "this" else f"{called} must be a RunContent or"
-    )
+    wants = f"{reader} takes" if called == "this" else f"{called} must be a RunContent or"
+    frame = check_frame(frame, f"{wants} a jobs frame")
     if frame.columns.nlevels > 1:
         raise ValueError(
             f"{called} is not a jobs frame: the names of its columns have several levels; give "
@@ -140,14 +141,14 @@ def check_frame(frame: object, wants: str) -> pd.DataFrame:
 
     Args:
         frame: What the caller gave.
-        wants: How the message begins, as "slowest takes".
+        wants: How the message begins, as "slowest takes a jobs frame".
 
     Raises:
         TypeError: If it is not; the message names what it is, and how to make a frame of it.
     """
     if isinstance(frame, pd.DataFrame):
         return frame
-    raise TypeError(f"{wants} a jobs frame, not {_describe_other(frame)}")
+    raise TypeError(f"{wants}, not {_describe_other(frame)}")
 
 
 def find_repeated(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:

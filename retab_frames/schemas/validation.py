@@ -58,7 +58,7 @@ def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
         SchemaError: If it does not fit. All failures are collected, and reported by job id (or the
             key of that frame) instead of row number; `.failures` has them as a frame.
     """
-    check_frame(frame, "validate takes")
+    check_frame(frame, "validate takes a frame")
     known = _list_known(frame, schema)
     repeated = find_repeated(frame, known)
     typed, unfit = set_types(frame, [name for name in known if name not in repeated], schema)

@@ -391,9 +391,9 @@ def test_columns_of_the_users_own_may_have_any_name(jobs: pd.DataFrame, own: lis
     [
         (
             rf.read_content(DOCUMENTED),
-            r"validate takes a jobs frame, not RunContent; pass its .jobs",
+            r"validate takes a frame, not RunContent; pass its .jobs",
         ),
-        ([], "validate takes a jobs frame, not list$"),
+        ([], "validate takes a frame, not list$"),
     ],
 )
 def test_something_else_than_a_frame(wrong: Any, message: str) -> None:

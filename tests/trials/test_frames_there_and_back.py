@@ -377,7 +377,6 @@ def validated(jobs: Frame, like: pd.DataFrame) -> pd.DataFrame:
     return found[like.columns].reset_index(drop=True)
 
 
-Verb = "Callable[[Frame, list[Frame], Path, pd.DataFrame], Any]"
 VERBS: dict[str, Any] = {
     "stats": lambda jobs, *_: rf.duration_stats(jobs),
     "by run": lambda jobs, *_: rf.duration_stats(jobs, by="run_id"),
