@@ -37,10 +37,10 @@ class RetabAccessor:
     """
 
     def __init__(self, jobs: pd.DataFrame) -> None:
-        from retab_frames.stats.samples import check_jobs  # noqa: PLC0415 - see above
+        from retab_frames.schemas.intake import check_columns  # noqa: PLC0415 - see above
 
         try:
-            check_jobs(jobs, _NEEDED, "df.retab")
+            check_columns(jobs, _NEEDED, reader="df.retab")
         except ValueError as error:
             # hasattr(df, "retab") must be False, not an error, as pandas asks of accessors
             raise AttributeError(str(error)) from None
@@ -73,11 +73,15 @@ class RetabAccessor:
         `load_handle_inputs` has it.
         """
         from retab_frames.schemas.handle_columns import handles_of_jobs  # noqa: PLC0415 - see above
+        from retab_frames.schemas.intake import list_handle_columns, take_columns  # noqa: PLC0415
 
-        return rf.validate(handles_of_jobs(self._jobs), rf.HandlesSchema)
+        names = ("run_id", "job_id", "document_id", *list_handle_columns(self._jobs))
+        reader = "handle_inputs"
+        jobs = take_columns(self._jobs, names, reader=reader, optional=("experiment_id",))
+        return rf.validate(handles_of_jobs(jobs), rf.HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
-        """Return the frame if it fits JobsSchema, else raise SchemaError."""
+        """Return the frame with the types of JobsSchema if it fits, else raise SchemaError."""
         return rf.validate(self._jobs, rf.JobsSchema)
 
     @property

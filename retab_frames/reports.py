@@ -16,6 +16,7 @@ from retab_frames.compare import many_runs, two_runs
 from retab_frames.compare.many_runs import ManyComparison
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.load.content import RunContent
+from retab_frames.schemas.intake import check_frame, take_columns
 from retab_frames.stats.durations import duration_stats, slowest
 from retab_frames.stats.estimates import proportion
 from retab_frames.stats.failures import failures
@@ -38,6 +39,11 @@ _FORMATS = {
     ".md": render_markdown,
     ".markdown": render_markdown,
 }
+_NEEDED = (
+    *("run_id", "document_id", "job_id", "filename"),
+    *("status", "is_placeholder", "duration_ms", "error_message"),
+)
+"""What the verbs read of which a report about jobs is made; that of one run has times too."""
 _ENDED = tuple(name for name in COUNTS if name not in {"unfinished", "placeholders"})
 _QUANTILES = [f"{name}{end}_ms" for name in ("p50", "p90", "p95") for end in ("", "_low", "_high")]
 
@@ -61,7 +67,8 @@ def report(
 
     Raises:
         TypeError: If the subject is none of these.
-        ValueError: If the path has another ending, or the frame is not a jobs frame.
+        ValueError: If the path has another ending, or the frame is not a jobs frame or holds what
+            does not fit its columns.
         MissingExtraError: If the page needs plots and matplotlib is not installed.
         OSError: If the file cannot be written.
 
@@ -100,12 +107,8 @@ def _make_page(subject: object) -> Page:
         )
     if isinstance(subject, ManyComparison):
         return _make_many_page(subject)
-    if isinstance(subject, pd.DataFrame):
-        return _make_jobs_page(subject)
-    raise TypeError(
-        "a report is about a RunContent, a RunComparison, a ManyComparison or a jobs frame, "
-        f"not {type(subject).__name__}"
-    )
+    wants = "a report is about a RunContent, a RunComparison, a ManyComparison or a jobs frame"
+    return _make_jobs_page(check_frame(subject, wants))
 
 
 def _add_plot(page: Page, section: str, draw: Callable[[Any], Any], caption: str) -> Page:
@@ -161,7 +164,8 @@ def _make_content_page(content: RunContent) -> Page:
 
 
 def _make_jobs_page(jobs: pd.DataFrame) -> Page:
-    runs = jobs["run_id"].nunique(dropna=False) if "run_id" in jobs.columns else 1
+    jobs = take_columns(jobs, _NEEDED, reader="report")
+    runs = jobs["run_id"].nunique(dropna=False)
     by = "run_id" if runs > 1 else None
     groups = [by] if by else []
     stats = duration_stats(jobs, by, quantiles=(0.5, 0.9, 0.95))

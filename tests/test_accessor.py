@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -85,6 +86,21 @@ def test_validate_reports_what_does_not_fit(content: rf.RunContent) -> None:
     assert content.jobs.retab.validate() is content.jobs
     with pytest.raises(rf.SchemaError, match="duration_ms"):
         content.jobs.assign(duration_ms=content.jobs["duration_ms"] - 10**9).retab.validate()
+
+
+def test_methods_read_frames_of_text(content: rf.RunContent) -> None:
+    text = pd.read_csv(io.StringIO(content.jobs.to_csv(index=False)), dtype=str)
+
+    assert_frame_equal(text.retab.slowest(), content.jobs.retab.slowest())
+    assert_frame_equal(text.retab.handle_inputs(), content.jobs.retab.handle_inputs())
+    assert_frame_equal(text.retab.validate(), content.jobs)
+
+
+def test_a_frame_with_a_column_twice_has_no_methods(content: rf.RunContent) -> None:
+    twice = pd.concat([content.jobs, content.jobs[["status"]]], axis=1)
+    with pytest.raises(AttributeError, match="several of its columns are named status"):
+        twice.retab  # noqa: B018
+    assert not hasattr(twice, "retab")
 
 
 def test_a_frame_that_is_not_a_jobs_frame() -> None:

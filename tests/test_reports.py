@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import polars as pl
 import pytest
-from factories import jobs_of, seconds, texts
+from factories import jobs_of, seconds, texts, timed_jobs
 
 import retab_frames as rf
 from retab_frames import plots
@@ -264,8 +265,18 @@ def test_a_report_needs_a_folder_a_known_ending_and_a_subject(tmp_path: Path) ->
         report(jobs_of([1]), tmp_path / "a.pdf")
     with pytest.raises(TypeError, match="or a jobs frame, not dict"):
         report({}, tmp_path / "a.md")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"or a jobs frame, not DataFrame of polars; .*to_pandas"):
+        report(pl.from_pandas(jobs_of([1])), tmp_path / "a.md")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"no frame of jobs|not a jobs frame"):
         report(pd.DataFrame({"a": [1]}), tmp_path / "a.md")
+
+
+def test_a_report_on_a_frame_of_text_is_that_of_the_jobs(tmp_path: Path) -> None:
+    jobs = timed_jobs(*[("completed", 0, n, 2 * n) for n in range(5)], ("error", 0, 1, 2))
+    jobs["duration_ms"] = range(6)
+    text = jobs.astype(str).where(jobs.notna(), "").set_axis(jobs["run_id"], axis=0)
+    first, second = (report(one, tmp_path / f"{n}.html") for n, one in enumerate((jobs, text)))
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("ending", ["html", "md"])

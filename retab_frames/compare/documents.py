@@ -39,7 +39,7 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
     added = candidate.final.index.difference(baseline.final.index, sort=False)
     documents = baseline.final.index.append(added)
     # all columns of a side are null for a document that it lacks
-    before, after = baseline.final.reindex(documents), candidate.final.reindex(documents)
+    before, after = (_spread(side.final, documents) for side in (baseline, candidate))
     change = _classify_changes(before, after)
     inputs_changed: list[bool | None] = [None] * len(documents)
     if baseline.inputs is not None and candidate.inputs is not None:
@@ -66,6 +66,12 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
         "artifact_changed": (before["artifact_id"] != after["artifact_id"], BOOL),
     }
     return pd.DataFrame({name: arrow_column(*column) for name, column in columns.items()})
+
+
+def _spread(final: pd.DataFrame, documents: pd.Index) -> pd.DataFrame:
+    """Return a row per document; that of one which the side lacks is null, and no placeholder."""
+    rows = final.reindex(documents)
+    return rows.assign(is_placeholder=rows["is_placeholder"].fillna(value=False))
 
 
 def _classify_changes(

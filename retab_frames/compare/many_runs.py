@@ -12,10 +12,11 @@ import pandas as pd
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
 from retab_frames.compare.many_runs_table import compare_with_baseline, correct_p_values
-from retab_frames.compare.sides import make_side
+from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import list_names, name_run
 from retab_frames.load.content import RunContent
-from retab_frames.stats.on_dask import apply_by_group, is_distributed
+from retab_frames.schemas.intake import check_columns, take_columns
+from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
@@ -55,8 +56,8 @@ def compare_many(
 
     Raises:
         TypeError: If these are not runs, or only one content.
-        ValueError: If there are fewer than two runs, a run is given twice or was never run, or the
-            baseline is not among them.
+        ValueError: If there are fewer than two runs, a run is given twice or was never run, the
+            baseline is not among them, or a column is missing or does not fit its type.
     """
     if is_distributed(runs):
         return _compare_on_dask(runs, baseline, margin=margin, confidence=confidence)
@@ -78,16 +79,15 @@ def compare_many(
 def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
     if isinstance(runs, RunContent):
         raise TypeError("compare_many takes several runs; this is one")
-    if isinstance(runs, pd.DataFrame):
-        if "run_id" not in runs.columns:
-            raise ValueError("this is not a jobs frame: it lacks the column run_id")
-        groups = runs.reset_index(drop=True).groupby(
-            "run_id", sort=False, dropna=False, observed=True
-        )
-        return [part for _, part in groups]
-    if not isinstance(runs, Iterable):
-        raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
-    return list(runs)
+    if not isinstance(runs, pd.DataFrame) and not hasattr(type(runs), "columns"):
+        if not isinstance(runs, Iterable):
+            raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
+        return list(runs)
+    jobs = check_columns(runs, ["run_id"], reader="compare_many")
+    names = list_columns(jobs)
+    jobs = take_columns(jobs, names, reader="compare_many")[names].reset_index(drop=True)
+    groups = jobs.groupby("run_id", sort=False, dropna=False)
+    return [part for _, part in groups]
 
 
 def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
@@ -113,6 +113,7 @@ def _compare_on_dask(
     jobs: Any, baseline: int | str, *, margin: float, confidence: float
 ) -> ManyComparison:
     """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
+    jobs = take_partitions(jobs[list_columns(jobs)])
     ids = apply_by_group(jobs[["run_id"]], "run_id", _list_run_ids, columns=())["run_id"].tolist()
     run_id = ids[_find_baseline(ids, baseline)]
     chosen = make_side(jobs[jobs["run_id"] == run_id].compute(), "baseline")

@@ -5,33 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-
 from retab_frames.compare.inputs import INPUT_COLUMNS, extract_inputs
 from retab_frames.load.content import RunContent
-from retab_frames.schemas.frames import BOOL, INT64, STRING, arrow_column
+from retab_frames.schemas.frames import arrow_column
+from retab_frames.schemas.intake import check_columns, list_handle_columns, take_columns
+from retab_frames.schemas.models import JobsSchema, arrow_type
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from retab_frames.stats.grouped_values import Flags
 
-__all__ = ["Side", "make_side"]
+__all__ = ["Side", "list_columns", "make_side"]
 
-_REQUIRED = {
-    "run_id": STRING,
-    "job_id": STRING,
-    "document_id": STRING,
-    "status": STRING,
-    "is_placeholder": BOOL,
-    "duration_ms": INT64,
-}
-_OPTIONAL = {
-    "experiment_id": STRING,
-    "filename": STRING,
-    "block_kind": STRING,
-    "artifact_id": STRING,
-}
+_REQUIRED = ("run_id", "job_id", "document_id", "status", "is_placeholder", "duration_ms")
+_SHOWN = ("experiment_id", "filename", "block_kind", "artifact_id")
+"""What a comparison shows where a side has it; null where it has not."""
+_RANKED = ("attempt", "completed_at", "job_id")
+"""What the final job of a document is chosen by, those that are there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +50,8 @@ class Side:
 
     @property
     def placeholders(self) -> Flags:
-        """Which of the final jobs are placeholders; a null counts as one."""
-        return self.final["is_placeholder"].to_numpy(dtype=bool, na_value=True)
+        """Which of the final jobs are placeholders."""
+        return self.final["is_placeholder"].to_numpy(dtype=bool)
 
 
 def make_side(run: RunContent | pd.DataFrame, name: str) -> Side:
@@ -71,12 +63,9 @@ def make_side(run: RunContent | pd.DataFrame, name: str) -> Side:
 
     Raises:
         TypeError: If it is neither a RunContent nor a frame.
-        ValueError: If it holds several runs, or is not a jobs frame.
+        ValueError: If it holds several runs, is not a jobs frame, or has values that do not fit.
     """
-    jobs = run.jobs if isinstance(run, RunContent) else run
-    if not isinstance(jobs, pd.DataFrame):
-        raise TypeError(f"{name} must be a RunContent or a jobs frame, not {type(run).__name__}")
-    jobs = _set_types(jobs, name)
+    jobs = _take_jobs(run.jobs if isinstance(run, RunContent) else run, name)
     run_id = _find_run_id(jobs, name)
     final = _select_final_jobs(jobs)
     if isinstance(run, RunContent):
@@ -91,25 +80,29 @@ def make_side(run: RunContent | pd.DataFrame, name: str) -> Side:
     return Side(run_id, jobs, final, inputs, record, complete)
 
 
-def _set_types(jobs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the jobs with the columns and types that a comparison reads.
+def list_columns(jobs: pd.DataFrame) -> list[str]:
+    """Return the columns that a comparison reads and a frame, of pandas or Dask, has.
 
-    A frame from another tool, or one read from a file by pandas, may have other types.
+    The fields of run records are among them, which the schema of jobs does not know.
     """
-    missing = [column for column in _REQUIRED if column not in jobs.columns]
-    if missing:
-        raise ValueError(f"{name} is not a jobs frame: it lacks the column {', '.join(missing)}")
+    read = {*_REQUIRED, *_SHOWN, *_RANKED, *list_handle_columns(jobs)}
+    names = dict.fromkeys(name for name in jobs.columns if isinstance(name, str))
+    return [name for name in names if name in read or arrow_type(JobsSchema, name) is None]
+
+
+def _take_jobs(jobs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the jobs with the columns and types that a comparison reads."""
+    check_columns(jobs, _REQUIRED, reader="a comparison", called=name)
+    names = list_columns(jobs)
+    jobs = take_columns(jobs, names, reader="a comparison", called=name)
     # a level of the index may have the name of a column, which pandas calls ambiguous
-    jobs = jobs.reset_index(drop=True)
-    columns = {}
-    for column, kind in {**_REQUIRED, **_OPTIONAL}.items():
-        values = jobs[column] if column in jobs.columns else [None] * len(jobs)
-        try:
-            columns[column] = arrow_column(values, kind)
-        except pa.ArrowException as error:
-            message = f"{name} is not a jobs frame: its column {column} does not fit {kind}"
-            raise ValueError(message) from error
-    return jobs.assign(**columns)
+    jobs = jobs[names].reset_index(drop=True)
+    missing = {column: [None] * len(jobs) for column in _SHOWN if column not in jobs.columns}
+    nulls = {
+        column: arrow_column(values, arrow_type(JobsSchema, column))
+        for column, values in missing.items()
+    }
+    return jobs.assign(**nulls)
 
 
 def _find_run_id(jobs: pd.DataFrame, name: str) -> str | None:
@@ -126,7 +119,7 @@ def _select_final_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     Any job is preferred to a placeholder; then the highest attempt and the latest completion
     decide, and last the job id, so that the result does not depend on the order of the rows.
     """
-    order = [name for name in ("attempt", "completed_at", "job_id") if name in jobs.columns]
+    order = [name for name in _RANKED if name in jobs.columns]
     ranked = jobs.sort_values(order, kind="stable", na_position="first")
     ranked = ranked.sort_values("is_placeholder", ascending=False, kind="stable")
     final = ranked.drop_duplicates("document_id", keep="last").set_index("document_id")

@@ -63,8 +63,8 @@ def compare_runs(
 
     Raises:
         TypeError: If a side is neither a RunContent nor a frame.
-        ValueError: If a side holds several runs or is not a jobs frame, or if the margin or the
-            confidence is out of range.
+        ValueError: If a side holds several runs or is not a jobs frame (a column is missing, or
+            holds what does not fit its type), or if the margin or the confidence is out of range.
 
     Example:
         >>> import retab_frames as rf

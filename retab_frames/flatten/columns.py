@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, TIME
+from retab_frames.schemas.moments import CALENDAR, REAL_TIMES, count_microseconds
 from retab_frames.text.messages import printable
 from retab_frames.wire.misfits import NOT_OF_TYPE, NULLED, Misfit
 from retab_frames.wire.records import MISSING
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "build_column", "coalesce_paths", "json_column"]
 
-_FIRST, _LAST = (
-    pa.array([f"{day}Z"]).cast(TIME).cast(INT64)[0].as_py()
-    for day in ("0001-01-01T00:00:00", "9999-12-31T23:59:59.999999")
-)
 _INT64_RANGE = range(-(2**63), 2**63)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([Zz])|([+-]\d\d):?(\d\d))?", re.ASCII
@@ -56,7 +53,8 @@ def build_column(
     - Numbers must be numbers; for integers a fraction is rounded to the nearest (half to even), and
       a number below `least` or beyond 64 bits becomes null.
     - Times are RFC 3339 text: one without an offset is taken as UTC, digits beyond microseconds are
-      cut off, both with a misfit; what is not a valid time becomes null.
+      cut off, both with a misfit; what is not a valid time becomes null, and so does one in the
+      year 1 or 9999, which stands for none.
 
     Args:
         values: One per row.
@@ -128,7 +126,7 @@ def _is_valid(array: pa.Array, kind: pa.DataType, least: int | None) -> bool:
     if array.null_count == len(array):
         return True
     if kind == TIME:
-        return _is_in_calendar(array)
+        return _are_all_in(array, REAL_TIMES)
     if array.type != kind:
         return False
     return least is None or kind != INT64 or bool(pc.min(array).as_py() >= least)
@@ -194,11 +192,11 @@ def _fit_integer(value: Any, least: int | None) -> _Fitted:
     return (whole, None, None) if whole == value else (whole, "a fraction", f"rounded to {whole}")
 
 
-def _is_in_calendar(array: pa.Array) -> bool:
-    """Return whether Python has a date for every time; Arrow's calendar is longer."""
+def _are_all_in(array: pa.Array, some: range) -> bool:
+    """Return whether all times are among some, in microseconds since 1970."""
     ends = pc.min_max(array.cast(INT64))
     return ends["min"].as_py() is None or (
-        ends["min"].as_py() >= _FIRST and ends["max"].as_py() <= _LAST
+        ends["min"].as_py() in some and ends["max"].as_py() in some
     )
 
 
@@ -206,8 +204,8 @@ def _fit_time(value: Any) -> _Fitted:
     try:
         # what fits is the same, whatever stands beside it in the column
         exact = pc.cast(pa.array([value], STRING), TIME)
-        if _is_in_calendar(exact):
-            return exact[0].as_py(), None, None
+        if _are_all_in(exact, CALENDAR):
+            return _keep_time(exact[0].as_py(), None, None)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pass
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
@@ -221,7 +219,13 @@ def _fit_time(value: Any) -> _Fitted:
     except (ValueError, OverflowError):
         return None, "not a valid date or time", NULLED
     if micros[6:].strip("0"):
-        return moment, "more than 6 decimals", "cut to microseconds"
+        return _keep_time(moment, "more than 6 decimals", "cut to microseconds")
     if not zulu and not hours:
-        return moment, "no time zone", "taken as UTC"
-    return moment, None, None
+        return _keep_time(moment, "no time zone", "taken as UTC")
+    return _keep_time(moment, None, None)
+
+
+def _keep_time(moment: datetime, problem: str | None, action: str | None) -> _Fitted:
+    if count_microseconds(moment) not in REAL_TIMES:
+        return None, f"the year {moment.year}, which stands for no time", NULLED
+    return moment, problem, action

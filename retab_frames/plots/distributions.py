@@ -13,9 +13,11 @@ from retab_frames.plots.intervals import draw_intervals
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import BLUE, GREY, LINE_STYLES, MARKERS, LineStyle
 from retab_frames.plots.scales import set_log_duration_axis
+from retab_frames.schemas.intake import take_columns
 from retab_frames.stats.durations import duration_stats, name_quantile
 from retab_frames.stats.grouped_values import group_values
 from retab_frames.stats.groups import group_jobs
+from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.samples import make_sample
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ def durations(
         The axes; if no job was completed, they hold a message instead of a plot.
 
     Raises:
+        TypeError: If `jobs` is not a frame of pandas.
         ValueError: As `duration_stats`, or if there are more than six quantiles.
     """
     groups = _measure_groups(jobs, by, measure, quantiles, confidence)
@@ -145,7 +148,7 @@ def ecdf(
         The axes; if no job was completed, they hold a message instead of a plot.
 
     Raises:
-        ValueError: As `durations`.
+        TypeError, ValueError: As `durations`.
     """
     groups = _measure_groups(jobs, by, measure, quantiles, confidence)
     ax = ensure_axes(ax, 7.5, 4.0)
@@ -181,6 +184,9 @@ def _measure_groups(
     quantiles: Sequence[float],
     confidence: float,
 ) -> _Groups:
+    check_measure(measure)
+    needed = ("status", "is_placeholder", *list_columns(measure))
+    jobs = take_columns(jobs, needed, reader="a plot of durations")
     stats = duration_stats(jobs, by, measure=measure, quantiles=quantiles, confidence=confidence)
     if len(quantiles) > len(MARKERS):
         raise ValueError(f"at most {len(MARKERS)} quantiles can be drawn, not {len(quantiles)}")

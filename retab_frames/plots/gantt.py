@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch, StepPatch
 from matplotlib.ticker import MaxNLocator
@@ -18,7 +19,6 @@ from retab_frames.stats import timeline as stats
 from retab_frames.text.tables import format_duration
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from retab_frames.schemas.moments import Moment
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["timeline"]
 
+_NAMES = ("filename", "document_id", "job_id", "run_id")
+"""What the jobs are named by: the first of these columns that is there."""
 _LOWER_INCHES = 1.3
 """Height of the lower axes, which show the number of jobs at a time."""
 _GAP = 0.24
@@ -83,8 +85,10 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None, ax: Axes | None = None
         job has times, the axes hold a message instead of a plot.
 
     Raises:
+        TypeError: As `rf.timeline`.
         ValueError: If there are several runs, or as `rf.timeline`.
     """
+    jobs = stats.take_times(jobs, as_of, optional=_NAMES)
     counts = stats.timeline(jobs, as_of=as_of)
     runs = len(counts["run_id"].drop_duplicates())
     if runs > 1:
@@ -105,8 +109,9 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None, ax: Axes | None = None
 def _make_bars(jobs: pd.DataFrame, as_of: Moment) -> _Bars:
     # each job as a run of its own, so that the rules for contradictory times are those of
     # `rf.timeline`
-    alone = stats.timeline(jobs.assign(run_id=np.arange(len(jobs))), as_of=as_of)
-    by = alone.groupby("run_id", sort=False)
+    number = np.arange(len(jobs))
+    alone = stats.sweep(jobs, pd.DataFrame({"job": number}), number, as_of)
+    by = alone.groupby("job", sort=False)
     row = by["at"].first().index.to_numpy(dtype=np.int64)
     began = by["at"].first().min()
     created = _ms_since(began, by["at"].first())
@@ -117,10 +122,10 @@ def _make_bars(jobs: pd.DataFrame, as_of: Moment) -> _Bars:
     ended[~has_ended] = ended.max()
     started[waits] = ended.max()
     order = np.lexsort((started, created))
-    shown = jobs.iloc[row[order]]
-    names = shown["filename"] if "filename" in jobs.columns else shown["document_id"]
+    name = next(name for name in _NAMES if name in jobs.columns)
+    shown = jobs[[name, "status"]].iloc[row[order]]
     return _Bars(
-        names=[format_label(name) for name in names],
+        names=[format_label(one) for one in shown[name]],
         styles=[find_style(status) for status in shown["status"]],
         created=created[order],
         started=started[order],

@@ -12,7 +12,9 @@ from retab_frames.plots.intervals import draw_intervals
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import GREY, LINE_STYLES
 from retab_frames.plots.scales import set_log_duration_axis
+from retab_frames.schemas.intake import take_columns
 from retab_frames.stats.durations import duration_stats, name_quantile
+from retab_frames.stats.measures import list_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +45,7 @@ def trend(
         they hold a message instead of a plot.
 
     Raises:
+        TypeError: If it is not a frame of pandas.
         ValueError: If it is neither a jobs frame nor has the columns of the quantiles.
     """
     names = [name_quantile(q) for q in quantiles]
@@ -72,11 +75,14 @@ def trend(
 
 
 def _compute_stats(jobs: pd.DataFrame, quantiles: Sequence[float]) -> pd.DataFrame:
+    needed = ("run_id", "status", "is_placeholder", *list_columns("duration"))
+    jobs = take_columns(jobs, needed, reader="a plot of trends", optional=("created_at",))
     stats = duration_stats(jobs, by="run_id", quantiles=quantiles)
     if "created_at" not in jobs.columns:
         return stats
     # the statistics are in the order of first appearance of the runs, as these groups
-    began = jobs.groupby("run_id", sort=False, dropna=False)["created_at"].min()
+    runs = jobs[["run_id", "created_at"]].reset_index(drop=True)
+    began = runs.groupby("run_id", sort=False, dropna=False)["created_at"].min()
     order = began.reset_index(drop=True).sort_values(kind="stable").index
     return stats.iloc[order].reset_index(drop=True)
 

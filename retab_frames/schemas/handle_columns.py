@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
 import pandas as pd
 
 from retab_frames.schemas.frames import STRING
-from retab_frames.schemas.models import HandlesSchema, JobsSchema, arrow_schema
+from retab_frames.schemas.models import HandlesSchema, JobsSchema, arrow_schema, arrow_type
 
 __all__ = ["HANDLE_INPUTS", "handles_of_jobs", "is_handle_column", "wide_fields"]
 
@@ -28,12 +27,13 @@ def wide_fields() -> tuple[str, ...]:
 @cache
 def is_handle_column(name: str) -> bool:
     """Return whether a column of the jobs holds a field of a handle, so that it is text."""
-    columns = JobsSchema.to_schema().columns.values()
-    return any(one.regex and re.fullmatch(one.name, name, re.DOTALL) for one in columns)
+    return name not in arrow_schema(JobsSchema).names and arrow_type(JobsSchema, name) is not None
 
 
 def handles_of_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per job and handle input, in the order of the jobs.
+
+    The jobs came through the door of `intake`: their columns have their types.
 
     Columns and dtypes are those of HandlesSchema; what a wide frame does not hold is null. A job
     that has nothing under a handle has no row for it.
@@ -61,6 +61,7 @@ def _is_handle(name: str) -> bool:
 
 def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     """Return the rows of one handle, by the position of their job."""
+    jobs = jobs.reset_index(drop=True)
     names = {field: f"{HANDLE_INPUTS}{handle}.{field}" for field in wide_fields()}
     text = pd.ArrowDtype(STRING)
     columns = {
@@ -69,6 +70,5 @@ def _part(jobs: pd.DataFrame, handle: str, position: int) -> pd.DataFrame:
     }
     keys = {name: jobs[name] if name in jobs.columns else pd.NA for name in _KEY}
     part = pd.DataFrame(keys | {"handle": handle, "position": position} | columns, index=jobs.index)
-    part.index = pd.RangeIndex(len(jobs))
     typed = part.astype(dict.fromkeys((*_KEY, "handle", *wide_fields()), text))
     return typed[typed[list(wide_fields())].notna().any(axis=1)]

@@ -6,6 +6,7 @@ so that a frame with a column of the user's own still validates.
 """
 
 # No `from __future__ import annotations` here: pandera reads the annotations.
+import re
 from functools import cache
 from typing import Annotated, Any, TypeAlias
 
@@ -25,6 +26,7 @@ __all__ = [
     "RunsSchema",
     "SnapshotsSchema",
     "arrow_schema",
+    "arrow_type",
     "empty_table",
     "lower_bounds",
 ]
@@ -240,6 +242,17 @@ def arrow_schema(model: Model) -> pa.Schema:
         for name, column in model.to_schema().columns.items()
         if not column.regex
     )
+
+
+@cache
+def arrow_type(model: Model, name: object) -> pa.DataType | None:
+    """Return the type of a column, those of a regex among them; None if the model has none."""
+    if not isinstance(name, str):
+        return None
+    for known, column in model.to_schema().columns.items():
+        if name == known or (column.regex and re.fullmatch(known, name, re.DOTALL)):
+            return column.dtype.type.pyarrow_dtype
+    return None
 
 
 @cache

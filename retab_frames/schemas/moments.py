@@ -1,16 +1,38 @@
-"""Times as callers write them in arguments: always with a time zone."""
+"""Times as callers write them in arguments, always with a zone; and those that stand for none."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
 from retab_frames.text.messages import printable
 
-__all__ = ["Moment", "parse_moment"]
+__all__ = ["CALENDAR", "EPOCH", "REAL_TIMES", "Moment", "count_microseconds", "parse_moment"]
 
 Moment = datetime | str | None
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def count_microseconds(moment: datetime) -> int:
+    """Return the whole microseconds from 1970 UTC to a time that has a zone."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+CALENDAR = range(
+    count_microseconds(datetime.min.replace(tzinfo=UTC)),
+    count_microseconds(datetime.max.replace(tzinfo=UTC)) + 1,
+)
+"""The microseconds since 1970 that Python has a date for; Arrow's calendar is longer."""
+REAL_TIMES = range(
+    count_microseconds(datetime(2, 1, 1, tzinfo=UTC)),
+    count_microseconds(datetime(9999, 1, 1, tzinfo=UTC)),
+)
+"""All of them but the years 1 and 9999, in which programs put a time that they do not have.
+
+The zero of a time in Go and in .NET is the first moment of year 1, "never" the last of year 9999.
+"""
 
 
 def parse_moment(value: Moment, name: str) -> datetime | None:

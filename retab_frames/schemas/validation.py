@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pandera.pandas as pandera
-import pyarrow as pa
 from pandera import errors
 
 from retab_frames.errors import SchemaError
 from retab_frames.forks import delay_forks
 from retab_frames.schemas.frames import frame_of
-from retab_frames.schemas.models import arrow_schema
+from retab_frames.schemas.intake import check_frame, find_repeated, name_row, set_types
+from retab_frames.schemas.models import arrow_type
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
     from retab_frames.schemas.models import Model
 
 __all__ = ["to_frame", "validate"]
+
+Failure = tuple[str, str, str, str | None]
+"""Column, check, value, key; the key is None where the failure is not of one row."""
 
 _FAILURE_COLUMNS = ["column", "check", "value", "key"]
 
@@ -35,31 +42,94 @@ def to_frame(table: pa.Table, model: Model) -> pd.DataFrame:
 
 
 def validate(frame: pd.DataFrame, schema: Model) -> pd.DataFrame:
-    """Return the frame if it fits the schema; `schema.validate` raises pandera's own error.
+    """Return the frame with the types of the schema if it fits, as `schema.validate` does not.
 
     Args:
-        frame: Any frame; it is not changed. Columns that the schema does not know are allowed.
-        schema: One of the models of `schemas.models`, e.g. `JobsSchema`.
+        frame: Any frame of pandas; it is not changed. A column may be stored in any way in which
+            its values are exact, see `schemas.conversions`. Columns that the schema does not know
+            are allowed.
+        schema: One of the models of `schemas.models`, e.g. `JobsSchema`, whose own `validate` is
+            strict about types and raises pandera's error.
+
+    Returns:
+        The frame itself if every column has its type, else a copy of it in which they have.
 
     Raises:
+        TypeError: If it is not a frame of pandas.
         SchemaError: If it does not fit. All failures are collected, and reported by job id (or the
             key of that frame) instead of row number; `.failures` has them as a frame.
     """
-    failures = _find_wrong_integers(frame, schema)
-    try:
-        with delay_forks():  # pandera imports at each validation
-            _name_regex_columns(schema, tuple(frame.columns)).validate(frame, lazy=True)
-    except errors.SchemaErrors as error:
-        failures.append(_list_failures(error.failure_cases, frame))
+    check_frame(frame, "validate takes a frame")
+    known = _list_known(frame, schema)
+    repeated = find_repeated(frame, known)
+    typed, unfit = set_types(frame, [name for name in known if name not in repeated], schema)
+    failures: list[Failure] = [
+        (name, "unique_column_name", "several columns", None) for name in repeated
+    ]
+    for name, values in unfit.items():
+        check = f"dtype('{pd.ArrowDtype(arrow_type(schema, name))}')"
+        for one in values:
+            key = None if one.row is None else name_row(frame, one.row)
+            failures.append((name, check, f"{one.value}, {one.problem.what}", key))
+    left_out = [*repeated, *unfit]
+    failures += _check(typed, [name for name in known if name not in left_out], schema, left_out)
     if not failures:
-        return frame
-    found = pd.concat(failures, ignore_index=True)
+        return typed
+    found = pd.DataFrame(failures, columns=_FAILURE_COLUMNS, dtype=object)
+    found = found.drop_duplicates(ignore_index=True)
     message = _describe_failures(schema.__name__, found, len(frame))
     raise SchemaError(message, schema_name=schema.__name__, failures=found)
 
 
+def _list_known(frame: pd.DataFrame, schema: Model) -> list[str]:
+    """Return the columns of the frame that the schema knows, each once."""
+    names = dict.fromkeys(name for name in frame.columns if isinstance(name, str))
+    return [name for name in names if arrow_type(schema, name) is not None]
+
+
+def _check(
+    frame: pd.DataFrame, names: list[str], schema: Model, left_out: Sequence[str]
+) -> list[Failure]:
+    """Return what pandera finds in these columns, which have their types.
+
+    Args:
+        frame: The frame.
+        names: The columns; others are neither missing nor wrong.
+        schema: What they must fit.
+        left_out: Columns of the schema that have a failure already.
+    """
+    # a frame of the user's own columns too, or with an index that repeats, would confuse pandera
+    known = frame[names] if len(names) < frame.shape[1] else frame
+    if not _is_numbered(known.index):
+        known = known.set_axis(pd.RangeIndex(len(known)), axis=0)
+    try:
+        with delay_forks():  # pandera imports at each validation
+            _narrow(schema, tuple(names), tuple(left_out)).validate(known, lazy=True)
+    except errors.SchemaErrors as error:
+        return _list_failures(error.failure_cases, known)
+    return []
+
+
+def _is_numbered(index: pd.Index) -> bool:
+    return isinstance(index, pd.RangeIndex) and (index.start, index.step) == (0, 1)
+
+
 @lru_cache(maxsize=256)
-def _name_regex_columns(schema: Model, names: tuple[Any, ...]) -> pandera.DataFrameSchema:
+def _narrow(
+    schema: Model, names: tuple[str, ...], left_out: tuple[str, ...]
+) -> pandera.DataFrameSchema:
+    """Return the schema of a frame with these columns, without those that are left out.
+
+    Without all columns of its key, pandera cannot look for a row that is there twice.
+    """
+    narrow = _name_regex_columns(schema, names)
+    narrow = narrow.remove_columns([name for name in left_out if name in narrow.columns])
+    if narrow.unique and not set(narrow.unique) <= set(names):
+        narrow.unique = None
+    return narrow
+
+
+def _name_regex_columns(schema: Model, names: tuple[str, ...]) -> pandera.DataFrameSchema:
     """Return the schema with each regex column replaced by the columns of that name, if there are.
 
     pandera looks for the names of a regex column three times at every validation, which takes
@@ -83,46 +153,26 @@ def _name_regex_columns(schema: Model, names: tuple[Any, ...]) -> pandera.DataFr
     return whole.remove_columns(replaced).add_columns(named) if replaced else whole
 
 
-def _find_wrong_integers(frame: pd.DataFrame, schema: Model) -> list[pd.DataFrame]:
-    """Return the integer columns that are not Arrow-backed; pandera takes them for such."""
-    expected = {
-        field.name: pd.ArrowDtype(field.type)
-        for field in arrow_schema(schema)
-        if pa.types.is_integer(field.type)
-    }
-    wrong = [
-        (str(name), f"dtype('{expected[name]}')", str(dtype), None)
-        for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
-        if name in expected and dtype != expected[name] and pd.api.types.is_integer_dtype(dtype)
-    ]
-    return [pd.DataFrame(wrong, columns=_FAILURE_COLUMNS, dtype=object)] if wrong else []
-
-
-def _list_failures(cases: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+def _list_failures(cases: pd.DataFrame, frame: pd.DataFrame) -> list[Failure]:
     """Return the cells that fail, by the key of their row instead of its number.
 
     Args:
         cases: What pandera found, as `SchemaErrors.failure_cases`.
-        frame: The frame that was validated.
+        frame: The frame that was validated, whose index counts its rows.
     """
-    key = next((k for k in ("job_id", "run_id", "experiment_id") if k in frame.columns), None)
-    keys = frame[key] if key and frame.index.is_unique else None
-    failures: list[tuple[str, str, str, str | None]] = []
+    failures: list[Failure] = []
     for case in cases.rename(columns={"index": "index_"}).itertuples():
-        check, column, row_key = str(case.check), str(case.column), None
+        check, column, row = str(case.check), str(case.column), _row_of(case.index_)
         if check == "column_in_dataframe":
             failures.append((str(case.failure_case), check, "the column is missing", None))
-        elif check.startswith("dtype("):
-            # the type of a column is not a fault of one row
-            failures.append((column, check, str(frame[case.column].dtype), None))
         else:
-            index: Any = case.index_
-            if keys is not None and not pd.isna(index):
-                value: Any = keys.get(index)
-                row_key = f"row {index}" if pd.isna(value) else printable(value)
-            failures.append((column, check, printable(case.failure_case), row_key))
-    frame_of_failures = pd.DataFrame(failures, columns=_FAILURE_COLUMNS, dtype=object)
-    return frame_of_failures.drop_duplicates(ignore_index=True)
+            key = None if row is None else name_row(frame, row)
+            failures.append((column, check, printable(case.failure_case), key))
+    return failures
+
+
+def _row_of(index: Any) -> int | None:
+    return None if pd.isna(index) else int(index)
 
 
 def _describe_failures(schema_name: str, failures: pd.DataFrame, rows: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
+from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import COMPLETED
 from retab_frames.stats.estimates import check_confidence
 from retab_frames.stats.grouped_values import group_values
@@ -22,12 +24,13 @@ from retab_frames.stats.groups import (
 from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.stats.samples import (
-    check_jobs,
+    FOR_LAST_SEEN,
     has_status,
     make_censored_sample,
     make_sample,
 )
 from retab_frames.stats.survival import Survival
+from retab_frames.text.messages import printable
 from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
@@ -74,8 +77,8 @@ def duration_stats(
     `cumulative_incidence`.
 
     Args:
-        jobs: A frame with the columns of JobsSchema; or a Dask frame of them, as
-            `scan(engine="dask")` gives it, whose statistics the cluster computes.
+        jobs: A frame with the columns of JobsSchema, whatever it was read from; or a Dask frame of
+            them, as `scan(engine="dask")` gives it, whose statistics the cluster computes.
         by: A column, a list of columns, or a Series: aligned by its index if that contains the
             index of the jobs, else by position if its index is 0, 1, 2, ...; None is one group of
             all jobs.
@@ -107,9 +110,11 @@ def duration_stats(
         1993); `note` (text on unfinished jobs, null if there are none).
 
     Raises:
-        TypeError: If `jobs` is not a frame, or `as_of` neither a datetime nor text.
-        ValueError: If a column is missing; if a quantile, the confidence, the measure, `unfinished`
-            or `as_of` is not valid; if `as_of` is None and an unfinished job has no `fetched_at`.
+        TypeError: If `jobs` is not a frame of pandas or Dask, or `as_of` neither a datetime nor
+            text.
+        ValueError: If a column is missing or holds what does not fit its type (the message names
+            the rows); if a quantile, the confidence, the measure, `unfinished` or `as_of` is not
+            valid; if `as_of` is None and an unfinished job has no `fetched_at`.
 
     Example:
         >>> import retab_frames as rf
@@ -129,13 +134,13 @@ def duration_stats(
     _check_arguments(quantiles, confidence, unfinished, as_of)
     censoring = unfinished == "censor"
     needed = ("status", "is_placeholder", *list_columns(measure, censored=censoring))
+    optional = FOR_LAST_SEEN if censoring and as_of is None else ()
     if is_distributed(jobs):
         settings: Any = {"measure": measure, "quantiles": quantiles, "confidence": confidence}
         settings |= {"unfinished": unfinished, "as_of": as_of}
-        for_last_seen = ("run_id", "fetched_at") if censoring else ()
         statistic = partial(duration_stats, by=by, **settings)
-        return apply_by_group(jobs, by, statistic, columns=(*needed, *for_last_seen))
-    check_jobs(jobs, needed, "duration_stats")
+        return apply_by_group(jobs, by, statistic, columns=(*needed, *optional))
+    jobs = take_columns(jobs, needed, reader="duration_stats", optional=optional)
     keys, group = group_jobs(jobs, by)
     sample = make_censored_sample(jobs, measure, as_of) if censoring else make_sample(jobs, measure)
     observed = group_values(sample.ms[sample.observed], group[sample.observed], len(keys))
@@ -187,13 +192,15 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
         `is_outlier`, whether `duration_stats(jobs, by="run_id")` counts it as an outlier (bool).
 
     Raises:
-        TypeError: If `jobs` is not a frame.
-        ValueError: If a column is missing, the measure is not valid, or n is negative.
+        TypeError: If `jobs` is not a frame of pandas.
+        ValueError: If a column is missing or does not fit its type, the measure is not valid, or n
+            is negative.
     """
     check_measure(measure)
     if n < 0:
         raise ValueError(f"n must be 0 or more, not {n}")
-    check_jobs(jobs, (*_ID_COLUMNS, "status", "is_placeholder", *list_columns(measure)), "slowest")
+    needed = (*_ID_COLUMNS, "status", "is_placeholder", *list_columns(measure))
+    jobs = take_columns(jobs, needed, reader="slowest")
     sample = make_sample(jobs, measure)
     rows = sample.observed.nonzero()[0]
     ms, ids = sample.ms[rows], jobs[list(_ID_COLUMNS)].iloc[rows]
@@ -218,8 +225,12 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
 def _check_arguments(
     quantiles: Sequence[float], confidence: float, unfinished: str, as_of: Moment
 ) -> None:
-    if isinstance(quantiles, float | int) or not all(0 <= q <= 1 for q in quantiles):
-        raise ValueError(f"quantiles must be a list of numbers between 0 and 1, not {quantiles!r}")
+    is_sequence = hasattr(quantiles, "__len__") and not isinstance(quantiles, str | bytes)
+    if not is_sequence or not all(isinstance(q, Real) and 0 <= q <= 1 for q in quantiles):
+        raise ValueError(
+            "quantiles must be a sequence of numbers between 0 and 1, such as (0.5, 0.9), not "
+            f"{printable(quantiles)}"
+        )
     check_confidence(confidence)
     if unfinished not in {"exclude", "censor"}:
         raise ValueError(f"unfinished must be exclude or censor, not {unfinished!r}")

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column
+from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.groups import group_jobs, with_group_keys
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
-from retab_frames.stats.samples import check_jobs, has_status
+from retab_frames.stats.samples import has_status
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -109,8 +110,8 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
         frequent first, ties by template and status.
 
     Raises:
-        TypeError: If `jobs` is not a frame.
-        ValueError: If a column is missing.
+        TypeError: If `jobs` is not a frame of pandas or Dask.
+        ValueError: If a column is missing or does not fit its type.
 
     Example:
         >>> import retab_frames as rf
@@ -124,7 +125,7 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
     if is_distributed(jobs):
         statistic = partial(failures, by=by)
         return apply_by_group(jobs, by, statistic, columns=_NEEDED, filter_rows=_select_failed)
-    check_jobs(jobs, _NEEDED, "failures")
+    jobs = take_columns(jobs, _NEEDED, reader="failures")
     keys, group = group_jobs(jobs, by)
     is_failed = has_status(jobs, FAILED)
     failed = jobs.loc[is_failed, list(_NEEDED)].reset_index(drop=True)

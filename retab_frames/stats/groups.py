@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import COUNTED_STATUSES
 from retab_frames.stats.samples import has_status
 from retab_frames.text.messages import did_you_mean, printable
@@ -45,7 +46,9 @@ def group_jobs(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
         by: A column, several, or a Series; None is one group of all jobs.
 
     Raises:
-        ValueError: If a column is missing, or a Series does not fit the jobs.
+        TypeError: If `by` is none of these.
+        ValueError: If a column is missing, stands twice or does not fit its type, or a Series does
+            not fit the jobs.
     """
     if by is None:
         return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(jobs), dtype=np.int64)
@@ -70,7 +73,7 @@ def count_by_group(mask: Flags, group: Ints, groups: int) -> Ints:
 def count_statuses(jobs: pd.DataFrame, group: Ints, groups: int) -> dict[str, Ints]:
     """Return the number of jobs of each group, as `jobs`, and then each of COUNTS."""
     masks = {name: has_status(jobs, statuses) for name, statuses in COUNTED_STATUSES.items()}
-    masks["placeholders"] = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
+    masks["placeholders"] = jobs["is_placeholder"].to_numpy(dtype=bool)
     masks["other"] = ~np.logical_or.reduce(list(masks.values()))
     masks = {"jobs": np.ones(len(jobs), dtype=np.bool_), **masks}
     return {name: count_by_group(mask, group, groups) for name, mask in masks.items()}
@@ -97,15 +100,29 @@ def with_group_keys(keys: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> p
 
 
 def _select_columns(jobs: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
-    names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    names = [by] if isinstance(by, str) else _list_names(by)
     if not names:
         raise ValueError("`by` names no column; None takes all jobs as one group")
     missing = [name for name in names if name not in jobs.columns]
     if missing:
         names_of = printable(", ".join(map(str, missing)))
         hint = did_you_mean(str(missing[0]), map(str, jobs.columns), 3)
+        if missing[0] in jobs.index.names:
+            hint = "; it is a level of the index: give jobs.reset_index()"
+        elif not isinstance(by, str) and len(by) == len(jobs):
+            hint += "; for values give a Series, pd.Series(values, index=jobs.index)"
         raise ValueError(f"there is no column {names_of} to group by{hint}")
-    return jobs[names].reset_index(drop=True)
+    return take_columns(jobs, names, reader="`by`")[names].reset_index(drop=True)
+
+
+def _list_names(by: object) -> list[str]:
+    """Return the column names that are given, each once."""
+    try:
+        return list(dict.fromkeys(by))  # type: ignore[call-overload]
+    except TypeError:
+        kind = type(by).__name__
+        message = f"`by` takes column names or a Series of pandas, not {kind}"
+    raise TypeError(message)
 
 
 def _align_series(by: pd.Series[Any], jobs: pd.DataFrame) -> pd.Series[Any]:
@@ -114,9 +131,11 @@ def _align_series(by: pd.Series[Any], jobs: pd.DataFrame) -> pd.Series[Any]:
     if by.index.is_unique and jobs.index.is_unique and jobs.index.isin(by.index).all():
         return by.loc[jobs.index]
     if len(by) != len(jobs):
-        raise ValueError(
-            f"`by` has {len(by)} values for {len(jobs)} jobs, and its index lacks some of theirs"
-        )
+        reason = "its index lacks some of theirs"
+        for owner, index in (("the jobs", jobs.index), ("`by`", by.index)):
+            if not index.is_unique:
+                reason = f"the index of {owner} repeats, so they cannot be aligned"
+        raise ValueError(f"`by` has {len(by)} values for {len(jobs)} jobs, and {reason}")
     if not by.index.equals(pd.RangeIndex(len(by))):
         raise ValueError(
             "`by` has another index than the jobs: give it the same index, or a plain one to go by "

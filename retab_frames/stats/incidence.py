@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
+from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.groups import group_jobs, rows_by_group, with_group_keys
 from retab_frames.stats.measures import check_measure, list_columns
-from retab_frames.stats.samples import (
-    check_jobs,
-    has_status,
-    make_censored_sample,
-)
+from retab_frames.stats.samples import FOR_LAST_SEEN, has_status, make_censored_sample
 from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
 
 if TYPE_CHECKING:
@@ -82,7 +79,8 @@ def cumulative_incidence(
     """
     check_measure(measure, ("duration", "elapsed", "turnaround"))
     needed = ("status", "is_placeholder", *list_columns(measure, censored=True))
-    check_jobs(jobs, needed, "cumulative_incidence")
+    optional = FOR_LAST_SEEN if as_of is None else ()
+    jobs = take_columns(jobs, needed, reader="cumulative_incidence", optional=optional)
     keys, group = group_jobs(jobs, by)
     sample = make_censored_sample(jobs, measure, as_of)
     failed = has_status(jobs, FAILED) & ~np.isnan(sample.ms)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retab_frames.schemas.intake import take_columns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Statistic = Callable[[pd.DataFrame], pd.DataFrame]
 
-__all__ = ["apply_by_group", "is_distributed"]
+__all__ = ["apply_by_group", "is_distributed", "take_partitions"]
 
 _GROUP = "retab_frames_group"
 """The column with the number of each row's group, while rows move between workers."""
@@ -28,7 +30,8 @@ _GROUP = "retab_frames_group"
 
 def is_distributed(frame: object) -> bool:
     """Return whether this is a Dask frame, without importing Dask."""
-    return type(frame).__module__.partition(".")[0] in {"dask", "dask_expr"}
+    kind = type(frame)
+    return kind.__name__ == "DataFrame" and kind.__module__.startswith("dask")
 
 
 def apply_by_group(
@@ -71,11 +74,11 @@ def apply_by_group(
     # applied to zero rows it raises at once if its arguments are wrong, and gives the columns
     empty = statistic(make_meta(jobs))
     present = [name for name in dict.fromkeys((*keys, *columns)) if name in jobs.columns]
-    narrow = jobs[present]
+    narrow = take_partitions(jobs[present])
     if filter_rows is not None:
         narrow = narrow.map_partitions(filter_rows, meta=make_meta(narrow))
     if keys:
-        groups, is_split = _collect_groups(jobs[keys])
+        groups, is_split = _collect_groups(take_partitions(jobs[keys]))
         tasks = _apply_in_place(narrow, groups[~is_split], statistic, none_split=not is_split.any())
         tasks += _apply_after_shuffle(narrow, groups[is_split], statistic)
     else:
@@ -86,6 +89,20 @@ def apply_by_group(
         order = np.argsort(_find_groups(result, groups), kind="stable")
         result = result.iloc[order].reset_index(drop=True)
     return result
+
+
+def take_partitions(jobs: dd.DataFrame) -> dd.DataFrame:
+    """Return a Dask frame whose columns have the types of JobsSchema, as `take_columns` does.
+
+    Each partition is converted when it is computed, and raises what does not fit.
+    """
+    from dask.dataframe.dispatch import make_meta  # noqa: PLC0415
+
+    return jobs.map_partitions(_take_all, meta=_take_all(make_meta(jobs)))
+
+
+def _take_all(jobs: pd.DataFrame) -> pd.DataFrame:
+    return take_columns(jobs, list(jobs.columns), reader="a Dask frame")
 
 
 def _list_keys(by: str | Sequence[str] | pd.Series[Any] | None) -> list[str]:

@@ -1,30 +1,33 @@
-"""Samples: a measure of each job in ms, and whether the job has reached the end of it."""
+"""Samples: a measure of each job in ms, and whether the job has reached the end of it.
+
+The jobs here came through the door of `schemas.intake`: their columns have their types.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.schemas.frames import FLOAT64, INT64, TIME
-from retab_frames.schemas.moments import Moment, parse_moment
+from retab_frames.schemas.frames import FLOAT64, INT64
+from retab_frames.schemas.moments import Moment, count_microseconds, parse_moment
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN, RUNNING
 from retab_frames.stats.measures import SPANS
-from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from retab_frames.stats.grouped_values import Flags, Floats, Ints
 
 __all__ = [
+    "FOR_LAST_SEEN",
     "Sample",
-    "check_jobs",
     "find_last_seen",
     "has_status",
     "make_censored_sample",
@@ -33,7 +36,8 @@ __all__ = [
     "to_microseconds",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FOR_LAST_SEEN = ("run_id", "fetched_at")
+"""The columns that `find_last_seen` reads if they are there and no time is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +58,9 @@ class Sample:
     start_unknown: Flags
 
 
-def check_jobs(jobs: pd.DataFrame, needed: Sequence[str], reader: str) -> None:
-    """Check that this is a jobs frame with the columns that a function reads.
-
-    Args:
-        jobs: The frame.
-        needed: The columns.
-        reader: The function, as messages call it.
-
-    Raises:
-        TypeError: If it is not a frame.
-        ValueError: If a column is missing.
-    """
-    if not isinstance(jobs, pd.DataFrame):
-        hint = "; pass its .jobs" if isinstance(getattr(jobs, "jobs", None), pd.DataFrame) else ""
-        raise TypeError(f"{reader} takes a jobs frame, not {type(jobs).__name__}{hint}")
-    missing = [name for name in needed if name not in jobs.columns]
-    if missing:
-        raise ValueError(
-            f"this is not a jobs frame: it lacks the column{'s' if len(missing) > 1 else ''} "
-            f"{', '.join(missing)}{did_you_mean(missing[0], map(str, jobs.columns), 3)}; {reader} "
-            "takes frames like those of rf.load_jobs, RunContent.jobs and the files in <store>/jobs"
-        )
-
-
 def has_status(jobs: pd.DataFrame, statuses: Sequence[str]) -> Flags:
     """Return whether each job has one of the statuses; a placeholder has none."""
-    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
+    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool)
     found: Flags = jobs["status"].isin(statuses).to_numpy(dtype=bool) & ~placeholder
     return found
 
@@ -89,11 +69,12 @@ def measure_jobs(jobs: pd.DataFrame, measure: str) -> Floats:
     """Return the measure of each job in ms; NaN where a time is missing or the span is negative."""
     if measure == "duration":
         return jobs["duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
-    begin, end = (_read_times(jobs, name) for name in SPANS[measure])
+    begin, end = (pa.array(jobs[name]) for name in SPANS[measure])
     # in whole microseconds: the difference of two doubles would not be exact
     span = pc.subtract(end, begin).cast(INT64)
     span = pc.if_else(pc.greater_equal(span, 0), span, None)
-    millis = pc.divide(span.cast(FLOAT64), 1000)
+    # from 285 years on, a double does not hold every microsecond
+    millis = pc.divide(span.cast(FLOAT64, safe=False), 1000)
     return np.asarray(millis.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -125,33 +106,38 @@ def make_censored_sample(jobs: pd.DataFrame, measure: str, as_of: Moment) -> Sam
     begin, has_begun = to_microseconds(jobs, "created_at" if begins_created else "started_at")
     censored = unfinished & has_begun
     ms = done.ms.copy()
-    ms[censored] = np.maximum(find_last_seen(jobs[censored], as_of) - begin[censored], 0) / 1000
+    last_seen = find_last_seen(jobs, as_of, among=censored)
+    ms[censored] = np.maximum(last_seen - begin[censored], 0) / 1000
     return Sample(ms, observed, censored, unfinished & ~has_begun)
 
 
 def to_microseconds(jobs: pd.DataFrame, name: str) -> tuple[Ints, Flags]:
     """Return a column of times in µs since 1970 UTC, 0 for null, and which of them are not null."""
-    times = _read_times(jobs, name)
+    times = pa.array(jobs[name])
     values = pc.fill_null(times.cast(INT64), 0).to_numpy(zero_copy_only=False)
     is_known = pc.is_valid(times).to_numpy(zero_copy_only=False)
     return values.astype(np.int64), is_known.astype(np.bool_)
 
 
-def find_last_seen(jobs: pd.DataFrame, as_of: Moment) -> Ints:
+def find_last_seen(jobs: pd.DataFrame, as_of: Moment, *, among: Flags | None = None) -> Ints:
     """Return when each job was last seen, in µs since 1970 UTC.
 
     Args:
-        jobs: The jobs that have not ended.
+        jobs: The jobs.
         as_of: The time at which all were seen; None takes each job's `fetched_at`.
+        among: Which of the jobs have not ended and are asked for; None if all are.
 
     Raises:
         TypeError: If `as_of` is neither a datetime nor text.
         ValueError: If it is not a valid time or has no time zone, or if it is None and a job has no
             `fetched_at`.
     """
+    # of the other columns Arrow may have a type of which it cannot take some rows
+    jobs = jobs[[name for name in FOR_LAST_SEEN if name in jobs.columns]]
+    jobs = jobs if among is None else jobs[among]
     moment = parse_moment(as_of, "as_of")
     if moment is not None:
-        return np.full(len(jobs), (moment - _EPOCH) // timedelta(microseconds=1), dtype=np.int64)
+        return np.full(len(jobs), count_microseconds(moment), dtype=np.int64)
     if "fetched_at" in jobs.columns:
         seen, is_known = to_microseconds(jobs, "fetched_at")
     else:
@@ -166,9 +152,3 @@ def find_last_seen(jobs: pd.DataFrame, as_of: Moment) -> Ints:
             "they were last seen: give as_of, for example as_of='2026-09-29T08:30:00Z'"
         )
     return seen
-
-
-def _read_times(jobs: pd.DataFrame, name: str) -> Any:
-    # cast after the conversion: older pyarrow takes the numbers of another unit as they are
-    options = pc.CastOptions(target_type=TIME, allow_time_truncate=True)
-    return pc.cast(pa.array(jobs[name], from_pandas=True), options=options)

@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retab_frames.schemas.frames import FLOAT64, INT64, TIME, arrow_column
+from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import COMPLETED, RUNNING, TERMINAL
 from retab_frames.stats.groups import group_jobs, with_group_keys
-from retab_frames.stats.samples import check_jobs, find_last_seen, has_status, to_microseconds
+from retab_frames.stats.samples import (
+    FOR_LAST_SEEN,
+    find_last_seen,
+    has_status,
+    to_microseconds,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from retab_frames.schemas.moments import Moment
     from retab_frames.stats.grouped_values import Flags, Ints
 
-__all__ = ["timeline"]
+__all__ = ["sweep", "take_times", "timeline"]
 
 _NEEDED = ("run_id", "status", "is_placeholder", "created_at", "started_at", "completed_at")
 
@@ -71,9 +79,9 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
         totals.
 
     Raises:
-        TypeError: If `jobs` is not a frame, or `as_of` neither a datetime nor text.
-        ValueError: If a column is missing, `as_of` is not a valid time or has no time zone, or it
-            is None and an unfinished job has no `fetched_at`.
+        TypeError: If `jobs` is not a frame of pandas, or `as_of` neither a datetime nor text.
+        ValueError: If a column is missing or does not fit its type, `as_of` is not a valid time or
+            has no time zone, or it is None and an unfinished job has no `fetched_at`.
 
     Example:
         >>> import retab_frames as rf
@@ -84,9 +92,33 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
         >>> rf.timeline(jobs)["running"].max()
         4
     """
-    check_jobs(jobs, _NEEDED, "timeline")
+    jobs = take_times(jobs, as_of)
     keys, run = group_jobs(jobs, "run_id")
-    return _sweep(_make_intervals(jobs, run, as_of), keys)
+    return sweep(jobs, keys, run, as_of)
+
+
+def take_times(jobs: pd.DataFrame, as_of: Moment, *, optional: Iterable[str] = ()) -> pd.DataFrame:
+    """Return the jobs with the types of what a timeline reads.
+
+    Args:
+        jobs: As for `timeline`.
+        as_of: As for `timeline`.
+        optional: Further columns that are read if they are there.
+    """
+    last_seen = FOR_LAST_SEEN if as_of is None else ()
+    return take_columns(jobs, _NEEDED, reader="timeline", optional=(*last_seen, *optional))
+
+
+def sweep(jobs: pd.DataFrame, keys: pd.DataFrame, group: Ints, as_of: Moment) -> pd.DataFrame:
+    """Return the timeline of each group of jobs, as `timeline` does of each run.
+
+    Args:
+        jobs: Jobs as `take_times` returns them.
+        keys: The columns that name the groups, one row per group.
+        group: The number of each job's group.
+        as_of: As for `timeline`.
+    """
+    return _sweep(_make_intervals(jobs, group, as_of), keys)
 
 
 def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobIntervals:
@@ -95,11 +127,11 @@ def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobInterval
     ended, is_ended = to_microseconds(jobs, "completed_at")
     is_over = has_status(jobs, TERMINAL)
     may_wait = is_created & ~has_status(jobs, (*COMPLETED, *RUNNING))
-    is_placeholder = jobs["is_placeholder"].to_numpy(dtype=bool, na_value=False)
+    is_placeholder = jobs["is_placeholder"].to_numpy(dtype=bool)
     kept = ~is_placeholder & (is_started | may_wait) & (is_ended | ~is_over)
     created = np.where(is_created, created, started)
     unfinished = kept & ~is_over
-    ended[unfinished] = find_last_seen(jobs[unfinished], as_of)
+    ended[unfinished] = find_last_seen(jobs, as_of, among=unfinished)
     # if the clocks of several machines differ, a job may end before its start
     ended = np.maximum(ended, np.where(is_started, started, created))
     started = np.where(is_started, started, ended)

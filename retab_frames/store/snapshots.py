@@ -215,9 +215,15 @@ class SnapshotStore:
             revision: None for the newest.
 
         Raises:
+            TypeError: If `run_id` is not text.
             SnapshotNotFoundError: If the store has no such run or revision.
             SnapshotCorruptError: If a file is missing, cut or altered.
         """
+        if not isinstance(run_id, str):
+            raise TypeError(
+                f"run_id must be the id of a run, not {type(run_id).__name__}: one call reads one "
+                "run; for several, [store.read(one) for one in ids]"
+            )
         manifest = (
             self._catalog.newest(run_id)
             if revision is None

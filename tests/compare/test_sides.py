@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from factories import data, file, never_run, run, timed
@@ -89,8 +90,19 @@ def with_more_columns(jobs: pd.DataFrame) -> pd.DataFrame:
     return jobs.assign(mine="x", ratio=0).rename(columns={"mine": 0})
 
 
+def as_text(jobs: pd.DataFrame) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(jobs.to_csv(index=False)), dtype=str)
+
+
+def as_text_without_nulls(jobs: pd.DataFrame) -> pd.DataFrame:
+    text = io.StringIO(jobs.to_csv(index=False))
+    return pd.read_csv(text, dtype=str, keep_default_na=False)
+
+
 SHAPES = [
     plain,
+    as_text,
+    as_text_without_nulls,
     without_metadata,
     of_objects,
     nullable,
@@ -138,6 +150,37 @@ def test_whoever_read_the_frame_the_pairs_are_the_same(
         pd.testing.assert_frame_equal(paired(*sides), expected)
 
 
+@pytest.mark.parametrize(
+    ("failed", "done"),
+    [
+        ({"attempt": 9}, {"attempt": 10}),  # as text, "9" comes after "10"
+        (
+            {"completed_at": "2026-05-02T12:00:00Z"},
+            {"completed_at": "2026-05-02T12:00:00.500Z"},
+        ),
+        (
+            {"completed_at": "2026-05-02T13:00:00+09:00"},
+            {"completed_at": "2026-05-02T12:00:00+00:00"},
+        ),
+    ],
+)
+def test_the_final_job_is_chosen_by_numbers_and_times_not_by_their_text(
+    failed: dict[str, Any], done: dict[str, Any]
+) -> None:
+    document = {"document_id": "d"}
+    tried = run({**document, "status": "error", **failed}, {**document, **done})
+    [name] = done
+    text = tried.jobs.assign(**{name: [str(failed[name]), str(done[name])]})
+
+    for side in (tried, text):
+        assert paired(side, run(document, run_id="s"))["change"].tolist() == ["unchanged"]
+
+
+def test_a_column_that_no_comparison_reads_may_be_anything() -> None:
+    odd = BEFORE.jobs.assign(created_at=5, error_details=1.5, mine=pd.Series([{}], dtype=object))
+    pd.testing.assert_frame_equal(paired(odd, AFTER.jobs), paired(BEFORE.jobs, AFTER.jobs))
+
+
 def test_bare_columns_are_enough() -> None:
     found = paired(BEFORE.jobs[BARE].drop(index=2), AFTER.jobs[BARE])
 
@@ -178,6 +221,26 @@ def test_a_side_of_several_runs_is_refused() -> None:
             timed(1).jobs.assign(status=pd.Series([{"a": 1}], dtype=object)),
             ValueError,
             "candidate is not a jobs frame: its column status does not fit string",
+        ),
+        (
+            timed(1).jobs.assign(attempt=["one"]),
+            ValueError,
+            "its column attempt does not fit int64: job_0 is one: not a number",
+        ),
+        (
+            timed(1).jobs.assign(is_placeholder=pd.Series([None], dtype=object)),
+            ValueError,
+            "column is_placeholder does not fit bool: job_0 is null: this column has no nulls",
+        ),
+        (
+            timed(1).jobs.assign(document_id=[7]),
+            ValueError,
+            r"its column document_id does not fit string: .* dtype={'document_id': str}\)",
+        ),
+        (
+            pl.from_pandas(timed(1).jobs),
+            TypeError,
+            r"candidate must be a RunContent or a jobs frame, not DataFrame of polars; .*to_pandas",
         ),
         ("exprun_1", TypeError, "candidate must be a RunContent or a jobs frame, not str"),
         (None, TypeError, "candidate must be a RunContent or a jobs frame, not NoneType"),

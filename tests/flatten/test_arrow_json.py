@@ -154,6 +154,8 @@ def test_every_field_of_a_file_has_its_type() -> None:
         {"duration_ms": None, "artifact": None},
         {"created_at": "soon"},
         {"created_at": "2026-05-02T11:00:00"},
+        {"created_at": "0001-01-01T00:00:00Z"},
+        {"completed_at": "9999-12-31T23:59:59.999999Z"},
         {"completed_at": "2026-05-02T11:00:00.123456789Z"},
         {"experiment_id": ""},
         {"experiment_id": None},

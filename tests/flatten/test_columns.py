@@ -185,9 +185,29 @@ def test_odd_time(
     assert [(m.row, m.problem, m.action) for m in column.misfits] == [(0, problem, action)]
 
 
-@pytest.mark.parametrize("value", ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"])
+@pytest.mark.parametrize("value", ["9998-12-31T23:59:59.999999Z", "0002-01-01T00:00:00Z"])
 def test_time_at_the_limit(value: str) -> None:
-    assert column_of(TIME, [value]).array.to_pylist() == [datetime.fromisoformat(value)]
+    column = column_of(TIME, [value])
+    assert (column.array.to_pylist(), column.misfits) == ([datetime.fromisoformat(value)], [])
+
+
+@pytest.mark.parametrize("others", [[], ["2026-05-02T12:00:00Z", None]])
+@pytest.mark.parametrize(
+    ("value", "year"),
+    [
+        ("0001-01-01T00:00:00Z", 1),
+        ("0001-01-01T00:00:00.000000000Z", 1),
+        ("0001-01-01T00:00:00", 1),
+        ("9999-12-31T23:59:59.999999Z", 9999),
+        ("9999-12-31T23:59:59.9999999Z", 9999),
+        ("9999-01-01T00:00:00Z", 9999),
+    ],
+)
+def test_time_that_stands_for_none(value: str, year: int, others: list[str | None]) -> None:
+    column = column_of(TIME, [value, *others])
+    problem = f"the year {year}, which stands for no time"
+    assert column.misfits == [Misfit(0, "f", problem, value, LOST)]
+    assert column.array.to_pylist() == [None, *([NOON, None] if others else [])]
 
 
 @pytest.mark.parametrize("value", ["2026-05-02T12:00Z", "2026-05-02T12Z", "2026-05-02T14:00:00+02"])

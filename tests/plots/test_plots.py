@@ -10,8 +10,10 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from factories import jobs_of, seconds, texts, timed_jobs
 from matplotlib import rc_context, rcParams
@@ -367,6 +369,23 @@ def test_a_job_that_has_not_ended_runs_off_the_axis() -> None:
     assert bar[:, 0].max() == 86_400_000
     below = ax.figure.axes[-2]
     assert "2 not ended when last seen, after 24 h 00 min" in below.get_xlabel()
+
+
+@pytest.mark.parametrize("draw", [plots.durations, plots.ecdf, plots.trend, plots.timeline])
+def test_a_frame_of_another_library_is_named(draw: Callable[..., Axes]) -> None:
+    frames = (dd.from_pandas(jobs_of([1, 2]), npartitions=1), pl.from_pandas(jobs_of([1, 2])))
+    for frame, hint in zip(
+        frames, (r"dask; .*\.compute\(\)", r"polars; .*\.to_pandas\(\)"), strict=True
+    ):
+        with pytest.raises(TypeError, match=f"takes a jobs frame, not DataFrame of {hint}"):
+            draw(frame)
+
+
+@pytest.mark.parametrize("draw", [plots.durations, plots.ecdf, plots.trend, plots.timeline])
+def test_an_index_named_like_a_column_decides_nothing(draw: Callable[..., Axes]) -> None:
+    jobs = many_jobs(5)
+    odd = jobs.set_axis(jobs["run_id"], axis=0).astype({"run_id": "category", "duration_ms": str})
+    assert svg_data_uri(draw(odd)) == svg_data_uri(draw(jobs))
 
 
 def test_a_timeline_is_of_one_run() -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from factories import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
+from pandas.testing import assert_frame_equal
 from pandera.errors import SchemaErrors
 
 import retab_frames as rf
@@ -188,8 +189,8 @@ def with_cells(name: str, values: list[Any], kind: pd.ArrowDtype) -> Callable[..
             "is_placeholder: not_nullable fails: expjob_1 has <NA>",
         ),
         (
-            with_cells("duration_ms", [5, 7, None], REAL),
-            r"duration_ms: dtype\(.int64\[pyarrow\].\) fails:",
+            with_cells("duration_ms", [5, 7.5, None], REAL),
+            r"duration_ms: dtype\(.int64\[pyarrow\].\) fails: expjob_2 has 7.5, not a whole",
         ),
         (
             with_cells("status", [5, 7, None], WHOLE),
@@ -200,8 +201,12 @@ def with_cells(name: str, values: list[Any], kind: pd.ArrowDtype) -> Callable[..
             r"handle_inputs.h.type: dtype\(.*string.*\) fails:",
         ),
         (
-            lambda frame: frame.astype({"status": "object"}),
-            r"status: dtype\(.*string.*\) fails: object",
+            lambda frame: frame.assign(status=[None, "error", 7]),
+            r"status: dtype\(.*string.*\) fails: expjob_3 has 7, not text: what read it may",
+        ),
+        (
+            lambda frame: frame.assign(created_at=pd.to_datetime(["2026-05-02"] * 3)),
+            r"created_at: dtype\(.*timestamp.*\) fails: datetime64.*, without a time zone$",
         ),
         (
             lambda frame: frame.drop(columns="attempt"),
@@ -252,7 +257,7 @@ def test_missing_column_is_the_column_of_the_failure(jobs: pd.DataFrame) -> None
 
 @pytest.mark.parametrize(
     ("column", "values", "kind", "came"),
-    [("duration_ms", [5, 7, None], REAL, "double"), ("status", [5, 7, 9], WHOLE, "int64")],
+    [("duration_ms", [True, False, None], FLAG, "bool"), ("status", [5, 7, 9], WHOLE, "int64")],
 )
 def test_type_that_came_is_named(
     jobs: pd.DataFrame, column: str, values: list[Any], kind: pd.ArrowDtype, came: str
@@ -312,25 +317,95 @@ def test_handle_twice_does_not_fit() -> None:
     assert caught.value.schema_name == "HandlesSchema"
 
 
-def test_an_integer_that_is_not_arrow_backed_is_told_with_all_other_failures() -> None:
+def test_what_has_another_type_is_brought_to_that_of_the_schema(jobs: pd.DataFrame) -> None:
+    other = jobs.astype({"status": "object", "attempt": "Int8", "job_id": "category"})
+    other["duration_ms"] = [5.0, None, None]
+
+    found = rf.validate(other, rf.JobsSchema)
+
+    assert_frame_equal(found, jobs)
+    assert other["attempt"].dtype == "Int8"
+
+
+def test_a_frame_that_has_the_types_is_returned_itself(jobs: pd.DataFrame) -> None:
+    assert rf.validate(jobs, rf.JobsSchema) is jobs
+
+
+def test_a_value_of_another_type_is_told_with_all_other_failures() -> None:
     jobs = rf.read_content(content(job(1), job(2))).jobs
     negative = pd.Series([5, -5], dtype=pd.ArrowDtype(pa.int64()))
-    frame = jobs.assign(attempt=[1, 2], duration_ms=negative)
+    frame = jobs.assign(attempt=[1, 2.5], duration_ms=negative)
 
     with pytest.raises(rf.SchemaError) as caught:
         rf.validate(frame, rf.JobsSchema)
 
-    told = caught.value.failures[["column", "check", "value"]].to_numpy().tolist()
-    assert told == [
-        ["attempt", "dtype('int64[pyarrow]')", "int64"],
-        ["duration_ms", "greater_than_or_equal_to(0)", "-5"],
+    assert caught.value.failures.to_numpy().tolist() == [
+        ["attempt", "dtype('int64[pyarrow]')", "2.5, not a whole number", "expjob_2"],
+        ["duration_ms", "greater_than_or_equal_to(0)", "-5", "expjob_2"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        (lambda frame: frame, {"run_id", "job_id"}),
+        (lambda frame: frame.drop(columns="job_id"), {"job_id"}),
+        (lambda frame: frame.drop(columns="run_id"), {"run_id"}),
+        (lambda frame: frame.assign(job_id=7), {"job_id"}),
+        (lambda frame: pd.concat([frame, frame[["job_id"]]], axis=1), {"job_id"}),
+        (lambda frame: frame.set_axis([1] * len(frame)), {"run_id", "job_id"}),
+        (lambda frame: frame.rename_axis(index="job_id"), {"run_id", "job_id"}),
+    ],
+)
+def test_an_index_that_repeats_costs_no_other_error(
+    jobs: pd.DataFrame, change: Callable[[pd.DataFrame], pd.DataFrame], columns: set[str]
+) -> None:
+    twice = pd.concat([jobs, jobs])
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(change(twice), rf.JobsSchema)
+    assert set(caught.value.failures["column"]) == columns
+
+
+def test_a_column_that_stands_twice_is_told(jobs: pd.DataFrame) -> None:
+    with pytest.raises(rf.SchemaError) as caught:
+        rf.validate(pd.concat([jobs, jobs[["status"]]], axis=1), rf.JobsSchema)
+    told = caught.value.failures.to_numpy().tolist()
+    assert told == [["status", "unique_column_name", "several columns", None]]
+
+
+def test_columns_with_several_levels_are_missing(jobs: pd.DataFrame) -> None:
+    nested = pd.concat({"jobs": jobs}, axis=1)
+    with pytest.raises(rf.SchemaError, match="job_id: column_in_dataframe fails"):
+        rf.validate(nested, rf.JobsSchema)
+
+
+@pytest.mark.parametrize("own", [["x"], ["x", "x"], [0, 1], [("a", "b")], [None]])
+def test_columns_of_the_users_own_may_have_any_name(jobs: pd.DataFrame, own: list[Any]) -> None:
+    more = pd.DataFrame([[1] * len(own)] * 3, columns=pd.Index(own, tupleize_cols=False))
+    both = pd.concat([jobs, more], axis=1)
+    assert rf.validate(both, rf.JobsSchema) is both
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            rf.read_content(DOCUMENTED),
+            r"validate takes a frame, not RunContent; pass its .jobs",
+        ),
+        ([], "validate takes a frame, not list$"),
+    ],
+)
+def test_something_else_than_a_frame(wrong: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        rf.validate(wrong, rf.JobsSchema)
 
 
 def test_a_column_of_a_handle_is_checked_by_its_own_name() -> None:
     frame = rf.read_content(DOCUMENTED).jobs
     name = "handle_inputs.input-document-0.type"
     odd = frame.assign(**{name: [1]})
+    assert rf.validate(frame.astype({name: object}), rf.JobsSchema)[name].dtype == TEXT
     with pytest.raises(rf.SchemaError) as caught:
         rf.validate(odd, rf.JobsSchema)
     assert caught.value.failures["column"].tolist() == [name]

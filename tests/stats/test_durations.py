@@ -141,9 +141,25 @@ def test_negative_spans_are_left_out() -> None:
 
 
 def test_far_times_are_exact_to_the_microsecond() -> None:
-    year_9999 = 253_402_300_799_999_999
-    jobs = jobs_of([None], created_at=times(year_9999 - 1), completed_at=times(year_9999))
+    end_of_9998 = 253_370_764_799_999_999
+    jobs = jobs_of([None], created_at=times(end_of_9998 - 1), completed_at=times(end_of_9998))
     assert rf.duration_stats(jobs, measure="turnaround")["total_ms"].tolist() == [0.001]
+
+
+def test_a_span_of_thousands_of_years_is_measured() -> None:
+    """It has more microseconds than a double has digits for, which is no reason to fail."""
+    end_of_9998 = 253_370_764_799_999_999
+    jobs = jobs_of([None, None], created_at=times(0, 0), completed_at=times(end_of_9998, 2_000))
+    row = rf.duration_stats(jobs, measure="turnaround").iloc[0]
+    assert row[["measured", "min_ms", "max_ms"]].tolist() == [2, 2.0, 253_370_764_800_000.0]
+
+
+@pytest.mark.parametrize("verb", [rf.duration_stats, rf.slowest, rf.cumulative_incidence])
+def test_times_that_stand_for_none_are_not_measured(verb: Any) -> None:
+    never = times(-62_135_596_800_000_000, 253_402_300_799_999_999, 0)
+    jobs = jobs_of([None] * 3, created_at=never, completed_at=times(5_000, 5_000, 5_000))
+    expected = jobs.assign(created_at=times(None, None, 0))
+    assert_frame_equal(verb(jobs, measure="turnaround"), verb(expected, measure="turnaround"))
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "ns"])
@@ -162,6 +178,41 @@ def test_only_completed_jobs_are_measured() -> None:
     )
     row = rf.duration_stats(jobs).iloc[0]
     assert row[["completed", "measured", "mean_ms", "max_ms"]].tolist() == [2, 1, 10.0, 10.0]
+
+
+@pytest.mark.parametrize("flags", [["False"] * 3, ["false"] * 3, [0] * 3, [0.0] * 3, ["0"] * 3])
+def test_flags_as_text_or_numbers_make_no_job_a_placeholder(flags: list[Any]) -> None:
+    jobs = jobs_of([10, 20, 30])
+    odd = jobs.assign(is_placeholder=flags)
+    assert_frame_equal(rf.duration_stats(odd), rf.duration_stats(jobs))
+    assert_frame_equal(rf.slowest(odd), rf.slowest(jobs))
+
+
+@pytest.mark.parametrize(
+    "verb", [rf.duration_stats, rf.slowest, rf.failures, rf.timeline, rf.cumulative_incidence]
+)
+def test_a_job_of_which_nobody_knows_whether_it_is_a_placeholder_is_named(verb: Any) -> None:
+    flags = arrow([False, None, False], pa.bool_())
+    message = "its column is_placeholder does not fit bool: .* is null"
+    with pytest.raises(ValueError, match=message):
+        verb(jobs_of([10, 20, 30], is_placeholder=flags))
+
+
+@pytest.mark.parametrize(
+    "verb", [rf.duration_stats, rf.slowest, rf.failures, rf.timeline, rf.cumulative_incidence]
+)
+def test_an_index_decides_nothing(verb: Any) -> None:
+    jobs = timed_jobs(*[("completed", 0, n, 3 * n) for n in range(4)], ("error", 0, 1, 2))
+    jobs["duration_ms"] = arrow([1, 2, 3, 4, 5], pa.int64())
+    levels = pd.MultiIndex.from_arrays([jobs["run_id"], [0] * 5], names=["run_id", "status"])
+    for index in ([7] * 5, [4, 3, 2, 1, 0], jobs["job_id"], levels):
+        assert_frame_equal(verb(jobs.set_axis(index, axis=0)), verb(jobs))
+
+
+def test_a_statistic_reads_no_other_column() -> None:
+    jobs = jobs_of([10, 20])
+    odd = jobs.assign(attempt=["?", "!"], created_at=5, fetched_at="soon", error_message=1)
+    assert_frame_equal(rf.duration_stats(odd), rf.duration_stats(jobs))
 
 
 def test_statistics_worked_by_hand() -> None:
@@ -325,10 +376,14 @@ def test_equal_to_a_groupby_of_pandas() -> None:
         ({"measure": "wall"}, "measure must be duration, queue, .*, not 'wall'"),
         (
             {"quantiles": (0.5, 1.1)},
-            r"quantiles must be a list of numbers between 0 and 1, not \(0.5, 1.1\)",
+            r"quantiles must be a sequence of numbers .* \(0.5, 0.9\), not \(0.5, 1.1\)",
         ),
-        ({"quantiles": (-0.1,)}, "quantiles must be a list of numbers between 0 and 1"),
-        ({"quantiles": (float("nan"),)}, "quantiles must be a list of numbers between 0 and 1"),
+        ({"quantiles": (-0.1,)}, "quantiles must be a sequence of numbers between 0 and 1"),
+        ({"quantiles": (float("nan"),)}, "quantiles must be a sequence of numbers between 0 and"),
+        ({"quantiles": 0.5}, "quantiles must be a sequence of numbers .*, not 0.5"),
+        ({"quantiles": "0.5"}, "quantiles must be a sequence of numbers .*, not 0.5"),
+        ({"quantiles": ["0.5"]}, "quantiles must be a sequence of numbers"),
+        ({"quantiles": None}, "quantiles must be a sequence of numbers .*, not None"),
         ({"confidence": 0}, "confidence must be between 0 and 1, not 0"),
         ({"confidence": 1.0}, "confidence must be between 0 and 1, not 1.0"),
         ({"confidence": float("nan")}, "confidence must be between 0 and 1"),

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from factories import jobs_of, texts
+from pandas.testing import assert_frame_equal
 
 from retab_frames.stats.groups import group_jobs
 
@@ -81,7 +83,15 @@ def test_a_series_goes_by_its_index_or_by_position(
     [
         (pd.Series(["a"]), "`by` has 1 values for 2 jobs, and its index lacks some of theirs"),
         (pd.Series(["a", "b"], index=[5, 6]), r"another index than the jobs.*reset_index"),
+        (
+            pd.Series(["a"] * 3, index=[0, 0, 1]),
+            "`by` has 3 values for 2 jobs, and the index of `by` repeats",
+        ),
         ([], "`by` names no column"),
+        (["a", "b"], r"no column a, b to group by.*; for values give a Series, pd\.Series\(values"),
+        (np.array(["a", "b"]), r"no column a, b to group by.*; for values give a Series"),
+        (pd.Categorical(["a", "b"]), r"no column a, b to group by.*; for values give a Series"),
+        ("status", "several of its columns are named status"),
         ("run", r"there is no column run to group by \(did you mean run_id\?\)"),
         (["run_id", "no\x1b[2J"], r"no column no\\x1b\[2J to group by"),
         ("input-json-context.data", r"did you mean handle_inputs.input-json-context.data\?"),
@@ -89,5 +99,52 @@ def test_a_series_goes_by_its_index_or_by_position(
 )
 def test_wrong_groups(by: Any, message: str) -> None:
     jobs = jobs_of([1, 2], **{HANDLE: texts("{}", "{}")})
+    if isinstance(by, str) and by == "status":
+        jobs = pd.concat([jobs, jobs[["status"]]], axis=1)
     with pytest.raises(ValueError, match=message):
         group_jobs(jobs, by)
+
+
+@pytest.mark.parametrize("by", [5, 0.5, [["run_id"]], np.zeros((2, 2)), lambda jobs: jobs])
+def test_neither_names_nor_a_series(by: Any) -> None:
+    message = "^`by` takes column names or a Series of pandas, not "
+    with pytest.raises(TypeError, match=message):
+        group_jobs(jobs_of([1, 2]), by)
+
+
+def test_jobs_whose_index_repeats_are_not_aligned() -> None:
+    jobs = pd.concat([jobs_of([1, 2]), jobs_of([3, 4])])
+    with pytest.raises(ValueError, match="2 values for 4 jobs, and the index of the jobs repeats"):
+        group_jobs(jobs, pd.Series(["a", "b"]))
+    assert keys_and_numbers(jobs, pd.Series(["a", "b", "a", "c"])) == (
+        ["a", "b", "c"],
+        [0, 1, 0, 2],
+    )
+
+
+def test_a_level_of_the_index_is_no_column() -> None:
+    jobs = jobs_of([1, 2]).set_index("run_id")
+    with pytest.raises(ValueError, match=r"level of the index: give jobs\.reset_index\(\)"):
+        group_jobs(jobs, "run_id")
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        pd.Categorical(["b", None, "b"], categories=["a", "b", "c"]),
+        pd.array(["b", None, "b"], "string"),
+        np.array(["b", None, "b"], dtype=object),
+        ["b", "", "b"],
+    ],
+)
+def test_a_column_of_the_schema_names_groups_with_its_own_type(runs: Any) -> None:
+    jobs = jobs_of([1, 2, 3])
+    keys, number = group_jobs(jobs.assign(run_id=runs), "run_id")
+    assert_frame_equal(keys, pd.DataFrame({"run_id": texts("b", None)}))
+    assert number.tolist() == [0, 1, 0]
+
+
+def test_a_column_of_the_schema_that_does_not_fit_names_no_groups() -> None:
+    message = "its column attempt does not fit int64: expjob_2 is x: not a number"
+    with pytest.raises(ValueError, match=message):
+        group_jobs(jobs_of([1, 2]).assign(attempt=["1", "x"]), ["run_id", "attempt"])

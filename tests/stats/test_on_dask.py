@@ -24,7 +24,7 @@ from retab_frames.store.scan import scan as scanning
 from retab_frames.store.scan.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 STATUSES = ["completed", "completed", "completed", "error", "running"]
@@ -166,6 +166,50 @@ def test_any_partitions_of_any_groups(data: st.DataObject) -> None:
         found = statistic(cut(jobs, *ends), by)
 
     assert_frame_equal(found, statistic(jobs, by))
+
+
+def as_text(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs.astype(str).where(jobs.notna(), "")
+
+
+def as_objects(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs.astype(object).where(jobs.notna(), None)
+
+
+def as_categories(jobs: pd.DataFrame) -> pd.DataFrame:
+    names = ["run_id", "document_id", "status", "experiment_id"]
+    return jobs.astype(dict.fromkeys(names, "category"))
+
+
+def as_numbers(jobs: pd.DataFrame) -> pd.DataFrame:
+    return jobs.astype({"is_placeholder": "float32", "duration_ms": "float64"})
+
+
+@pytest.mark.parametrize("store_as", [as_text, as_objects, as_categories, as_numbers])
+@pytest.mark.parametrize("by", BYS, ids=str)
+def test_partitions_of_other_types_give_the_numbers_of_pandas(
+    store_as: Callable[[pd.DataFrame], pd.DataFrame], by: By
+) -> None:
+    jobs = jobs_of(4, each=25)
+    parts = dd.from_pandas(store_as(jobs), npartitions=3, sort=False)
+
+    with dask.config.set(HERE):
+        assert_frame_equal(duration_stats(parts, by), duration_stats(jobs, by))
+        assert_frame_equal(failures(parts, by), failures(jobs, by))
+        found = rf.compare_many(parts, "exprun_1").runs
+
+    assert_frame_equal(found, rf.compare_many(jobs, "exprun_1").runs)
+
+
+def test_a_partition_that_does_not_fit_is_told() -> None:
+    jobs = jobs_of(2, each=5).astype({"duration_ms": object})
+    jobs.loc[7, "duration_ms"] = "soon"
+
+    with (
+        dask.config.set(HERE),
+        pytest.raises(ValueError, match=r"its column duration_ms does not fit int64: .* is soon"),
+    ):
+        duration_stats(cut(jobs, 5), "run_id")
 
 
 def count_moved_rows(jobs: dd.DataFrame, by: str) -> int:

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -214,6 +214,13 @@ def test_nothing_is_made_before_something_is_written(store: rf.SnapshotStore, ro
     with pytest.raises(rf.SnapshotNotFoundError):
         store.read("exprun_1")
     assert not root.exists()
+
+
+@pytest.mark.parametrize("ids", [["exprun_1"], ("exprun_1",), pd.Series(["exprun_1"]), None, 1])
+def test_a_call_reads_one_run(store: rf.SnapshotStore, ids: Any) -> None:
+    kind = type(ids).__name__
+    with pytest.raises(TypeError, match=f"^run_id must be the id of a run, not {kind}: one call "):
+        store.read(ids)
 
 
 def test_equal_content_again_writes_nothing(
