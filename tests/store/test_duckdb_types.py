@@ -15,7 +15,7 @@ from factories import content, job
 
 import retab_frames as rf
 from retab_frames.store.scan.sql import query
-from retab_frames.text import tables
+from retab_frames.text import raw_values, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,8 @@ USES = {
     "json with ISO times": lambda frame: frame.to_json(date_format="iso"),
     "parquet": lambda frame: frame.to_parquet(io.BytesIO()),
     "terminal": tables.render_terminal,
-    "the command's csv": tables.render_csv,
+    "the command's csv": raw_values.render_csv,
+    "the command's json": raw_values.render_json,
 }
 
 
