@@ -27,8 +27,31 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
+class _Command(click.Command):
+    """Takes an option once: of two values click would take the last, and say nothing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            click.UsageError: If an option that takes one value is given twice.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        single = [
+            one
+            for one in given
+            if isinstance(one, click.Option) and not (one.multiple or one.is_flag)
+        ]
+        for n, option in enumerate(single):
+            if option in single[:n]:
+                raise click.UsageError(f"{option.opts[0]} is given twice.", ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Group(click.Group):
     """Ends every command with one line and an exit code, whatever happens in it."""
+
+    command_class = _Command
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command that was named, and exit."""

@@ -185,6 +185,10 @@ def prune(
 
     Example: retab-frames prune --keep-revisions 1 --yes
     """
+    if keep_revisions is None and days is None and incomplete is None:
+        raise click.UsageError(
+            "give --keep-revisions, --older-than, --incomplete or --complete: which to remove"
+        )
     found = open_store(root).prune(
         keep_revisions=keep_revisions,
         older_than=None if days is None else timedelta(days=days),

@@ -53,8 +53,12 @@ def finish_streams() -> None:
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
-    """Print lines, with an escape for each character that a terminal would obey."""
-    click.echo("\n".join(map(escape_line, text.split("\n"))), err=err)
+    """Print lines, with an escape for each character that a terminal would obey.
+
+    Raises:
+        OSError: If the output cannot be written; to stderr nothing more is printed then.
+    """
+    _print("\n".join(map(escape_line, text.split("\n"))) + "\n", err=err)
 
 
 def write(text: str) -> None:
@@ -62,4 +66,15 @@ def write(text: str) -> None:
     if sys.stdout is not None and sys.stdout.isatty():
         echo(text.removesuffix("\n"))
     else:
-        click.echo(text, nl=False)
+        _print(text)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    try:
+        click.echo(text, nl=False, err=err)
+    except BrokenPipeError:
+        if not err:
+            raise
+    except OSError as error:
+        if not err:
+            raise OSError(f"cannot print: {error.strerror}") from None

@@ -51,7 +51,8 @@ def type_of(value: Any) -> Any:
     ],
 )
 def test_values_are_exact(value: Any, in_json: Any, in_csv: str) -> None:
-    frame = pd.DataFrame({"x": pd.array([value, None], dtype=pd.ArrowDtype(type_of(value)))})
+    dtype: Any = pd.ArrowDtype(type_of(value))
+    frame = pd.DataFrame({"x": pd.array([value, None], dtype=dtype)})
 
     text = render_json(frame)
     number = Decimal if isinstance(value, Decimal) else float

@@ -107,6 +107,11 @@ def query(store: Store, sql: str) -> pd.DataFrame:
                     source.raise_failure()
             reason = restore_names(_reason(error), own) + _hint(sql, own)
             raise QueryError(f"DuckDB refused the query: {reason}") from error
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":
+                # so DuckDB calls Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
     return frame_of(found.rename_columns(_distinct(names)))
 
 
