@@ -8,8 +8,6 @@ import os
 import sys
 from contextlib import suppress
 
-import click
-
 from retab_frames.errors import escape_line
 
 __all__ = ["echo", "finish_streams", "prepare_streams", "write"]
@@ -70,8 +68,13 @@ def write(text: str) -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
+    # not by click.echo, which takes escapes out of raw values, and UTF-8 where ASCII is set
+    stream = sys.stderr if err else sys.stdout
+    if stream is None:
+        return
     try:
-        click.echo(text, nl=False, err=err)
+        stream.write(text)
+        stream.flush()
     except BrokenPipeError:
         if not err:
             raise
