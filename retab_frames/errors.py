@@ -63,8 +63,29 @@ __all__ = [
 ]
 
 
+def escape_line(text: str) -> str:
+    """Return the text on one line, with an escape for each character that cannot be seen.
+
+    Among them are the controls of terminals, of the direction of text, and lone surrogates; what
+    is escaped already stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape_line, text.split("\n")))
+
+
 class RetabFramesError(Exception):
-    """The base class of all errors of this library."""
+    """The base class of all errors of this library.
+
+    Its message has no character that a terminal would obey, whatever data is in it.
+    """
+
+    def __str__(self) -> str:
+        return _escape_lines(super().__str__())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by state, because the subclasses have keyword-only arguments."""
@@ -81,6 +102,9 @@ def _restore(
 
 class RetabFramesWarning(UserWarning):
     """A warning of this library; the result is returned all the same."""
+
+    def __str__(self) -> str:
+        return _escape_lines(super().__str__())
 
 
 class ConfigError(RetabFramesError):

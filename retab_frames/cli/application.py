@@ -1,42 +1,125 @@
-"""The command `retab-frames`: the group of all commands, and how it reports errors and warnings."""
+"""The command `retab-frames`: the group of all commands, and how it ends."""
 
 from __future__ import annotations
 
+import sys
 import traceback
 import warnings
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from retab_frames.cli.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, CommandError
+from retab_frames.cli.exit_codes import (
+    EXIT_BUG,
+    EXIT_CODES,
+    EXIT_INTERRUPTED,
+    EXIT_UNREAD,
+    CommandError,
+)
+from retab_frames.cli.streams import echo, finish_streams, prepare_streams
 from retab_frames.errors import RetabFramesError
+from retab_frames.text.messages import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["main"]
 
 
+class _Command(click.Command):
+    """Takes an option once: of two values click would take the last, and say nothing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            click.UsageError: If an option that takes one value is given twice.
+        """
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        single = [
+            one
+            for one in given
+            if isinstance(one, click.Option) and not (one.multiple or one.is_flag)
+        ]
+        for n, option in enumerate(single):
+            if option in single[:n]:
+                raise click.UsageError(f"{option.opts[0]} is given twice.", ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Group(click.Group):
-    """Prints the library's own errors and warnings as one line, without a traceback."""
+    """Ends every command with one line and an exit code, whatever happens in it."""
+
+    command_class = _Command
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command that was named, and exit."""
+        run: Any = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            prepare_streams()
+            code = run(*args, standalone_mode=False, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            code = EXIT_INTERRUPTED
+            echo("Interrupted.", err=True)
+        except click.UsageError as error:
+            code = error.exit_code
+            _show_usage(error)
+        except click.ClickException as error:
+            code = error.exit_code
+            error.show()
+        finally:
+            finish_streams()
+        sys.exit(code or 0)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the arguments, which prints the help if they ask for it."""
+        with _told(debug=False):
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _print_warning
-                return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            raise  # the reader of a pipe, such as `head`, has enough: click ends quietly
-        except (RetabFramesError, ValueError, OSError) as error:
-            if ctx.params.get("debug"):
-                click.echo(traceback.format_exc(), err=True)
-            message = str(error)
-        raise CommandError(message)
+        with _told(debug=ctx.params["debug"]), warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told(*, debug: bool) -> Iterator[None]:
+    """Turn errors into those that click knows, with a message of their own and an exit code."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        raise click.Abort from None
+    except BrokenPipeError:
+        # the reader of a pipe, such as `head`, has enough
+        raise click.exceptions.Exit(EXIT_UNREAD) from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must end in one line
+        if debug:
+            echo(traceback.format_exc(), err=True)
+        if isinstance(error, RetabFramesError | ValueError | OSError | MemoryError):
+            raise CommandError(str(error) or type(error).__name__) from None
+        echo(
+            f"Error: this is a bug of retab-frames ({type(error).__name__}: "
+            f"{printable(str(error), 200)}): `retab-frames --debug COMMAND ...` shows where",
+            err=True,
+        )
+        raise click.exceptions.Exit(EXIT_BUG) from None
+
+
+def _show_usage(error: click.UsageError) -> None:
+    if error.ctx is not None:
+        echo(error.ctx.get_usage(), err=True)
+        echo(f"Try '{error.ctx.command_path} --help' for help.\n", err=True)
+    echo(f"Error: {error.format_message()}", err=True)
 
 
 def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Note: {message}", err=True)
+    echo(f"Note: {message}", err=True)
 
 
 @click.group(

@@ -8,9 +8,17 @@ import click
 
 from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import EXIT_FOUND, CommandError
-from retab_frames.cli.options import OutputFormat, add_format_options, store_option
+from retab_frames.cli.options import (
+    FRACTION,
+    MARGIN,
+    OutputFormat,
+    add_format_options,
+    check_once,
+    store_option,
+)
 from retab_frames.cli.output import print_table, print_text
 from retab_frames.cli.snapshots import open_store
+from retab_frames.cli.streams import echo
 from retab_frames.errors import InconclusiveError, RegressionError
 
 if TYPE_CHECKING:
@@ -25,9 +33,10 @@ _MAX_DOCUMENTS = 30
 
 @main.command()
 @click.argument("baseline")
-@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...", callback=check_once)
 @click.option(
     "--margin",
+    type=MARGIN,
     metavar="FRACTION",
     default=0.05,
     show_default=True,
@@ -35,6 +44,7 @@ _MAX_DOCUMENTS = 30
 )
 @click.option(
     "--confidence",
+    type=FRACTION,
     metavar="FRACTION",
     default=0.95,
     show_default=True,
@@ -48,6 +58,7 @@ _MAX_DOCUMENTS = 30
 )
 @click.option(
     "--max-broken",
+    type=click.IntRange(0, 1_000_000_000),
     metavar="DOCUMENTS",
     default=0,
     show_default=True,
@@ -93,7 +104,7 @@ def compare(
 
 
 @main.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", callback=check_once)
 @click.option(
     "-o",
     "--output",
@@ -117,7 +128,7 @@ def report(*, runs: tuple[str, ...], output: str, title: str | None, root: str) 
     subject: Any = compare_many(contents) if len(contents) > 1 else contents[0]
     if len(contents) == 2:  # noqa: PLR2004 - a pair, whose page says more
         subject = compare_runs(*contents)
-    click.echo(f"Wrote {write_report(subject, output, title=title)}.")
+    echo(f"Wrote {write_report(subject, output, title=title)}.")
 
 
 def _parse_limits(fail_on: str | None, max_broken: int, margin: float) -> dict[str, Any]:
@@ -137,7 +148,7 @@ def _check_limits(comparison: RunComparison, limits: dict[str, Any]) -> None:
     try:
         assert_no_regression(comparison, **limits)
     except RegressionError as error:
-        click.echo(f"\nRegression. {_describe_checks(error.checks)}", err=True)
+        echo(f"\nRegression. {_describe_checks(error.checks)}", err=True)
         raise click.exceptions.Exit(EXIT_FOUND) from None
     except InconclusiveError as error:
         raise CommandError(f"inconclusive. {_describe_checks(error.checks)}") from None
@@ -155,16 +166,16 @@ def _print_comparison(
     comparison: RunComparison, output_format: OutputFormat, *, markdown: bool
 ) -> None:
     if markdown:
-        click.echo(comparison.to_markdown())
+        echo(comparison.to_markdown())
     elif output_format is not None:
         print_table(comparison.documents, output_format)
     else:
         print_text(comparison.summary())
-        click.echo()
+        echo()
         documents = condense_documents(comparison.documents)
         print_table(documents.head(_MAX_DOCUMENTS), None)
         if len(documents) > _MAX_DOCUMENTS:
-            click.echo(f"and {len(documents) - _MAX_DOCUMENTS} more: --csv and --json print all")
+            echo(f"and {len(documents) - _MAX_DOCUMENTS} more: --csv and --json print all")
 
 
 def _print_many(
@@ -179,11 +190,11 @@ def _print_many(
 
     comparison = compare_many(runs, margin=margin, confidence=confidence)
     if markdown:
-        click.echo(comparison.to_markdown())
+        echo(comparison.to_markdown())
         return
     if output_format is None:
         print_text(comparison.summary())
-        click.echo()
+        echo()
     counts = ["broken", "fixed", "pending"]
     interval = {"ratio_low": "low", "ratio_high": "high"}
     condensed = comparison.runs[["run_id", *counts, "ratio", *interval, "verdict"]]

@@ -11,6 +11,7 @@ from retab_frames.cli.comparisons import condense_documents
 from retab_frames.cli.measurements import condense_stats, read_jobs
 from retab_frames.cli.output import print_table, print_text
 from retab_frames.cli.snapshots import tabulate_snapshots
+from retab_frames.cli.streams import echo
 
 if TYPE_CHECKING:
     from retab_frames.api.client import Client
@@ -38,19 +39,19 @@ def demo(root: str) -> None:
 
     store = SnapshotStore(root)
     with Sandbox() as server, Client(server.api_key, base_url=server.url) as client:
-        click.echo(f"1. A synthetic Retab workspace runs at {server.url}.\n")
+        echo(f"1. A synthetic Retab workspace runs at {server.url}.\n")
         _show_snapshots(store, server, client)
     _show_durations(store, server.experiment_ids[0])
     _, baseline, slow, broken, _ = server.run_ids(server.experiment_ids[0])
     _show_comparisons(store, baseline, slow, broken)
-    click.echo("\nThe same comparison in Python, from the files:\n")
-    click.echo("  import retab_frames as rf")
-    click.echo(f"  read = rf.SnapshotStore({root!r}).read")
-    click.echo(f"  print(rf.compare_runs(read({baseline!r}), read({broken!r})).summary())")
+    echo("\nThe same comparison in Python, from the files:\n")
+    echo("  import retab_frames as rf")
+    echo(f"  read = rf.SnapshotStore({root!r}).read")
+    echo(f"  print(rf.compare_runs(read({baseline!r}), read({broken!r})).summary())")
 
 
 def _show_snapshots(store: SnapshotStore, server: Sandbox, client: Client) -> None:
-    click.echo(f"2. Every run of two experiments, loaded and stored in {store.root}:\n")
+    echo(f"2. Every run of two experiments, loaded and stored in {store.root}:\n")
     written = [
         snapshot
         for experiment_id in server.experiment_ids[:2]
@@ -62,19 +63,19 @@ def _show_snapshots(store: SnapshotStore, server: Sandbox, client: Client) -> No
 def _show_durations(store: SnapshotStore, experiment_id: str) -> None:
     from retab_frames.stats.durations import duration_stats  # noqa: PLC0415 - as above
 
-    click.echo(f"\n3. How long the completed jobs of {experiment_id} took:\n")
+    echo(f"\n3. How long the completed jobs of {experiment_id} took:\n")
     table = duration_stats(read_jobs(store, experiment_id), "run_id")
     print_table(condense_stats(table, ["run_id"]), None)
-    click.echo("\n   (p50_low and p50_high: the 95 % interval of the median, p50)")
+    echo("\n   (p50_low and p50_high: the 95 % interval of the median, p50)")
 
 
 def _show_comparisons(store: SnapshotStore, baseline: str, slow: str, broken: str) -> None:
     from retab_frames.compare.two_runs import compare_runs  # noqa: PLC0415 - as above
 
-    click.echo("\n4. Is the larger model slower?\n")
+    echo("\n4. Is the larger model slower?\n")
     print_text(compare_runs(store.read(baseline), store.read(slow)).summary())
-    click.echo("\n5. What did the new schema change, document by document?\n")
+    echo("\n5. What did the new schema change, document by document?\n")
     comparison = compare_runs(store.read(baseline), store.read(broken))
     print_table(condense_documents(comparison.documents), None)
-    click.echo()
+    echo()
     print_text(comparison.summary())

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-__all__ = ["EXIT_CODES", "EXIT_ERROR", "EXIT_FOUND", "EXIT_INTERRUPTED", "CommandError"]
+from retab_frames.cli.streams import echo
+
+__all__ = [
+    "EXIT_BUG",
+    "EXIT_CODES",
+    "EXIT_ERROR",
+    "EXIT_FOUND",
+    "EXIT_INTERRUPTED",
+    "EXIT_UNREAD",
+    "CommandError",
+]
 
 EXIT_FOUND = 1
 EXIT_ERROR = 2  # click ends wrong usage with the same code
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 plus the number of SIGINT, as shells report it
+EXIT_UNREAD = 141  # 128 plus the number of SIGPIPE
 
 EXIT_CODES = {
     0: "success",
     EXIT_FOUND: "a regression, or a problem in a store",
     EXIT_ERROR: "an error, or an inconclusive comparison",
+    EXIT_BUG: "a bug of this program",
     EXIT_INTERRUPTED: "interrupted",
+    EXIT_UNREAD: "nobody reads the output",
 }
 
 
 class CommandError(click.ClickException):
-    """Ends a command with a message of one line and `EXIT_ERROR`."""
+    """Ends a command with a message and `EXIT_ERROR`."""
 
     exit_code = EXIT_ERROR
+
+    def show(self, _file: Any = None) -> None:
+        """Print the message."""
+        echo(f"Error: {self.message}", err=True)

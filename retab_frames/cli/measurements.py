@@ -11,12 +11,14 @@ from retab_frames.cli.exit_codes import CommandError
 from retab_frames.cli.options import (
     OutputFormat,
     add_format_options,
+    check_once,
     experiment_option,
     runs_option,
     store_option,
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.snapshots import open_store
+from retab_frames.cli.streams import echo
 from retab_frames.stats.measures import MEASURES
 from retab_frames.text.messages import did_you_mean
 
@@ -34,6 +36,7 @@ __all__ = ["condense_stats", "read_jobs"]
 @click.option(
     "--by",
     multiple=True,
+    callback=check_once,
     metavar="COLUMN",
     help="Group by this column of the jobs; can be repeated.  [default: run_id]",
 )
@@ -76,7 +79,7 @@ def stats(
     table = duration_stats(jobs, groups, measure=measure, unfinished=unfinished)
     print_table(table, output_format, condense_stats(table, groups))
     for note in table["note"].dropna().unique() if output_format is None else ():
-        click.echo(f"Note: {note}")
+        echo(f"Note: {note}")
 
 
 @main.command()
@@ -85,6 +88,7 @@ def stats(
 @click.option(
     "-n",
     "count",
+    type=click.IntRange(1, 1_000_000),
     metavar="JOBS",
     default=10,
     show_default=True,
@@ -150,6 +154,9 @@ def read_jobs(
             f"there is no run{wanted} in {store.root}{hint}: `retab-frames ls` lists them"
         )
     chosen = run_ids or tuple(runs["run_id"])
+    others = [run for run in run_ids if run in set(stored["run_id"]) - set(runs["run_id"])]
+    if others:
+        raise CommandError(f"run {others[0]} is not of experiment {experiment_id}")
     return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
 
 

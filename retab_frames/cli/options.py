@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import click
 
+from retab_frames.text.messages import printable
+
 __all__ = [
+    "DAYS",
+    "FRACTION",
+    "MARGIN",
     "OutputFormat",
     "add_format_options",
+    "check_once",
     "experiment_option",
     "runs_option",
     "store_option",
@@ -16,6 +23,37 @@ __all__ = [
 
 OutputFormat = Literal["json", "csv"] | None
 """How a table is printed; None for an aligned table with the most important columns."""
+
+_MOST_DAYS = 36_500
+
+
+class _Number(click.FloatRange):
+    """A number in a range; click takes nan for a number in every range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: If it is none, or is out of range.
+        """
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
+DAYS = _Number(0, _MOST_DAYS)
+MARGIN = _Number(0, 1_000, min_open=True)
+FRACTION = _Number(0, 1, min_open=True, max_open=True)
+
+
+def check_once(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Refuse a value that is given twice: it would count twice, or a mistyped one not at all."""
+    twice = next((one for n, one in enumerate(values) if one in values[:n]), None)
+    if twice is not None:
+        raise click.BadParameter(f"{printable(twice)} is given twice.", ctx, param)
+    return values
+
 
 experiment_option = click.option(
     "--experiment",
@@ -27,6 +65,7 @@ runs_option = click.option(
     "--run",
     "run_ids",
     multiple=True,
+    callback=check_once,
     metavar="RUN_ID",
     help="Only this run; can be repeated.  [default: all runs]",
 )

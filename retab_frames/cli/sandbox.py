@@ -8,11 +8,13 @@ import click
 
 from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import CommandError
+from retab_frames.cli.streams import echo
 
 
 @main.command()
 @click.option(
     "--port",
+    type=click.IntRange(0, 65_535),
     metavar="PORT",
     default=8788,
     show_default=True,
@@ -27,6 +29,7 @@ from retab_frames.cli.exit_codes import CommandError
 )
 @click.option(
     "--documents",
+    type=click.IntRange(1, 10_000),
     metavar="NUMBER",
     default=12,
     show_default=True,
@@ -46,14 +49,11 @@ def sandbox(*, port: int, seed: int, documents: int) -> None:
         reason = error.strerror or str(error)
         raise CommandError(f"port {port}: {reason}; --port 0 takes a free one") from None
     with server:
-        click.echo(f"A synthetic Retab workspace runs at {server.url}; Ctrl-C stops it.")
-        click.echo("In another shell:\n")
-        click.echo(f"  export RETAB_API_BASE_URL={server.url}")
-        click.echo(f"  export RETAB_API_KEY={server.api_key}")
-        click.echo(f"  retab-frames pull {server.workflow_id} {server.experiment_ids[0]}\n")
-        click.echo(f"Its experiments: {', '.join(server.experiment_ids)}")
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            click.echo("Stopped.")
+        echo(f"A synthetic Retab workspace runs at {server.url}; Ctrl-C stops it.")
+        echo("In another shell:\n")
+        echo(f"  export RETAB_API_BASE_URL={server.url}")
+        echo(f"  export RETAB_API_KEY={server.api_key}")
+        echo(f"  retab-frames pull {server.workflow_id} {server.experiment_ids[0]}\n")
+        echo(f"Its experiments: {', '.join(server.experiment_ids)}")
+        while True:
+            time.sleep(3600)

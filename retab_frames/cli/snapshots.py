@@ -9,8 +9,15 @@ import click
 
 from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import EXIT_FOUND, CommandError
-from retab_frames.cli.options import OutputFormat, add_format_options, runs_option, store_option
+from retab_frames.cli.options import (
+    DAYS,
+    OutputFormat,
+    add_format_options,
+    runs_option,
+    store_option,
+)
 from retab_frames.cli.output import print_table
+from retab_frames.cli.streams import echo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,14 +99,14 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
     """
     found = open_store(root).verify(level, run_id=run_id)
     if output_format is None and found.empty:
-        click.echo(f"No problems found in {root} (level: {level}).")
+        echo(f"No problems found in {root} (level: {level}).")
         return
     if output_format is not None:
         print_table(found, output_format)
     else:
         # lines, because a table would cut the names of the files
         for row in found.itertuples():
-            click.echo(f"{row.kind}: {row.file} {row.problem}\n  Next: {row.action}")
+            echo(f"{row.kind}: {row.file} {row.problem}\n  Next: {row.action}")
     if (found["kind"] != "leftover").any():
         raise click.exceptions.Exit(EXIT_FOUND)
 
@@ -112,6 +119,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do it.  [default: only li
 @click.option(
     "--older-than",
     "days",
+    type=DAYS,
     metavar="DAYS",
     default=1.0,
     show_default=True,
@@ -145,15 +153,15 @@ def remove(*, run_id: str, yes: bool, root: str, output_format: OutputFormat) ->
 @main.command()
 @click.option(
     "--keep-revisions",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     metavar="N",
     help="Keep the N newest revisions of each run.  [default: all]",
 )
 @click.option(
     "--older-than",
     "days",
+    type=DAYS,
     metavar="DAYS",
-    type=float,
     help="Only revisions at least this many days old.  [default: any age]",
 )
 @click.option(
@@ -177,6 +185,10 @@ def prune(
 
     Example: retab-frames prune --keep-revisions 1 --yes
     """
+    if keep_revisions is None and days is None and incomplete is None:
+        raise click.UsageError(
+            "give --keep-revisions, --older-than, --incomplete or --complete: which to remove"
+        )
     found = open_store(root).prune(
         keep_revisions=keep_revisions,
         older_than=None if days is None else timedelta(days=days),
@@ -217,12 +229,12 @@ def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> No
         return
     before = result.files_before
     instead = f" instead of {before:,}" if before != result.files else ", as before"
-    click.echo(
+    echo(
         f"Compacted {result.packed:,} runs of {experiment_id}: a scan opens {result.files:,} "
         f"files{instead}."
     )
     if result.left:
-        click.echo(f"Incomplete runs, left out: {result.left:,}.")
+        echo(f"Incomplete runs, left out: {result.left:,}.")
 
 
 @main.command()
@@ -241,7 +253,7 @@ def sql(*, query: str, root: str, output_format: OutputFormat) -> None:
     found = run_query(open_store(root), query)
     print_table(found, output_format, found.head(_MAX_SQL_ROWS))
     if output_format is None and len(found) > _MAX_SQL_ROWS:
-        click.echo(f"and {len(found) - _MAX_SQL_ROWS} more rows: --csv and --json print all")
+        echo(f"and {len(found) - _MAX_SQL_ROWS} more rows: --csv and --json print all")
 
 
 def open_store(root: str) -> SnapshotStore:
@@ -260,17 +272,17 @@ def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: st
         print_table(found, output_format)
         return
     if found.empty:
-        click.echo(otherwise)
+        echo(otherwise)
         return
     from retab_frames.text.tables import format_count  # noqa: PLC0415 - help must not load pandas
 
     for problem, files in found.groupby("problem", sort=False):
-        click.echo(f"{problem}:")
+        echo(f"{problem}:")
         for row in files.itertuples():
-            click.echo(f"  {row.action}: {row.file}")
-    click.echo(f"{format_count(len(found), 'file')}, {found['size_bytes'].sum():,} bytes.")
+            echo(f"  {row.action}: {row.file}")
+    echo(f"{format_count(len(found), 'file')}, {found['size_bytes'].sum():,} bytes.")
     if (found["action"] == "would be removed").any():
-        click.echo("Nothing was removed: --yes removes them.")
+        echo("Nothing was removed: --yes removes them.")
 
 
 def tabulate_snapshots(snapshots: list[Snapshot]) -> pd.DataFrame:

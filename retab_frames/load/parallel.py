@@ -9,13 +9,15 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from retab_frames.forks import build_fork_error, call_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TextIO
 
 __all__ = ["batch_runs", "map_in_order", "show_progress"]
 
@@ -95,17 +97,20 @@ def show_progress(
         total: How many runs they are for.
         description: What is being done, e.g. "Loading runs".
         show: True shows the bar, False does not; None shows it if there are several runs, and
-            stderr is a terminal or this is a notebook.
+            stderr is a terminal or this is a notebook. Where there is no stderr, or it cannot be
+            written to, there is no bar, and the work goes on.
         runs_of: How many runs a result is for.
     """
+    in_notebook, stream = _is_notebook(), _Forgiving(sys.stderr)
     if show is None:
-        show = total > 1 and (sys.stderr.isatty() or _is_notebook())
+        show = total > 1 and (in_notebook or stream.isatty())
     if not show:
         yield from results
         return
     from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
 
-    with tqdm(total=total, unit="run", desc=description, smoothing=0) as bar:
+    style: Any = {"unit": "run", "desc": description, "smoothing": 0}
+    with tqdm(total=total, file=None if in_notebook else stream, **style) as bar:
         for result in results:
             runs = runs_of(result)
             yield result
@@ -120,6 +125,37 @@ def _renew_bar_lock() -> None:
 
 
 call_in_child(_renew_bar_lock)
+
+
+class _Forgiving:
+    """A stream that takes what the other one does not: it is missing, closed or a broken pipe."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        # by this a bar chooses its characters
+        self.encoding = getattr(stream, "encoding", None) or "ascii"
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
+        return bool(self._try("isatty"))
+
+    def fileno(self) -> int:
+        """Return the descriptor, by which a bar finds out how wide the terminal is."""
+        return self._try("fileno") or -1
+
+    def write(self, text: str) -> int:
+        """Write the text if that is possible."""
+        self._try("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        self._try("flush")
+
+    def _try(self, method: str, *arguments: Any) -> Any:
+        with suppress(OSError, ValueError):
+            return None if self._stream is None else getattr(self._stream, method)(*arguments)
+        return None
 
 
 def _is_notebook() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from retab_frames.errors import escape_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -14,8 +16,7 @@ __all__ = ["did_you_mean", "printable"]
 def printable(value: object, limit: int = 80) -> str:
     """Return the value as text for a message: printable, on one line, at most `limit` long."""
     text = value if isinstance(value, str) else repr(value)
-    # unicode_escape also defuses terminal escapes and bidirectional controls
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    safe = escape_line(text)
     return safe if len(safe) <= limit else f"{safe[: limit - 1]}…"
 
 

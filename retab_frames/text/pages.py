@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -140,17 +141,22 @@ def _render_html_parts(section: Section, max_rows: int) -> str:
 
 def render_markdown(page: Page) -> str:
     """Return the page as Markdown for a pull request: without plots, tables of at most 20 rows."""
-    sentences = (f"- {tables.escape_markdown(line)}" for line in page.sentences)
+    sentences = (f"- {_escape_paragraph(line)}" for line in page.sentences)
     paragraphs = [f"## {tables.escape_markdown(page.title)}", "\n".join(sentences)]
     for section in _select_sections(page, plots=False):
         paragraphs.append(f"### {tables.escape_markdown(section.title)}")
         for part in section.parts:
             if isinstance(part, str):
-                paragraphs.append(tables.escape_markdown(part))
+                paragraphs.append(_escape_paragraph(part))
             elif isinstance(part, pd.DataFrame):
                 shown, more = _shorten(part, _MAX_ROWS_SHORT)
                 paragraphs += [tables.render_markdown(shown), more]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def _escape_paragraph(text: str) -> str:
+    """Return one line that begins no list, heading or code, and contains no markup."""
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", tables.escape_markdown(text.strip()))
 
 
 def write_file(path: Path, text: str) -> None:

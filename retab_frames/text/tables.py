@@ -1,4 +1,4 @@
-"""Frames as tables for a terminal, for Markdown and for HTML, and as CSV.
+"""Frames as tables for a terminal, for Markdown and for HTML.
 
 All text is escaped, and the three tables format a value in the same way.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from csv import QUOTE_NONNUMERIC
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
 import pandas as pd
 
+from retab_frames.errors import escape_line
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ __all__ = [
     "escape_markdown",
     "format_count",
     "format_duration",
-    "render_csv",
     "render_html",
     "render_markdown",
     "render_terminal",
@@ -35,8 +34,12 @@ __all__ = [
 _NULL = "-"
 _INTERVAL_END = re.compile(r"_(low|high)(_ms)?$")
 """The end of an interval, in the name of its column."""
-_FORMULA = re.compile(r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
-"""What spreadsheets read as a formula; the last four are full-width forms."""
+_LINK = re.compile(
+    # addresses and emoji, @names, numbers of issues, the beginnings of commits
+    r":(?=//|(?!\d\d:)[\w+\\-]+:)|(?i:www)(?=\.)|[@#]|(?i:\bGH-)(?=\d)"
+    r"|\b(?=\d*[a-f])[0-9a-f]{7,40}\b"
+)
+"""After what a word can be divided that GitHub makes a link, a mention or an emoji."""
 _SMALL_NUMBER = 0.01
 _MIN_WIDTH = 8
 _GAP = "  "
@@ -111,10 +114,18 @@ def render_markdown(frame: pd.DataFrame) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return the text so that Markdown shows it literally."""
-    escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", text)
-    # in a pull request, an unescaped @name would notify a person
-    return escaped.replace("@", "@\u200b")
+    """Return one line so that Markdown shows it literally, and nothing in it becomes a link.
+
+    What GitHub finds in the text of a finished page (addresses, @names, numbers of issues,
+    commits, emoji) no backslash stops: a space of no width, as a character reference, divides it.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", escape_line(text))
+    return _LINK.sub(_divide, escaped)
+
+
+def _divide(found: re.Match[str]) -> str:
+    # six digits of a commit do not name it
+    return "".join(f"{part}&#8203;" for part in re.findall(".{1,6}", found[0]))
 
 
 def render_html(frame: pd.DataFrame) -> str:
@@ -128,29 +139,7 @@ def render_html(frame: pd.DataFrame) -> str:
 
 def escape_html(text: str) -> str:
     """Return the text so that HTML shows it literally."""
-    return escape(text, quote=True)
-
-
-def render_csv(frame: pd.DataFrame) -> str:
-    """Return the frame as CSV: raw values, ISO times, every text quoted, null empty.
-
-    Text that a spreadsheet would read as a formula gets a leading apostrophe, as spreadsheets do
-    themselves; remove it to get the text.
-    """
-    # by position, as a frame may have a name twice
-    columns = {n: _to_csv_values(frame.iloc[:, n]) for n in range(frame.shape[1])}
-    plain = pd.DataFrame(columns, dtype=object)
-    header = [_FORMULA.sub(r"'\1", str(name)) for name in frame.columns]
-    text: str = plain.to_csv(index=False, header=header, quoting=QUOTE_NONNUMERIC)
-    return text
-
-
-def _to_csv_values(column: pd.Series[Any]) -> list[object]:
-    """Return the values as Python objects: times as ISO text, text that is safe to open."""
-    values = [None if pd.isna(value) else value for value in column]
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return [value and value.isoformat() for value in values]
-    return [_FORMULA.sub(r"'\1", v) if isinstance(v, str) else v for v in values]
+    return escape(escape_line(text), quote=True)
 
 
 def _render_html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
@@ -163,11 +152,25 @@ def _render_html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
 
 def _format_frame(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
     """Return the headers, the cells of each column, and which columns are right-aligned."""
-    headers = [printable(str(name).removesuffix("_ms"), 40) for name in frame.columns]
-    cells = [_format_column(frame, position) for position in range(frame.shape[1])]
-    is_number, is_bool = pd.api.types.is_numeric_dtype, pd.api.types.is_bool_dtype
-    right = [is_number(dtype) and not is_bool(dtype) for dtype in frame.dtypes]
-    return headers, cells, right
+    columns = range(frame.shape[1])
+    names = [str(name) for name in frame.columns]
+    headers = [
+        printable(name.removesuffix("_ms") if _is_duration(frame, n) else name, 40)
+        for n, name in enumerate(names)
+    ]
+    cells = [_format_column(frame, n) for n in columns]
+    return headers, cells, [_is_number(frame, n) for n in columns]
+
+
+def _is_number(frame: pd.DataFrame, position: int) -> bool:
+    dtype = frame.dtypes.iloc[position]
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
+def _is_duration(frame: pd.DataFrame, position: int) -> bool:
+    """Return whether a column is shown with a unit: numbers that the name says are in ms."""
+    named = str(frame.columns[position]).endswith("_ms")
+    return named and (_is_number(frame, position) or bool(frame.iloc[:, position].isna().all()))
 
 
 def _render_line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
@@ -206,7 +209,7 @@ def _fit_widths(widths: list[int], width: int) -> list[int]:
 
 def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
     column, name = frame.iloc[:, position], str(frame.columns[position])
-    if not name.endswith("_ms"):
+    if not _is_duration(frame, position):
         texts = [_format_value(value) for value in column]
     else:
         sign = "+" if "delta" in name else ""
@@ -222,14 +225,14 @@ def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
 
 
 def _format_value(value: object) -> str:
-    if value is None or value is pd.NA or value is pd.NaT:
+    if value is None or value is pd.NA or value is pd.NaT or value != value:  # noqa: PLR0124 - NaN
         return _NULL
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        if math.isnan(value):
-            return _NULL
         return f"{value:.2g}" if 0 < abs(value) < _SMALL_NUMBER else f"{value:.2f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return printable(value, 200)
+    if isinstance(value, timedelta):
+        return format_duration(value.total_seconds() * _SECOND_MS)
+    return printable(str(value), 200)

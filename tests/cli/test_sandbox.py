@@ -21,7 +21,7 @@ def test_sandbox_serves_until_interrupted(tmp_path: Path) -> None:
         )
         result = shell("pull", "wf_sandbox", "exp_invoices", "--store", str(tmp_path), **exports)
         process.send_signal(2)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=10) == 130
 
     assert result.exit_code == 0, result.output
     assert result.output.count("created") == 5

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import io
 import itertools
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from retab_frames.load.parallel import map_in_order
+from retab_frames.load.parallel import map_in_order, show_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,3 +165,33 @@ def test_an_error_of_the_items_is_raised() -> None:
 
     with pytest.raises(LookupError, match="no more"):
         list(map_in_order(abs, items(), workers=1))
+
+
+class BrokenPipe(io.StringIO):
+    """A terminal that is gone."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def closed_stream() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("show", [None, True, False])
+@pytest.mark.parametrize("stream", [None, closed_stream(), BrokenPipe()])
+def test_work_goes_on_where_no_bar_can_be_shown(
+    monkeypatch: pytest.MonkeyPatch, stream: Any, *, show: bool | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert list(show_progress(range(3), 3, "Working", show=show)) == [0, 1, 2]

@@ -5,9 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pandas as pd
 import pytest
 from factories import FLAG, TEXT, TIME, WHOLE, content, job, rows_of
+from nbclient import NotebookClient
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
@@ -288,3 +290,15 @@ def test_a_store_in_memory() -> None:
     made = rf.SnapshotStore("memory://queries")
     made.write(rf.read_content(content(job(1), job(2))))
     assert query(made, "select count(*) as n from jobs")["n"].tolist() == [2]
+
+
+def test_a_notebook_without_ipywidgets() -> None:
+    cell = (
+        "import sys, tempfile\n"
+        "sys.modules['ipywidgets'] = None\n"
+        "import retab_frames as rf\n"
+        "rf.query(tempfile.mkdtemp(), 'select count(*) as n from jobs')['n'].tolist()"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert [one["data"]["text/plain"] for one in notebook.cells[0].outputs] == ["[0]"]

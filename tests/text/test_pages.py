@@ -101,3 +101,29 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         write_file(path, "new" * 10_000 + "\udcff")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- a", "\\- a"),
+        ("+ a", "\\+ a"),
+        ("1. a", "1\\. a"),
+        ("12) a", "12\\) a"),
+        ("= a", "\\= a"),
+        ("# a", "\\#&#8203; a"),
+        ("    a", "a"),
+        ("a\nb", "a\\\\nb"),
+        ("12 documents", "12 documents"),
+    ],
+)
+def test_no_text_begins_a_list_or_a_heading_in_markdown(text: str, shown: str) -> None:
+    page = Page("a", [text], [Section("b", [text])])
+    assert render_markdown(page) == f"## a\n\n- {shown}\n\n### b\n\n{shown}\n"
+
+
+def test_no_title_has_a_control_character() -> None:
+    page = Page("\x1b[2J\u202e", [], [])
+    for text in (render_html(page), render_fragment(page), render_markdown(page)):
+        assert text.replace("\n", "").isprintable()
+        assert "u202e" in text

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from datetime import time
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +171,20 @@ HOSTILE = [
     "\x1b[31mred",
     "a\nb\r\u2028c",
     "\u202eevil",
+    "see https://evil.example/log-in or FTP://evil.example",
+    "(www.evil.example) WWW.evil.example",
+    "mailto:me@evil.example, you@evil.example",
+    "#12 owner/repo#12 GH-12 gh-12",
+    "3fa9bc21d0e1f2a3b4c5d6e7f8091a2b3c4d5e6f owner/repo@deadbeef1",
+    ":tada: :white_check_mark: :+1: :100:",
+    "[^1] https:\\/\\/evil.example",
+    "\x7f\x85\u061c\u200e\u2066\ufeff",
 ]
+LINKS = re.compile(
+    r"\w://|www\.|\w@\w|@\w|#\w|GH-\d|\b(?=\d*[a-f])[0-9a-f]{7,40}\b|:[a-z+][\w+]*:|:100:",
+    re.IGNORECASE,
+)
+"""What GitHub makes a link, a mention or an emoji of, in the text of a finished page."""
 
 
 class Cells(HTMLParser):
@@ -206,8 +221,8 @@ def test_hostile_text_is_text_in_a_page() -> None:
 
 
 def unescaped(text: str) -> str:
-    """Return what Markdown shows: backslashes before punctuation taken away."""
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+    """Return what Markdown shows: without backslashes, and with the character referred to."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text.replace("&#8203;", "\u200b"))
 
 
 def test_hostile_text_is_text_in_markdown() -> None:
@@ -217,9 +232,49 @@ def test_hostile_text_is_text_in_markdown() -> None:
     for line, text in zip(lines[2:], HOSTILE, strict=True):
         cell = line.removeprefix("| ").removesuffix(" |")
         # nothing that Markdown gives a meaning to stands without a backslash
-        assert not re.search(r"[`*_{}\[\]<>|~#&$]", re.sub(r"\\.", "", cell))
+        assert not re.search(r"[`*_{}\[\]<>|~#&$]", re.sub(r"\\.|&#8203;", "", cell))
         assert unescaped(cell).replace("\u200b", "") == printable(text)
-    assert escape_markdown("@me") == "@\u200bme"
+        assert LINKS.findall(unescaped(cell)) == []
+    assert [text for text in HOSTILE if LINKS.search(text)] == [
+        HOSTILE[5],
+        HOSTILE[9],
+        *HOSTILE[13:19],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@me", "@&#8203;me"),
+        ("https://a.b", "https:&#8203;//a.b"),
+        ("www.a.b", "www&#8203;.a.b"),
+        ("#1", "\\#&#8203;1"),
+        ("GH-1", "GH-&#8203;1"),
+        (
+            "2026-09-01 07:24:55, 1234567, exprun_3fa9bc21",
+            "2026-09-01 07:24:55, 1234567, exprun\\_3fa9bc21",
+        ),
+    ],
+)
+def test_markdown_divides_what_would_become_a_link(text: str, expected: str) -> None:
+    assert escape_markdown(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "head", "cell"),
+    [
+        (pd.array([1500], "int64[pyarrow]"), "took", "1.50 s"),
+        (pd.array([None], "string[pyarrow]"), "took", "-"),
+        (pd.array(["1 month"], "string[pyarrow]"), "took_ms", "1 month"),
+        (pd.array([pd.Timedelta("90 s")], "duration[us][pyarrow]"), "took_ms", "1 min 30 s"),
+        ([Decimal("1.10")], "took_ms", "1.10"),
+        ([True], "took_ms", "yes"),
+        ([time(12, 0, 1)], "took_ms", "12:00:01"),
+    ],
+)
+def test_only_numbers_are_durations_by_their_name(values: Any, head: str, cell: str) -> None:
+    lines = render_terminal(pd.DataFrame({"took_ms": values})).splitlines()
+    assert [lines[0].strip(), lines[2].strip()] == [head, cell]
 
 
 @pytest.mark.parametrize("show", [render_terminal, render_markdown, render_html])

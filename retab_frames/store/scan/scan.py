@@ -12,6 +12,7 @@ from retab_frames.schemas.frames import frame_of
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.scan.datasets import SelectedFiles
+from retab_frames.store.scan.exact_names import keep_case, map_values
 from retab_frames.store.scan.selection import check_table, newest_revisions, select
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -112,8 +113,10 @@ def scan(
         `polars.LazyFrame`, or a `dask.dataframe.DataFrame` whose columns are Arrow-backed and whose
         partitions hold whole runs. Runs are in the order of `SnapshotStore.list`, which SQL does
         not promise to keep. Columns and types are those of the schema: text is `string`, times are
-        in microseconds UTC (DuckDB shows TIMESTAMP WITH TIME ZONE in its own time zone). Nothing
-        found gives zero rows.
+        in microseconds UTC (DuckDB shows TIMESTAMP WITH TIME ZONE in its own time zone). DuckDB
+        cannot tell apart columns whose names differ only in case: there each of these is a MAP of
+        the values of all of them, `"handle_inputs.invoice.id"['handle_inputs.Invoice.id']`.
+        Nothing found gives zero rows.
 
     Raises:
         ValueError: If there is no such table or engine.
@@ -161,7 +164,9 @@ def import_extra(module: str, extra: str) -> Any:
 
 def _relation(selection: Selection) -> Any:
     duckdb = import_extra("duckdb", "duckdb")
-    return duckdb.from_arrow(SelectedFiles(selection)).set_alias(selection.table)
+    relation = duckdb.from_arrow(SelectedFiles(selection)).set_alias(selection.table)
+    names = selection.schema.names
+    return map_values(relation, names) if keep_case(names) else relation
 
 
 def _lazy_frame(selection: Selection) -> Any:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from retab_frames.errors import QueryError
 from retab_frames.schemas.frames import frame_of
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.listing import list_runs
 from retab_frames.store.scan.datasets import SelectedFiles
+from retab_frames.store.scan.duckdb_types import fetch
+from retab_frames.store.scan.exact_names import (
+    keep_case,
+    rename_in_sql,
+    restore_names,
+    with_own_names,
+)
 from retab_frames.store.scan.scan import import_extra, storage_of
 from retab_frames.store.scan.selection import newest_revisions, select
 from retab_frames.store.table_versions import TABLES
@@ -45,14 +50,23 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     `run_id`), `runs`, and `snapshots`, one row per run. Only the files and columns that the query
     needs are read. It cannot read or write any other file, or load an extension.
 
+    SQL ignores case, but handles of different case are different. Where names of columns differ
+    only in case, each is asked for by its exact name in quotes, and any other case is an error.
+    DESCRIBE shows such names with a mark, which can be asked for as well.
+
     Args:
         store: A SnapshotStore, or the folder or URL of one.
         sql: One SELECT (or WITH, FROM, DESCRIBE, SHOW TABLES, EXPLAIN; with DuckDB 2 PIVOT) of
             DuckDB's SQL.
 
     Returns:
-        A frame of Arrow-backed columns, in the order that the query gives. Times are UTC; a sum of
-        whole numbers is int64 where it fits.
+        A frame of Arrow-backed columns, in the order that the query gives, which can be shown,
+        sorted and written to any file. Times are UTC, dates are timestamps, and a column with a
+        time that Python has not (infinity, 24:00) is text. Whole numbers of any size are int64
+        where they fit, else a decimal, and decimals are exact. Lists, structs, maps and other
+        nested values are JSON text. An interval is a duration, where days have 24 hours; if one in
+        the column has months, which have no length, the column is text. Other types of DuckDB
+        (BLOB, BIT, TIME WITH TIME ZONE, ...) are text as DuckDB writes it.
 
     Raises:
         QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
@@ -73,30 +87,61 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         duckdb.connect(config={"temp_directory": folder}) as connection,
     ):
         sources: dict[str, Any] = {}
+        own: dict[str, str] = {}
         try:
             _check_statement(duckdb, sql)
             for name, source in _sources(storage, _named(connection, sql)):
                 sources[name] = source
-                connection.register(name, source)
+                own |= _register(connection, name, source)
+            with suppress(duckdb.Error):
+                # in a notebook without ipywidgets it may not be named; then there is none
+                connection.execute("SET enable_progress_bar = false")
             connection.execute(_LOCK_DOWN)
-            found = connection.sql(sql).to_arrow_table()
+            relation = connection.sql(rename_in_sql(duckdb, sql, own))
+            names = [restore_names(name, own) for name in relation.columns]
+            found = fetch(connection, relation)
         except duckdb.Error as error:
             for source in sources.values():
                 # of an error of ours DuckDB passes on the words alone
                 if isinstance(source, SelectedFiles):
                     source.raise_failure()
-            raise QueryError(f"DuckDB refused the query: {_reason(error)}") from error
-    return frame_of(_convert(found))
+            reason = restore_names(_reason(error), own) + _hint(sql, own)
+            raise QueryError(f"DuckDB refused the query: {reason}") from error
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":
+                # so DuckDB calls Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
+    return frame_of(found.rename_columns(_distinct(names)))
 
 
 _LOCK_DOWN = """
 SET TimeZone = 'UTC';
 SET autoinstall_known_extensions = false;
 SET autoload_known_extensions = false;
-SET enable_progress_bar = false;
 SET enable_external_access = false;
 SET lock_configuration = true;
 """
+
+
+def _register(connection: Any, name: str, source: Any) -> dict[str, str]:
+    """Make a table of DuckDB; return the columns that have a name of their own there."""
+    own = keep_case(source.schema.names)
+    if own:
+        relation = connection.from_arrow(source)
+        with_own_names(relation, source.schema.names, own).create_view(name)
+    else:
+        connection.register(name, source)
+    return own
+
+
+def _hint(sql: str, own: dict[str, str]) -> str:
+    """Return what to write for a column whose name the SQL has in another case."""
+    names = [name for name in own if name.lower() in sql.lower()]
+    if not names:
+        return ""
+    choices = " or ".join(f'"{printable(name)}"' for name in names)
+    return f"\nNames that differ only in case are told apart: write exactly {choices}, in quotes."
 
 
 def _check_statement(duckdb: Any, sql: str) -> None:
@@ -148,14 +193,7 @@ def _reason(error: Exception) -> str:
     return "\n".join(printable(line, _LONGEST_LINE) for line in lines)
 
 
-def _convert(table: pa.Table) -> pa.Table:
-    """Return the table without types that only DuckDB uses, and with distinct column names."""
-    return pa.table(
-        [_column(table.column(n)) for n in range(table.num_columns)], _names(table.column_names)
-    )
-
-
-def _names(names: list[str]) -> list[str]:
+def _distinct(names: list[str]) -> list[str]:
     """Return the names, a repeated one with a number: a join may return two of a name."""
     distinct: list[str] = []
     for name in names:
@@ -163,15 +201,3 @@ def _names(names: list[str]) -> list[str]:
         taken = names + distinct
         distinct.append(name if name not in distinct else next(n for n in free if n not in taken))
     return distinct
-
-
-def _column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return column.cast(kind.value_type)
-    if pa.types.is_decimal(kind) and kind.scale == 0:
-        try:
-            return pc.cast(column, pa.int64())
-        except pa.ArrowInvalid:
-            return column
-    return column
