@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from retab_frames.forks import ProcessThreads
 from retab_frames.schemas.intake import take_columns
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     Statistic = Callable[[pd.DataFrame], pd.DataFrame]
 
-__all__ = ["apply_by_group", "is_distributed", "take_partitions"]
+__all__ = ["DASK", "apply_by_group", "is_distributed", "take_partitions"]
 
+DASK = ProcessThreads("Dask")
 _GROUP = "retab_frames_group"
 """The column with the number of each row's group, while rows move between workers."""
 
@@ -65,8 +67,10 @@ def apply_by_group(
 
     Raises:
         TypeError: If `by` is a Series.
+        ForkError: If this process was forked from one that has used Dask.
         Exception: What the statistic raises, for zero rows or on a worker.
     """
+    DASK.check()
     import dask  # noqa: PLC0415 - an extra
     from dask.dataframe.dispatch import make_meta  # noqa: PLC0415
 

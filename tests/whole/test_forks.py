@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from retab_frames.load.parallel import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -115,6 +115,48 @@ def test_a_store_on_disk_works_in_both(tmp_path: Path) -> None:
     assert in_child(lambda: store.write(timed(1, 2, 3, run_id="run_2")).action) == "created"
     assert store.list()["run_id"].sort_values().tolist() == ["run_1", "run_2"]
     assert len(store.read("run_2").jobs) == 3
+
+
+USE_ENGINES = """
+import sys
+import retab_frames as rf
+from factories import timed
+from test_forks import in_child
+
+def count(engine):
+    frame = rf.scan(sys.argv[1], engine=engine)
+    if engine == "polars":
+        return len(frame.collect())
+    return len(frame.df() if engine == "duckdb" else rf.duration_stats(frame, by="run_id"))
+
+def count_all():
+    store = rf.SnapshotStore(sys.argv[1])
+    return [rf.scan(store).count_rows(), len(rf.query(store, "from jobs")), len(store.list())]
+
+rf.SnapshotStore(sys.argv[1]).write(timed(1, run_id="run_1"))
+for engine in ("duckdb", "polars", "dask"):
+    print(in_child(lambda: count(engine)), count(engine), in_child(lambda: count(engine)), sep="; ")
+print(count_all(), in_child(count_all))
+"""
+
+
+def test_an_engine_of_the_parent_says_so(tmp_path: Path) -> None:
+    """Arrow, SQL and the store itself work in both; a scan with another engine works in one."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", USE_ENGINES, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE_S,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    )
+    assert done.stderr == ""
+    *engines, others = done.stdout.splitlines()
+    for line, owner in zip(engines, ["DuckDB's default connection", "Polars", "Dask"], strict=True):
+        before, parent, after = line.split("; ")
+        assert (before, parent) == ("1", "1")
+        assert after.startswith(f"{owner} was used before this process was forked")
+    assert others == "[1, 1, 1] [1, 1, 1]"
 
 
 USE_BUCKET = """

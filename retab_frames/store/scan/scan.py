@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from retab_frames.errors import MissingExtraError
+from retab_frames.forks import ProcessThreads
 from retab_frames.schemas.frames import frame_of
+from retab_frames.stats.on_dask import DASK
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.scan.datasets import SelectedFiles
@@ -121,6 +123,8 @@ def scan(
     Raises:
         ValueError: If there is no such table or engine.
         MissingExtraError: If the engine is not installed.
+        ForkError: If this process was forked from one that has scanned with this engine (Arrow
+            aside): its threads are not here.
         SnapshotCorruptError: If a file is missing or cut, or the manifest of a run in `run_id` is
             damaged; without `run_id` such a run is left out, with a warning.
 
@@ -136,6 +140,8 @@ def scan(
         raise ValueError(
             f"engine must be one of {', '.join(_ENGINES)}, not {printable(repr(engine))}{near}"
         )
+    if engine in _THREADS:
+        _THREADS[engine].check()
     storage = storage_of(store)
     chosen = newest_revisions(
         storage, experiment_id=experiment_id, run_id=run_id, since=since, until=until
@@ -237,6 +243,11 @@ def _partition(selection: Selection, columns: list[str] | None = None) -> pd.Dat
     return frame_of(SelectedFiles(selection).to_table(columns))
 
 
+_THREADS = {
+    "duckdb": ProcessThreads("DuckDB's default connection"),
+    "polars": ProcessThreads("Polars"),
+    "dask": DASK,
+}
 _ENGINES: dict[str, Callable[[Selection], Any]] = {
     "arrow": SelectedFiles,
     "duckdb": _relation,
