@@ -28,9 +28,9 @@ EXIT_CODES = {
     0: "success",
     EXIT_FOUND: "a regression, or a problem in a store",
     EXIT_ERROR: "an error, or an inconclusive comparison",
-    EXIT_BUG: "a bug of this program",
+    EXIT_BUG: "a bug",
     EXIT_INTERRUPTED: "interrupted",
-    EXIT_UNREAD: "nobody reads the output",
+    EXIT_UNREAD: "output unread",
 }
 
 

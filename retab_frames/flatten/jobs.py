@@ -67,8 +67,9 @@ def job_columns(
         column = coalesce_paths(source, schema.field(name).type, values, rows, least)
         misfits += column.misfits
         if name in columns:
-            _check_owner(name, column.array, columns[name], columns["run_id"])
-            columns[name] = pc.coalesce(columns[name], column.array)
+            _check_owner(name, column.array, columns)
+            # what a row says of itself goes before what its response says
+            columns[name] = pc.coalesce(column.array, columns[name])
         else:
             columns[name] = column.array
     columns["is_placeholder"] = pc.fill_null(columns["is_placeholder"], fill_value=False)
@@ -82,14 +83,22 @@ def job_columns(
     return columns, misfits
 
 
-def _check_owner(name: str, named: pa.Array, requested: pa.Array, run_ids: pa.Array) -> None:
-    """Check that the rows are of the workflow or the experiment that was requested."""
-    is_other = pc.not_equal(named, requested)  # null where one of the two is not known
+def _check_owner(name: str, named: pa.Array, known: dict[str, pa.Array]) -> None:
+    """Check that the rows that were asked for are of that workflow or experiment.
+
+    Args:
+        name: "workflow_id" or "experiment_id".
+        named: What the rows name.
+        known: What is known of them; of rows that came from a file nobody asked for anything.
+    """
+    was_asked = known["fetched_at"].is_valid()
+    # null where one of the two does not say it
+    is_other = pc.and_(pc.not_equal(named, known[name]), was_asked)
     n = pc.index(is_other, pa.scalar(value=True)).as_py()
     if n >= 0:
-        kind = name.removesuffix("_id")
         raise MalformedResponseError(
-            f"a row of run {printable(run_ids[n].as_py())} is of {kind} "
-            f"{printable(named[n].as_py())}, not of {printable(requested[n].as_py())}",
+            f"a row of run {printable(known['run_id'][n].as_py())} is of "
+            f"{name.removesuffix('_id')} {printable(named[n].as_py())}, not of "
+            f"{printable(known[name][n].as_py())}",
             where=f"$.{name}",
         )

@@ -152,15 +152,27 @@ def test_the_record_of_another_experiment_tells_no_generation(server: Sandbox) -
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_row_of_another_experiment_among_many(*, large: bool) -> None:
+def test_a_row_of_another_experiment_among_many(server: Sandbox, *, large: bool) -> None:
     """Both readers of rows find it, and many runs that are read together."""
     rows = [{**ROW, "id": f"j{n}"} for n in range(4_000 if large else 3)]
     rows[-2] = {**rows[-2], "experiment_id": "exp_2"}
-    response = {"experiment_id": "exp_1", "run_id": "run_1", "content": {"jobs": rows}}
-    with pytest.raises(
-        MalformedResponseError, match="a row of run run_1 is of experiment exp_2, not of exp_1"
-    ):
-        rf.read_content(response)
-    fine = {"experiment_id": "exp_1", "run_id": "run_0", "content": {"jobs": []}}
-    with pytest.raises(MalformedResponseError, match="of experiment exp_2"):
-        list(rf.read_contents([fine, response]))
+    content = {"experiment_id": "exp_1", "run_id": "run_1", "content": {"jobs": rows}}
+    answer_all(server)
+    server.answer(f"{NESTED}/exp_1/content", content)
+    problem = "a row of run run_1 is of experiment exp_2, not of exp_1"
+    with client_of(server, "content") as client:
+        with pytest.raises(MalformedResponseError, match=problem):
+            rf.load_jobs("wf_1", "exp_1", run_id="run_1", client=client)
+        (found,) = rf.iter_content(
+            "wf_1", "exp_1", run_id=["run_1"], client=client, errors="collect"
+        )
+    assert found.failed
+    assert problem in found.issues["value"].str.cat() + found.issues["action"].str.cat()
+
+
+def test_a_response_at_hand_answers_no_question() -> None:
+    """What its rows say of themselves goes before what its envelope says."""
+    row = {**ROW, "experiment_id": "exp_2", "workflow_id": "wf_2"}
+    response = {"experiment_id": "exp_1", "run_id": "run_1", "content": {"jobs": [row]}}
+    jobs = rf.read_content(response, workflow_id="wf_1").jobs
+    assert jobs[["workflow_id", "experiment_id"]].to_numpy().tolist() == [["wf_2", "exp_2"]]
