@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Rows and responses
+
+DEEPEST = sys.getrecursionlimit() if sys.version_info < (3, 12) else 12_000
+"""A depth that no Python decodes: from 3.12 on what recurses in C has a limit of its own."""
 
 JsonObject = dict[str, Any]
 

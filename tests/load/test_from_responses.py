@@ -6,7 +6,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from factories import DOCUMENTED, DOCUMENTED_JOB, JsonObject, content, encoded, job, page, rows_of
+from factories import (
+    DEEPEST,
+    DOCUMENTED,
+    DOCUMENTED_JOB,
+    JsonObject,
+    content,
+    encoded,
+    job,
+    page,
+    rows_of,
+)
 
 import retab_frames as rf
 
@@ -163,7 +173,7 @@ def deep(levels: int) -> list[Any]:
         (content(job(1, data={1, 2})), "set is not JSON"),
         (content(job(1, data={(1, 2): 3})), "source is not JSON: keys must be"),
         (circular(), "source is not JSON: Circular reference"),
-        (content(job(1, data=deep(5000))), "source is not JSON"),
+        (content(job(1, data=deep(5 * DEEPEST))), "source is not JSON"),
     ],
 )
 def test_dict_that_is_no_json(source: object, match: str) -> None:

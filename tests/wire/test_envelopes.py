@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from factories import DOCUMENTED, around, content, encoded, job, page
+from factories import DEEPEST, DOCUMENTED, around, content, encoded, job, page
 from msgspec import Raw
 
 import retab_frames as rf
@@ -257,7 +257,7 @@ def test_deep_json_is_exact(fields: str, opening: str, closing: str) -> None:
 
 @pytest.mark.parametrize("fields", DEEP)
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-@pytest.mark.parametrize("depth", [sys.getrecursionlimit(), 20_000, 500_000])
+@pytest.mark.parametrize("depth", [DEEPEST, 20_000, 500_000])
 def test_too_deep_is_refused(fields: str, opening: str, closing: str, depth: int) -> None:
     with pytest.raises(rf.MalformedResponseError, match="nested too deep"):
         rf.read_content(around(fields.replace("%s", nested(depth, opening, closing))))
@@ -267,12 +267,13 @@ def test_too_deep_is_refused(fields: str, opening: str, closing: str, depth: int
 def test_depth_at_the_limit_is_read_or_refused(fields: str) -> None:
     """The stack left differs by stage: one may read what the next refuses."""
     refused = []
-    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+    depths = range(DEEPEST - 200, DEEPEST)
+    for depth in depths:
         try:
             rf.read_content(around(fields.replace("%s", nested(depth, "[", "]"))))
         except rf.MalformedResponseError:
             refused.append(depth)
-    assert refused == list(range(refused[0], sys.getrecursionlimit()))
+    assert refused == list(depths)[-len(refused) :]
 
 
 CHILD = """
@@ -323,7 +324,7 @@ def test_listing(body: bytes, records: list[dict[str, str]], after: str | None) 
         (b'{"data":[null]}', r"the listing does not fit at \$.data\[0\]"),
         (b'[{"id":"1"}', "the listing is not JSON"),
         (b'[{"id":NaN}]', "the listing is not JSON"),
-        (b'{"id":' + b"[" * 5000, "nested too deep"),
+        (b'{"id":' + b"[" * 5 * DEEPEST, "nested too deep"),
     ],
 )
 def test_malformed_listing(body: bytes, match: str) -> None:
