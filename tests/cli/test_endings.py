@@ -244,10 +244,9 @@ def test_an_interrupted_query(pulled: str) -> None:
         time.sleep(3)
         process.send_signal(signal.SIGINT)
         shown, told = process.communicate(timeout=30)
-    assert (process.returncode, shown, told) == (
-        *(exit_codes.EXIT_INTERRUPTED, ""),
-        "Interrupted.\n",
-    )
+    # DuckDB 1.2 lets the signal itself end the process, which shells report in the same way
+    assert process.returncode in (exit_codes.EXIT_INTERRUPTED, -signal.SIGINT)
+    assert (shown, told) == ("", "Interrupted.\n")
 
 
 @pytest.mark.parametrize("command", ["ls", "verify", "stats"])
