@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from retab_frames.compare.documents import sort_by_change
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import pandas as pd
 
     from retab_frames.stats.paired_ratio import PairedRatio
 
@@ -101,7 +101,7 @@ def describe_speed(ratio: PairedRatio) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return "unknown" if pd.isna(share) else f"{100 * share:.0f} %"
 
 
 def _format_level(confidence: float) -> str:
