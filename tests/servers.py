@@ -82,20 +82,23 @@ def raw_server(
 
 
 @contextmanager
-def proxy(to_port: int, refusal: bytes = b"") -> Iterator[tuple[int, list[bytes]]]:
+def proxy(
+    to_port: int, refusal: bytes = b"", context: ssl.SSLContext | None = None
+) -> Iterator[tuple[int, list[bytes]]]:
     """Serve as a proxy that connects every host to one port of this machine.
 
     Args:
         to_port: The port.
         refusal: What it answers instead.
+        context: For TLS to the proxy itself; None is plain.
 
     Yields:
         Its port, and the heads of the requests.
     """
     heads: list[bytes] = []
 
-    def serve(connection: socket.socket) -> None:
-        with suppress(OSError), connection:
+    def serve(accepted: socket.socket) -> None:
+        with suppress(OSError), accepted, _encrypt(accepted, context) as connection:
             head = _read_head(connection)
             heads.append(head)
             if refusal:

@@ -55,6 +55,7 @@ __all__ = ["Client", "FetchedRun", "Records"]
 Api = Literal["auto", Generation]
 
 DEFAULT_BASE_URL = "https://api.retab.com"
+MAX_TIMEOUT_S = 604_800
 
 
 class Records(NamedTuple):
@@ -134,8 +135,17 @@ class Client:
         api_key = access_token = proxy = None
         if api not in get_args(Api):
             raise ValueError(f"api must be auto, content, nested or results, not {api!r}")
-        if not timeout > 0 or retries < 0 or max_connections < 1:
-            raise ValueError("timeout and max_connections must be positive, retries not negative")
+        if not isinstance(timeout, int | float) or not 0 < timeout <= MAX_TIMEOUT_S:
+            raise ValueError(
+                f"timeout takes seconds, more than 0 and at most {MAX_TIMEOUT_S:,} (a week), not "
+                f"{timeout!r}"
+            )
+        for name, count, least in (
+            ("retries", retries, 0),
+            ("max_connections", max_connections, 1),
+        ):
+            if not isinstance(count, int) or isinstance(count, bool) or count < least:
+                raise ValueError(f"{name} takes a whole number from {least} on, not {count!r}")
         if through not in (None, False) and not isinstance(through, Secret):
             raise TypeError(f"proxy takes a URL, None or False, not {type(through).__name__}")
         check_certificates(verify)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
+from httpcore._backends.sync import TLSinTLSStream
 
 from retab_frames.errors import ConfigError
 from retab_frames.forks import delay_forks
@@ -99,6 +100,7 @@ class Connection(httpx.HTTPTransport):
         # takes it next, and a connection has one user at a time
         self._backend = pool._network_backend = _TimedBackend(pool._network_backend)  # noqa: SLF001
         pool._optional_thread_lock = nullcontext()  # noqa: SLF001
+        self._is_tls_in_tls = proxy is not None and proxy.is_tls
         self._origin = (origin.scheme, origin.host, origin.port)
         self._key = key
         self._token = token
@@ -164,6 +166,8 @@ class Connection(httpx.HTTPTransport):
         looks into httpcore; where that looks otherwise than expected, the answer is False, and the
         connection is not used again.
         """
+        if self._is_tls_in_tls:
+            return False  # there it may wait in a second buffer
         connections = self._pool.connections
         inner: Any = connections[0] if len(connections) == 1 else None
         while inner is not None and not hasattr(inner, "_h11_state"):
@@ -245,12 +249,38 @@ class _TimedStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         limit = self._backend.limit(timeout, httpcore.ConnectTimeout)
         with delay_forks():
-            stream = self._stream.start_tls(ssl_context, server_hostname, limit)
+            if self._stream.get_extra_info("ssl_object") is None:
+                stream = self._stream.start_tls(ssl_context, server_hostname, limit)
+            else:
+                stream = self._start_inner_tls(ssl_context, server_hostname)
         self._backend.stream = stream
         return _TimedStream(stream, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+    def _start_inner_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None
+    ) -> httpcore.NetworkStream:
+        """Encrypt what goes through a proxy that is reached by TLS itself."""
+        socket_like: Any = _Steps(self)
+        try:
+            return TLSinTLSStream(socket_like, ssl_context, server_hostname)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+
+
+class _Steps:
+    """What TLS within TLS takes for a socket: each of its steps ends at the deadline."""
+
+    def __init__(self, stream: _TimedStream) -> None:
+        self.recv = stream.read
+        self.sendall = stream.write
+        self.close = stream.close
+        self.fileno = stream.get_extra_info("socket").fileno
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Do nothing: the steps have their own limit."""
 
 
 def _resolve(host: str, port: int) -> list[str]:

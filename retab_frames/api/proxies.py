@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
@@ -31,13 +32,13 @@ class Proxy:
     Attributes:
         url: With the user and the password.
         host: With the port, as messages name it.
-        password: For masking alone.
+        secrets: The password, and the form in which it is sent; for masking.
         named_by: Where the URL comes from, as messages say it.
     """
 
     url: Secret
     host: str
-    password: Secret
+    secrets: tuple[Secret, ...]
     named_by: str
 
     @property
@@ -66,7 +67,7 @@ def find_proxy(choice: Secret | Literal[False] | None, base_url: str) -> Proxy |
     if choice is not None:
         return _parse_proxy(choice, "Client(proxy=...)")
     server = urlsplit(base_url)
-    if server.scheme == "http" or proxy_bypass(server.netloc):
+    if server.scheme == "http" or proxy_bypass(f"{server.hostname}:{server.port or 443}"):
         return None
     for kind in (server.scheme, "all"):
         if url := Secret(getproxies().get(kind)):
@@ -92,10 +93,12 @@ def _parse_proxy(url: Secret, named_by: str) -> Proxy:
             "pip install 'httpx[socks]'"
         )
     port = f":{parts.port}" if parts.port else ""
+    password = unquote(parts.password or "")
+    sent = b64encode(f"{unquote(parts.username or '')}:{password}".encode())
     return Proxy(
         url=Secret(parts.geturl()),
         host=printable(f"{parts.hostname}{port}"),
-        password=Secret(unquote(parts.password or "")),
+        secrets=(Secret(password), Secret(sent.decode())) if password else (),
         named_by=named_by,
     )
 
@@ -107,6 +110,8 @@ def _split(url: Secret) -> SplitResult | None:
         parts = urlsplit(text)
         if parts.port == 0 or not text.isprintable() or " " in text:
             return None
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            return None  # a password with such a character that is not escaped
     except ValueError:  # of the port
         return None
     return parts

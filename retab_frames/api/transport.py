@@ -28,7 +28,7 @@ from retab_frames.api.connections import (
     parse_url,
 )
 from retab_frames.api.credentials import URL_VARIABLE
-from retab_frames.api.retries import BACKOFF, AttemptError, decide_retry
+from retab_frames.api.retries import AttemptError, decide_retry
 from retab_frames.api.status_errors import build_status_error
 from retab_frames.errors import (
     DeadlineError,
@@ -169,8 +169,7 @@ class Transport:
             for attempt in stamina.retry_context(
                 on=decide_retry,
                 attempts=self._max_attempts,
-                timeout=self._timeout,
-                **BACKOFF,
+                timeout=None,  # `decide_retry` knows the deadline
             ):
                 with attempt:
                     request.attempts = attempt.num
@@ -192,6 +191,8 @@ class Transport:
             failed = self._build_malformed_error(request, response.body, decode)
         except ExchangeError as error:
             failed = self._build_exchange_error(request, error)
+        if isinstance(failed, AttemptError):
+            failed.attempts, failed.seconds_left = request.attempts, request.seconds_left
         raise failed
 
     def _send(self, request: _Request) -> HttpResponse:
@@ -303,7 +304,7 @@ class Transport:
         connection.close()
 
     def _mask(self, text: str) -> str:
-        secrets = (self._key, self._token, self._proxy.password if self._proxy else None)
+        secrets = (self._key, self._token, *(self._proxy.secrets if self._proxy else ()))
         for secret in filter(None, secrets):
             text = secret.mask(text)
         return text

@@ -304,7 +304,9 @@ def record_owner(record: dict[str, Any], kind: str) -> Any:
     """
     owner = record.get(f"{kind}_id")
     nested = record.get(kind)
-    return owner or (nested.get(f"{kind}_id") if isinstance(nested, dict) else None)
+    if owner or not isinstance(nested, dict):
+        return owner
+    return nested.get(f"{kind}_id") or nested.get("id")
 
 
 def error_detail(body: str) -> str:

@@ -84,11 +84,11 @@ def test_a_token_is_a_query_parameter_beside_the_others(sandbox: Sandbox, token:
     [
         ({"api": "v2"}, "api must be auto, content, nested or results, not 'v2'"),
         ({"api": None}, "api must be auto"),
-        ({"timeout": 0}, "timeout and max_connections must be positive"),
-        ({"timeout": -1.5}, "timeout and max_connections must be positive"),
-        ({"timeout": float("nan")}, "timeout and max_connections must be positive"),
-        ({"retries": -1}, "retries not negative"),
-        ({"max_connections": 0}, "timeout and max_connections must be positive"),
+        ({"timeout": 0}, "timeout takes seconds"),
+        ({"timeout": -1.5}, "timeout takes seconds"),
+        ({"timeout": float("nan")}, "timeout takes seconds"),
+        ({"retries": -1}, "retries takes a whole number from 0"),
+        ({"max_connections": 0}, "max_connections takes a whole number from 1"),
     ],
 )
 def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:

@@ -137,6 +137,24 @@ def test_the_addresses_of_a_host_share_the_time(monkeypatch: pytest.MonkeyPatch)
         assert 1 <= time.monotonic() - begin < 1.5
 
 
+def test_a_wait_that_the_deadline_would_cut_is_not_begun() -> None:
+    """The failure at hand says more than the deadline would."""
+    begin = time.monotonic()
+    with (
+        raw_server(lambda connection, *_: connection.close()) as (port, _),
+        pytest.raises(TransportError, match="disconnected without sending") as caught,
+    ):
+        load(port, timeout=1, retries=9)
+    assert time.monotonic() - begin < 1.2
+    assert type(caught.value) is TransportError
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), 1e10, 0, -1, "3", None])
+def test_a_timeout_is_a_number_of_seconds(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="timeout takes seconds, more than 0 and at most 604,800"):
+        Client(KEY, timeout=wrong)
+
+
 # What is left over
 
 
@@ -218,6 +236,53 @@ def test_a_proxy_that_is_given_goes_before_the_environment(
         assert load(0, base_url=f"https://{HOST}", verify=identity.ca, proxy=url) == 2
     # user:pass word
     assert b"proxy-authorization: basic dxnlcjpwyxnzihdvcmq=" in asked[0].lower()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_proxy_that_is_reached_by_tls(tmp_path: Path, number: int) -> None:
+    """What comes behind a response through it is not taken for the next one either."""
+    identity = make_identity(tmp_path)
+
+    def answer(connection: socket.socket, n: int, _: bytes) -> None:
+        connection.sendall(http_ok(content_body()))
+        if n == 1:
+            connection.sendall(http_ok(content_body(jobs=7)))
+
+    with (
+        raw_server(answer, identity.context) as (port, heads),
+        proxy(port, context=identity.context) as (way, asked),
+        Client(
+            KEY,
+            base_url=f"https://{HOST}",
+            verify=identity.ca,
+            proxy=f"https://127.0.0.1:{way}",
+            api="content",
+            timeout=5,
+        ) as client,
+    ):
+        assert [ask(client) for _ in range(number)] == [2] * number
+    assert len(heads) == len(asked) == number
+
+
+@pytest.mark.parametrize("answer", [ENDLESS["a header"], ENDLESS["nothing"]])
+def test_what_trickles_through_a_tls_proxy_ends_at_the_deadline(
+    tmp_path: Path, answer: Answer
+) -> None:
+    identity = make_identity(tmp_path)
+    with (
+        raw_server(answer, identity.context) as (port, _),
+        proxy(port, context=identity.context) as (way, _),
+    ):
+        begin = time.monotonic()
+        with pytest.raises(DeadlineError):
+            load(
+                0,
+                base_url=f"https://{HOST}",
+                verify=identity.ca,
+                proxy=f"https://127.0.0.1:{way}",
+                timeout=0.7,
+            )
+        assert 0.7 <= time.monotonic() - begin < 1.5
 
 
 @pytest.mark.parametrize("exception", ["127.0.0.1", "*", "example.org, 127.0.0.1"])

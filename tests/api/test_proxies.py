@@ -49,6 +49,7 @@ def test_the_environment_names_it(
         {"HTTPS_PROXY": "http://one", "NO_PROXY": "api.example.org"},
         {"HTTPS_PROXY": "http://one", "NO_PROXY": "localhost, .example.org"},
         {"HTTPS_PROXY": "http://one", "NO_PROXY": "example.org"},
+        {"HTTPS_PROXY": "http://one", "NO_PROXY": "api.example.org:443"},
         {"ALL_PROXY": "http://one", "no_proxy": "*"},
     ],
 )
@@ -62,7 +63,16 @@ def test_the_environment_asks_for_a_direct_connection(
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://", "ftp://one", "http://one:0", "http://one:port", "http://a b", "http://\x1b"],
+    [
+        "",
+        "http://",
+        "ftp://one",
+        "http://one:0",
+        "http://one:port",
+        "http://a b",
+        "http://\x1b",
+        "http://user:12#x@one",
+    ],
 )
 def test_a_url_that_is_none_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigError, match=r"the proxy that Client\(proxy=\.\.\.\) names") as caught:
@@ -85,7 +95,10 @@ def test_nothing_shows_its_password() -> None:
     assert proxy is not None
     assert proxy.is_tls
     assert "hunter2" not in repr(proxy)
-    assert proxy.password.mask("it is hunter2") == "it is ***"
+    shown = "it is hunter2, dXNlcjpodW50ZXIy"
+    for secret in proxy.secrets:
+        shown = secret.mask(shown)
+    assert shown == "it is ***, ***"
 
 
 def test_a_proxy_is_text() -> None:

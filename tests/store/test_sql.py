@@ -302,3 +302,15 @@ def test_a_notebook_without_ipywidgets() -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     assert [one["data"]["text/plain"] for one in notebook.cells[0].outputs] == ["[0]"]
+
+
+@pytest.mark.parametrize("sql", ["select '\ud800'", "select 1\0"])
+def test_half_a_character_is_no_query(tmp_path: Path, sql: str) -> None:
+    with pytest.raises(rf.QueryError, match="not valid text"):
+        rf.query(tmp_path, sql)
+
+
+@pytest.mark.parametrize("sql", [None, b"select 1", 5])
+def test_a_query_is_text(tmp_path: Path, sql: Any) -> None:
+    with pytest.raises(TypeError, match="sql takes a text, not"):
+        rf.query(tmp_path, sql)

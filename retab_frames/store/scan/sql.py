@@ -71,6 +71,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
     Raises:
         QueryError: If it is not one such statement, or DuckDB refuses it, for the reason given; or
             if a page that it reads is damaged.
+        TypeError: If `sql` is not text.
         MissingExtraError: If DuckDB is not installed.
         SnapshotCorruptError: If a file is missing or cut.
 
@@ -80,6 +81,7 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         [0]
     """
     duckdb = import_extra("duckdb", "duckdb")
+    _check_text(sql)
     storage = storage_of(store)
     with (
         # a query larger than the memory spills to a folder, by default one in the current folder
@@ -113,6 +115,17 @@ def query(store: Store, sql: str) -> pd.DataFrame:
                 raise KeyboardInterrupt from error
             raise
     return frame_of(found.rename_columns(_distinct(names)))
+
+
+def _check_text(sql: object) -> None:
+    if not isinstance(sql, str):
+        raise TypeError(f"sql takes a text, not {type(sql).__name__}")
+    if "\0" in sql or _has_surrogate(sql):
+        raise QueryError("the query is not valid text: it has a NUL or half a character")
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _LOCK_DOWN = """
