@@ -141,3 +141,22 @@ def test_names_have_own_names_only_where_duckdb_ignores_their_case(names: list[s
     table = pa.table([[1], [2]], names)
     renamed = duckdb.from_arrow(table).columns != names
     assert bool(keep_case(names)) == renamed
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "select * exclude ({0}, {1}) from jobs",
+        "select columns(* exclude ({0}, {1})) from jobs",
+        "select * replace ('x' as {0}, 'y' as {1}) from jobs",
+        "select * rename ({0} as p, {1} as q) from jobs",
+    ],
+)
+def test_both_of_two_names_stand_in_one_list(store: rf.SnapshotStore, form: str) -> None:
+    one, two = "Invoice", "invoice"
+    found = query(store, form.format(quoted(one), quoted(two)))
+    left = [name for name in (column(one), column(two)) if name in found.columns]
+    assert left == ([column(one), column(two)] if "replace" in form else [])
+    if "replace" in form:
+        assert found[left].iloc[0].tolist() == ["x", "y"]
+    assert found[column("alone")].tolist() == ["of alone"]

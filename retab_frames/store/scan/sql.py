@@ -15,6 +15,7 @@ from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.duckdb_types import fetch
 from retab_frames.store.scan.exact_names import (
     keep_case,
+    part_names_in_sql,
     rename_in_sql,
     restore_names,
     with_own_names,
@@ -91,8 +92,9 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         sources: dict[str, Any] = {}
         own: dict[str, str] = {}
         try:
-            _check_statement(duckdb, sql)
-            for name, source in _sources(storage, _named(connection, sql)):
+            parted = part_names_in_sql(duckdb, sql)
+            _check_statement(duckdb, parted)
+            for name, source in _sources(storage, _named(connection, parted)):
                 sources[name] = source
                 own |= _register(connection, name, source)
             with suppress(duckdb.Error):
