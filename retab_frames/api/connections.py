@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 import time
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,7 @@ class Connection(httpx.HTTPTransport):
         Raises:
             ExchangeError: If no complete response comes, also while the body is read.
         """
+        known = sys.exception()
         self._backend.deadline = deadline
         request = httpx.Request(
             "GET",
@@ -136,7 +138,7 @@ class Connection(httpx.HTTPTransport):
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
             failed = _translate(error)
         except BaseException as error:  # noqa: BLE001 - raised below, whatever it is
-            hide_frames(error, None)
+            hide_frames(error, known)
             failed = error
         if failed is not None:
             raise failed

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpcore
+import httpx
 import pytest
 from httpcore._backends.sync import SyncStream
 from servers import HOST, content_body, http_ok, make_identity, proxy, raw_server
@@ -489,13 +490,16 @@ def test_the_callers_own_error_keeps_its_traceback() -> None:
     """What is behind an error, and was there before the request, is not ours to cut."""
     with raw_server(lambda connection, *_: connection.close()) as (port, _):
         try:
-            raise LookupError("of the caller")  # noqa: TRY301
-        except LookupError as error:
+            # with frames of httpx, which could hold the key if they were ours
+            httpx.HTTPTransport(proxy="foo://127.0.0.1")
+        except ValueError as error:
             own, trace = error, error.__traceback__
             with pytest.raises(TransportError) as caught:
                 load(port)
     assert caught.value.__context__ is own
     assert own.__traceback__ is trace
+    assert trace is not None
+    assert trace.tb_next is not None
 
 
 def test_an_error_of_ours_keeps_the_frames_that_hold_no_key() -> None:
