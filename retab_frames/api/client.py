@@ -288,6 +288,7 @@ class Client:
         rows, response = self._http.get(route, envelopes.parse_rows_response)
         self._found = "content"
         for kind, requested, received in (
+            ("workflow", workflow_id, rows.workflow_id),
             ("experiment", experiment_id, rows.experiment_id),
             ("run", run_id, rows.run_id),
         ):

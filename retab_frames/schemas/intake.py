@@ -147,7 +147,9 @@ def check_frame(frame: object, wants: str) -> pd.DataFrame:
         TypeError: If it is not; the message names what it is, and how to make a frame of it.
     """
     if isinstance(frame, pd.DataFrame):
-        return frame
+        # a flag that what is made of the frame would inherit, where labels may repeat
+        is_free = frame.flags.allows_duplicate_labels
+        return frame if is_free else frame.set_flags(allows_duplicate_labels=True)
     raise TypeError(f"{wants}, not {_describe_other(frame)}")
 
 

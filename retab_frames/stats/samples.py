@@ -132,12 +132,13 @@ def find_last_seen(jobs: pd.DataFrame, as_of: Moment, *, among: Flags | None = N
         ValueError: If it is not a valid time or has no time zone, or if it is None and a job has no
             `fetched_at`.
     """
+    moment = parse_moment(as_of, "as_of")
+    if moment is not None:
+        rows = len(jobs) if among is None else np.count_nonzero(among)
+        return np.full(rows, count_microseconds(moment), dtype=np.int64)
     # of the other columns Arrow may have a type of which it cannot take some rows
     jobs = jobs[[name for name in FOR_LAST_SEEN if name in jobs.columns]]
     jobs = jobs if among is None else jobs[among]
-    moment = parse_moment(as_of, "as_of")
-    if moment is not None:
-        return np.full(len(jobs), count_microseconds(moment), dtype=np.int64)
     if "fetched_at" in jobs.columns:
         seen, is_known = to_microseconds(jobs, "fetched_at")
     else:

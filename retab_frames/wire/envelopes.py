@@ -69,6 +69,7 @@ class _Envelope(Struct):
     content: _Jobs | None = None
     data: Raw = MISSING
     list_metadata: _ListMetadata | None = None
+    workflow_id: Any = None
     experiment_id: str | None = None
     run_id: str | None = None
     runs: Raw = MISSING
@@ -96,6 +97,7 @@ class RowsResponse:
         array: The JSON text of the array of the rows, a part of the response that is not copied.
         unchecked: The whole response, if its rows were not decoded yet, and may be no JSON; None if
             they were.
+        workflow_id: From the envelope of `/content`, where it names one; it need not.
     """
 
     experiment_id: str | None
@@ -104,6 +106,7 @@ class RowsResponse:
     has_envelope: bool
     array: memoryview
     unchecked: bytes | None = None
+    workflow_id: Any = None
 
     @cached_property
     def rows(self) -> list[Raw]:
@@ -196,7 +199,9 @@ def parse_rows_response(body: bytes, *, check_rows: bool = True) -> RowsResponse
     if envelope.content is not None:
         rows = _check_array(envelope.content.jobs, "$.content.jobs")
         ids = (envelope.experiment_id, envelope.run_id)
-        return RowsResponse(*ids, None, has_envelope=True, array=rows)
+        return RowsResponse(
+            *ids, None, has_envelope=True, array=rows, workflow_id=envelope.workflow_id
+        )
     if bytes(envelope.data):
         rows, after = _check_array(envelope.data, "$.data"), _next_cursor(envelope.list_metadata)
     elif bytes(envelope.id) and bytes(envelope.document_id):

@@ -151,6 +151,18 @@ def test_the_record_of_another_experiment_tells_no_generation(server: Sandbox) -
         rf.load_runs("wf_1", "exp_1", client=client)
 
 
+@pytest.mark.parametrize("owner", ["workflow", "experiment", "run"])
+def test_an_envelope_of_another_owner(server: Sandbox, owner: str) -> None:
+    ids = {"workflow_id": "wf_1", "experiment_id": "exp_1", "run_id": "run_1"}
+    other = {**ids, f"{owner}_id": "x_2", "content": {"jobs": []}}
+    server.answer(f"{NESTED}/exp_1/content", other)
+    with (
+        client_of(server, "content") as client,
+        pytest.raises(MalformedResponseError, match=f"the response is for {owner} x_2"),
+    ):
+        rf.load_jobs("wf_1", "exp_1", run_id="run_1", client=client)
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_a_row_of_another_experiment_among_many(server: Sandbox, *, large: bool) -> None:
     """Both readers of rows find it, and many runs that are read together."""

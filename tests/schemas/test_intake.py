@@ -503,3 +503,18 @@ def test_what_is_no_frame_of_pandas(make: Callable[[Any], Any], message: str) ->
         other = make(jobs()[["job_id", "status", "duration_ms"]])
     with pytest.raises(TypeError, match=f"^slowest takes a jobs frame, {message}"):
         take_columns(other, NEEDED, reader="slowest")
+
+
+def test_a_frame_that_allows_no_label_twice_gives_results_that_may() -> None:
+    jobs = jobs_of([1, 2], run_id=pd.Series(["a", "a"]))
+    flagged = jobs.set_flags(allows_duplicate_labels=False)
+    assert_frame_equal(rf.failures(flagged, by="run_id"), rf.failures(jobs, by="run_id"))
+    assert_frame_equal(rf.duration_stats(flagged), rf.duration_stats(jobs))
+    assert not flagged.flags.allows_duplicate_labels
+
+
+def test_a_type_of_which_arrow_takes_no_rows_is_none_of_a_moments_business() -> None:
+    jobs = jobs_of([1, None], status=pd.Series(["completed", "running"]))
+    views = jobs.assign(run_id=jobs["run_id"].astype(pd.ArrowDtype(pa.string_view())))
+    settings: Any = {"by": "run_id", "unfinished": "censor", "as_of": "2026-12-01T00:00:00Z"}
+    assert_frame_equal(rf.duration_stats(views, **settings), rf.duration_stats(jobs, **settings))
