@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column, frame_of_rows
-from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED, STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def summarize_documents(cells: pd.DataFrame) -> pd.DataFrame:
     """
     cells = cells.assign(
         completed=cells["status"].isin(COMPLETED),
-        failed=cells["status"].isin(FAILED),
+        failed=cells["status"].isin((*FAILED, *STOPPED)),
     )
     groups = cells.groupby("document_id", sort=False)
     counts = groups[["completed", "failed", "slow"]].sum().astype("int64")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from retab_frames.errors import InconclusiveError, RegressionError
 from retab_frames.schemas.frames import STRING, frame_of_rows
-from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED, STOPPED
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import format_count, render_terminal
 
@@ -94,7 +94,7 @@ def _check_broken(comparison: RunComparison, allowed: int) -> GateCheck:
         reason = ", ".join(map(printable, names)) + more
         return GateCheck("broken", str(broken), str(allowed), "regression", reason)
     # a document that failed before, or is completed by now, cannot turn out to be broken
-    is_safe = documents["baseline_status"].isin(FAILED)
+    is_safe = documents["baseline_status"].isin((*FAILED, *STOPPED))
     is_safe |= documents["candidate_status"].isin(COMPLETED)
     unknown = int((documents["change"].isin(["pending", "removed"]) & ~is_safe).sum())
     if broken + unknown > allowed:

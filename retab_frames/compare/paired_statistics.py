@@ -8,7 +8,7 @@ import numpy as np
 
 from retab_frames.compare.documents import COMPARABLE_CHANGES, count_changes
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, frame_of_rows
-from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.schemas.vocabulary import FAILED, STOPPED
 from retab_frames.stats import estimates
 from retab_frames.stats.paired_ratio import mcnemar, paired_ratio
 
@@ -75,7 +75,7 @@ def compute_failure_rates(
     p_values = {"baseline": None, "candidate": mcnemar(changes["broken"], changes["fixed"])}
     rows = []
     for side, run_id in run_ids.items():
-        failed = int(ended[f"{side}_status"].isin(FAILED).sum())
+        failed = int(ended[f"{side}_status"].isin((*FAILED, *STOPPED)).sum())
         rate = estimates.proportion(failed, len(ended), confidence)
         interval = (rate.value, rate.low, rate.high)
         rows.append((side, run_id, len(ended), failed, *interval, p_values[side]))

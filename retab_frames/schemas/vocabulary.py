@@ -10,15 +10,19 @@ __all__ = [
     "KNOWN_VALUES",
     "OPEN",
     "RUNNING",
+    "STOPPED",
     "TERMINAL",
     "TERMINAL_RUN",
 ]
 
 COMPLETED = ("completed",)
-FAILED = ("error", "cancelled", "skipped")
+FAILED = ("error",)
+"""The statuses of a job that was tried and gave no result."""
+STOPPED = ("cancelled", "skipped")
+"""The statuses of a job of which it is unknown whether it would have failed."""
 OPEN = ("pending", "queued", "running")
 """The statuses of a job that will change."""
-TERMINAL = (*COMPLETED, *FAILED)
+TERMINAL = (*COMPLETED, *FAILED, *STOPPED)
 """The statuses of a job that will not change any more."""
 TERMINAL_RUN = ("completed", "error", "cancelled")
 """The statuses of a run that will not change any more."""
@@ -51,7 +55,7 @@ RUNNING = ("running",)
 """The statuses of a job that has started and not ended."""
 COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
     "completed": COMPLETED,
-    "error": ("error",),
+    "error": FAILED,
     "cancelled": ("cancelled",),
     "unfinished": OPEN,
 }

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.schemas.vocabulary import FAILED, STOPPED
 from retab_frames.stats.groups import group_jobs, with_group_keys
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.stats.samples import has_status
@@ -127,7 +127,7 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
         return apply_by_group(jobs, by, statistic, columns=_NEEDED, filter_rows=_select_failed)
     jobs = take_columns(jobs, _NEEDED, reader="failures")
     keys, group = group_jobs(jobs, by)
-    is_failed = has_status(jobs, FAILED)
+    is_failed = has_status(jobs, (*FAILED, *STOPPED))
     failed = jobs.loc[is_failed, list(_NEEDED)].reset_index(drop=True)
     failed = failed.assign(_template=_make_job_templates(failed), _group=group[is_failed])
     failed = failed.sort_values(["_group", "run_id", "job_id"], kind="stable", ignore_index=True)
@@ -155,7 +155,7 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
 
 
 def _select_failed(jobs: pd.DataFrame) -> pd.DataFrame:
-    return jobs[has_status(jobs, FAILED)]
+    return jobs[has_status(jobs, (*FAILED, *STOPPED))]
 
 
 def make_templates(messages: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.schemas.vocabulary import FAILED, STOPPED
 from retab_frames.stats.groups import group_jobs, rows_by_group, with_group_keys
 from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.samples import FOR_LAST_SEEN, has_status, make_censored_sample
@@ -83,7 +83,7 @@ def cumulative_incidence(
     jobs = take_columns(jobs, needed, reader="cumulative_incidence", optional=optional)
     keys, group = group_jobs(jobs, by)
     sample = make_censored_sample(jobs, measure, as_of)
-    failed = has_status(jobs, FAILED) & ~np.isnan(sample.ms)
+    failed = has_status(jobs, (*FAILED, *STOPPED)) & ~np.isnan(sample.ms)
     end = np.select([sample.observed, failed], [_COMPLETED_END, _FAILED_END], _CENSORED_END)
     is_counted = sample.observed | failed | sample.censored
     parts = [
