@@ -9,7 +9,8 @@ import pandas as pd
 
 from retab_frames.compare.inputs import find_changed_documents
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
-from retab_frames.schemas.vocabulary import COMPLETED, TERMINAL
+from retab_frames.schemas.vocabulary import COMPLETED, STOPPED, TERMINAL
+from retab_frames.stats.measures import SPANS
 from retab_frames.stats.samples import has_status
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ __all__ = [
     "sort_by_change",
 ]
 
-CHANGES = ("broken", "fixed", "still_failing", "pending", "added", "removed", "unchanged")
+CHANGES = (
+    *("broken", "fixed", "still_failing", "cancelled", "pending"),
+    *("added", "removed", "unchanged"),
+)
 """Every change a document can have, those that need attention first."""
 
 COMPARABLE_CHANGES = ("unchanged", "broken", "fixed", "still_failing")
-"""The changes of documents whose jobs ended on both sides."""
+"""The changes of documents that were completed or failed on both sides."""
 
 
 def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
@@ -46,8 +50,10 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
         changed = find_changed_documents(baseline.inputs, candidate.inputs)
         on_both = zip(documents, ~np.isin(change, ["added", "removed"]), strict=True)
         inputs_changed = [document in changed if both else None for document, both in on_both]
+    name = f"{baseline.measure}_ms"
+    kind = FLOAT64 if baseline.measure in SPANS else INT64
     # integers, so that the difference of huge durations is exact
-    old_ms, new_ms = (side["duration_ms"].where(change == "unchanged") for side in (before, after))
+    old_ms, new_ms = (side[name].where(change == "unchanged") for side in (before, after))
     old, new = (
         ms.to_numpy(dtype=np.float64, na_value=np.nan) for ms in (old_ms.where(old_ms > 0), new_ms)
     )
@@ -57,10 +63,13 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
         "change": (change, STRING),
         "baseline_status": (before["status"], STRING),
         "candidate_status": (after["status"], STRING),
-        "baseline_duration_ms": (before["duration_ms"], INT64),
-        "candidate_duration_ms": (after["duration_ms"], INT64),
-        "delta_ms": (new_ms - old_ms, INT64),
+        f"baseline_{name}": (before[name], kind),
+        f"candidate_{name}": (after[name], kind),
+        "delta_ms": (new_ms - old_ms, kind),
         "ratio": (new / old, FLOAT64),
+        "same_job": (_find_same_jobs(before, after), BOOL),
+        "baseline_attempt": (before["attempt"], INT64),
+        "candidate_attempt": (after["attempt"], INT64),
         "inputs_changed": (inputs_changed, BOOL),
         # null if a side has no artifact
         "artifact_changed": (before["artifact_id"] != after["artifact_id"], BOOL),
@@ -74,17 +83,32 @@ def _spread(final: pd.DataFrame, documents: pd.Index) -> pd.DataFrame:
     return rows.assign(is_placeholder=rows["is_placeholder"].fillna(value=False))
 
 
+def _find_same_jobs(before: pd.DataFrame, after: pd.DataFrame) -> pd.Series[Any]:
+    """Return whether one job stands on both sides, as where a run takes over fresh results.
+
+    It has the same id there, or the same artifact, or the same start and end. Null if a side lacks
+    the document.
+    """
+    same = {
+        name: (before[name] == after[name]).fillna(value=False)
+        for name in ("job_id", "artifact_id", "started_at", "completed_at")
+    }
+    found = same["job_id"] | same["artifact_id"] | (same["started_at"] & same["completed_at"])
+    return found.where(before["job_id"].notna() & after["job_id"].notna())
+
+
 def _classify_changes(
     before: pd.DataFrame, after: pd.DataFrame
 ) -> np.ndarray[Any, np.dtype[np.object_]]:
     in_before, in_after = (side["job_id"].notna().to_numpy() for side in (before, after))
     # a side that lacks the document has no status
     ended = has_status(before, TERMINAL) & has_status(after, TERMINAL)
+    stopped = has_status(before, STOPPED) | has_status(after, STOPPED)
     done_before, done_after = has_status(before, COMPLETED), has_status(after, COMPLETED)
     # the first condition that holds decides
     return np.select(
-        [~in_before, ~in_after, ~ended, done_before & done_after, done_before, done_after],
-        ["added", "removed", "pending", "unchanged", "broken", "fixed"],
+        [~in_before, ~in_after, ~ended, stopped, done_before & done_after, done_before, done_after],
+        ["added", "removed", "pending", "cancelled", "unchanged", "broken", "fixed"],
         default="still_failing",
     )
 

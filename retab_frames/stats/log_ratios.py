@@ -57,4 +57,4 @@ def to_log_units(logs: Floats) -> Ints:
 
     The logarithms of equal ratios of different durations differ in their last bits.
     """
-    return np.round(logs / LOG_UNIT).astype(np.int64)
+    return np.round(np.asarray(logs) / LOG_UNIT).astype(np.int64)
