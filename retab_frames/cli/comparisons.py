@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retab_frames.cli.application import main
-from retab_frames.cli.exit_codes import EXIT_FOUND, CommandError
+from retab_frames.cli.exit_codes import EXIT_FOUND, EXIT_INCONCLUSIVE
 from retab_frames.cli.options import (
     FRACTION,
     MARGIN,
@@ -20,6 +20,7 @@ from retab_frames.cli.output import print_table, print_text
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
 from retab_frames.errors import InconclusiveError, RegressionError
+from retab_frames.stats.measures import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 __all__ = ["condense_documents"]
 
 _MAX_DOCUMENTS = 30
+_COUNT = click.IntRange(0, 1_000_000_000)
+
+
+class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type checkers alone
+    """A count of documents, or chance."""
+
+    name = "documents"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        """Return the count, or the word."""
+        return value if value == "chance" else _COUNT.convert(value, param, ctx)
 
 
 @main.command()
@@ -53,16 +65,36 @@ _MAX_DOCUMENTS = 30
 @click.option(
     "--fail-on",
     metavar="CONDITIONS",
-    help="broken, slower, or both with a comma: exit 1 if this is the case, 2 if that is "
-    "inconclusive.  [default: exit 0]",
+    help="broken, slower, or both with a comma: exit 1 if this is shown, 3 if it cannot be "
+    "checked; if the numbers allow either, a note and exit 0.  [default: exit 0]",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="With --fail-on: exit 3 also if the numbers allow either.",
 )
 @click.option(
     "--max-broken",
-    type=click.IntRange(0, 1_000_000_000),
+    type=MaxBroken(),
     metavar="DOCUMENTS",
-    default=0,
+    default="chance",
     show_default=True,
-    help="With --fail-on broken: how many broken documents are allowed.",
+    help="With --fail-on broken: how many broken documents are allowed; chance: so many that "
+    "chance explains them.",
+)
+@click.option(
+    "--measure",
+    type=click.Choice(MEASURES),
+    default="duration",
+    show_default=True,
+    help="What is compared: the duration as reported, or the time in the queue, from start to "
+    "end (elapsed), or from creation to end (turnaround).",
+)
+@click.option(
+    "--earlier",
+    is_flag=True,
+    help="Judge the definition, not the two runs: take up to ten earlier runs of the baseline's "
+    "definition from the store.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @store_option
@@ -74,33 +106,43 @@ def compare(
     margin: float,
     confidence: float,
     fail_on: str | None,
-    max_broken: int,
+    strict: bool,
+    max_broken: Any,
+    measure: Any,
+    earlier: bool,
     markdown: bool,
     root: str,
     output_format: OutputFormat,
 ) -> None:
     """Compare runs of a store with a baseline run, document by document.
 
-    ratio is the duration relative to the baseline; low and high are the ends of its interval.
+    ratio is the typical change relative to the baseline; low and high are the ends of its interval.
 
     Example: retab-frames compare exprun_1 exprun_2 --fail-on broken,slower
     """
     limits = _parse_limits(fail_on, max_broken, margin)
     store = open_store(root)
     if len(candidates) > 1:
-        if limits:
-            raise click.UsageError("--fail-on takes one candidate")
+        for option, given in (("--fail-on", limits), ("--earlier", earlier)):
+            if given:
+                raise click.UsageError(f"{option} takes one candidate")
         runs = [store.read(run) for run in (baseline, *candidates)]
-        _print_many(runs, margin, confidence, output_format, markdown=markdown)
+        levels = {"margin": margin, "confidence": confidence, "measure": measure}
+        _print_many(runs, levels, output_format, markdown=markdown)
         return
     from retab_frames.compare.two_runs import compare_runs  # noqa: PLC0415 - help must not load pandas
 
     comparison = compare_runs(
-        store.read(baseline), store.read(candidates[0]), margin=margin, confidence=confidence
+        store.read(baseline),
+        store.read(candidates[0]),
+        margin=margin,
+        confidence=confidence,
+        measure=measure,
+        earlier="store" if earlier else None,
     )
     _print_comparison(comparison, output_format, markdown=markdown)
     if limits:
-        _check_limits(comparison, limits)
+        _check_limits(comparison, limits, strict=strict)
 
 
 @main.command()
@@ -131,7 +173,7 @@ def report(*, runs: tuple[str, ...], output: str, title: str | None, root: str) 
     echo(f"Wrote {write_report(subject, output, title=title)}.")
 
 
-def _parse_limits(fail_on: str | None, max_broken: int, margin: float) -> dict[str, Any]:
+def _parse_limits(fail_on: str | None, max_broken: Any, margin: float) -> dict[str, Any]:
     """Return the arguments of the gate; none without --fail-on."""
     known = {"broken": ("max_broken", max_broken), "slower": ("max_slowdown", margin)}
     words = [word.strip() for word in fail_on.split(",")] if fail_on is not None else []
@@ -141,25 +183,20 @@ def _parse_limits(fail_on: str | None, max_broken: int, margin: float) -> dict[s
     return {"max_broken": None} | dict(known[word] for word in words) if words else {}
 
 
-def _check_limits(comparison: RunComparison, limits: dict[str, Any]) -> None:
-    """Exit with 1 for a regression, with 2 if the comparison is inconclusive."""
-    from retab_frames.compare.gate import assert_no_regression  # noqa: PLC0415 - as above
+def _check_limits(comparison: RunComparison, limits: dict[str, Any], *, strict: bool) -> None:
+    """Exit with 1 for a regression, with 3 if a check could not be made; see EXIT_CODES."""
+    from retab_frames.compare.gate import assert_no_regression, describe_checks  # noqa: PLC0415
 
     try:
-        assert_no_regression(comparison, **limits)
+        assert_no_regression(comparison, **limits, strict=strict)
     except RegressionError as error:
-        echo(f"\nRegression. {_describe_checks(error.checks)}", err=True)
-        raise click.exceptions.Exit(EXIT_FOUND) from None
+        word, checks, code = "Regression", error.checks, EXIT_FOUND
     except InconclusiveError as error:
-        raise CommandError(f"inconclusive. {_describe_checks(error.checks)}") from None
-
-
-def _describe_checks(checks: pd.DataFrame) -> str:
-    return " ".join(
-        f"{row['check']}: found {row['found']}, allowed {row['allowed']}, {row['outcome']}"
-        + (f" ({row['reason']})." if isinstance(row["reason"], str) else ".")
-        for row in checks.to_dict("records")
-    )
+        word, checks, code = "Inconclusive", error.checks, EXIT_INCONCLUSIVE
+    else:
+        return
+    echo(f"\n{word}. {describe_checks(checks)}", err=True)
+    raise click.exceptions.Exit(code)
 
 
 def _print_comparison(
@@ -172,7 +209,7 @@ def _print_comparison(
     else:
         print_text(comparison.summary())
         echo()
-        documents = condense_documents(comparison.documents)
+        documents = condense_documents(comparison.documents, comparison.measure)
         print_table(documents.head(_MAX_DOCUMENTS), None)
         if len(documents) > _MAX_DOCUMENTS:
             echo(f"and {len(documents) - _MAX_DOCUMENTS} more: --csv and --json print all")
@@ -180,15 +217,14 @@ def _print_comparison(
 
 def _print_many(
     runs: list[Any],
-    margin: float,
-    confidence: float,
+    levels: dict[str, Any],
     output_format: OutputFormat,
     *,
     markdown: bool,
 ) -> None:
     from retab_frames.compare.many_runs import compare_many  # noqa: PLC0415 - as above
 
-    comparison = compare_many(runs, margin=margin, confidence=confidence)
+    comparison = compare_many(runs, **levels)
     if markdown:
         echo(comparison.to_markdown())
         return
@@ -201,12 +237,12 @@ def _print_many(
     print_table(comparison.runs, output_format, condensed.rename(columns=interval))
 
 
-def condense_documents(documents: pd.DataFrame) -> pd.DataFrame:
+def condense_documents(documents: pd.DataFrame, measure: str = "duration") -> pd.DataFrame:
     """Return the columns that fit into 80 characters, broken documents first."""
     from retab_frames.compare.documents import sort_by_change  # noqa: PLC0415 - as above
 
     found = sort_by_change(documents)
     label = found["filename"].fillna(found["document_id"])
-    names = {"baseline_duration_ms": "baseline_ms", "candidate_duration_ms": "candidate_ms"}
+    names = {f"{side}_{measure}_ms": f"{side}_ms" for side in ("baseline", "candidate")}
     columns = ["document", "change", *names, "delta_ms", "ratio"]
     return found.assign(document=label)[columns].rename(columns=names)

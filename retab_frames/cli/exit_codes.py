@@ -13,6 +13,7 @@ __all__ = [
     "EXIT_CODES",
     "EXIT_ERROR",
     "EXIT_FOUND",
+    "EXIT_INCONCLUSIVE",
     "EXIT_INTERRUPTED",
     "EXIT_UNREAD",
     "CommandError",
@@ -20,6 +21,7 @@ __all__ = [
 
 EXIT_FOUND = 1
 EXIT_ERROR = 2  # click ends wrong usage with the same code
+EXIT_INCONCLUSIVE = 3
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 plus the number of SIGINT, as shells report it
 EXIT_UNREAD = 141  # 128 plus the number of SIGPIPE
@@ -27,7 +29,8 @@ EXIT_UNREAD = 141  # 128 plus the number of SIGPIPE
 EXIT_CODES = {
     0: "success",
     EXIT_FOUND: "a regression, or a problem in a store",
-    EXIT_ERROR: "an error, or an inconclusive comparison",
+    EXIT_ERROR: "an error",
+    EXIT_INCONCLUSIVE: "a check that could not be made, or an inconclusive one with --strict",
     EXIT_BUG: "a bug",
     EXIT_INTERRUPTED: "interrupted",
     EXIT_UNREAD: "output unread",

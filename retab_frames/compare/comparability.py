@@ -67,6 +67,7 @@ def check_comparability(baseline: Side, candidate: Side, documents: pd.DataFrame
         _check_ended(sides),
         _check_placeholders(sides),
         _check_jobs(sides),
+        _check_reuse(documents),
         _check_inputs(documents),
     ]
     rows = []
@@ -88,7 +89,9 @@ def _check_documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> Compa
     if len(documents) == sum(on_one_side.values()):
         return ComparabilityCheck("documents", counts, "no", "the runs have no document in common")
     if not documents["change"].isin(COMPARABLE_CHANGES).any():
-        return ComparabilityCheck("documents", counts, "no", "no document has ended in both runs")
+        return ComparabilityCheck(
+            "documents", counts, "no", "no document was completed or failed in both runs"
+        )
     if any(on_one_side.values()):
         numbers = " and ".join(f"{n} {name}" for name, n in on_one_side.items() if n)
         reason = f"{numbers}: only the common ones are compared"
@@ -187,6 +190,18 @@ def _check_jobs(sides: tuple[Side, Side]) -> ComparabilityCheck:
     if sides[0].run_id is not None and sides[0].run_id == sides[1].run_id:
         return ComparabilityCheck("jobs", counts, "warning", "both sides are the same run")
     return ComparabilityCheck("jobs", counts, "yes")
+
+
+def _check_reuse(documents: pd.DataFrame) -> ComparabilityCheck:
+    """Check that the jobs of both runs are not the same ones."""
+    on_both = documents["same_job"].notna() & (documents["change"] != "pending")
+    same, total = int(documents.loc[on_both, "same_job"].sum()), int(on_both.sum())
+    values = (None, f"{same} of {total}")
+    if not same:
+        return ComparabilityCheck("reuse", values, "yes")
+    which = "every document" if same == total else f"{same} of {format_count(total, 'document')}"
+    reason = f"{which} has the same job in both runs, which tells nothing of a change"
+    return ComparabilityCheck("reuse", values, "warning", reason)
 
 
 def _check_inputs(documents: pd.DataFrame) -> ComparabilityCheck:

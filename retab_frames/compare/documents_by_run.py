@@ -8,40 +8,56 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column, frame_of_rows
-from retab_frames.schemas.vocabulary import COMPLETED, FAILED, STOPPED
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.stats.measures import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from retab_frames.compare.sides import Side
 
 __all__ = ["summarize_documents", "tabulate_cells"]
 
-_CELLS = {
-    "document_id": STRING,
-    "filename": STRING,
-    "run_id": STRING,
-    "status": STRING,
-    "duration_ms": INT64,
-    "ratio_to_run_median": FLOAT64,
-    "slow": BOOL,
-}
 _SLOW_QUANTILE = 0.9
-_MIN_SLOW_RUNS = 2
+_SLOW_RATIO = 1.5
+"""A job that takes less than so many times the median of its run is not slow."""
+_MIN_SLOW_RUNS = 3
 """Fewer do not make a document `always_slow`."""
+_MIN_FAILED_RUNS = 2
+"""Fewer do not make a document `always_failing`."""
+_MIN_CHANGES = 2
+"""Fewer changes between completed and failed do not make a document `flaky`."""
 
 
-def tabulate_cells(sides: Sequence[Side]) -> pd.DataFrame:
+def tabulate_cells(sides: Sequence[Side], measure: str) -> pd.DataFrame:
     """Return one row per document and run; see ManyComparison.cells."""
     if not sides:
-        return frame_of_rows((), _CELLS)
+        return frame_of_rows((), _list_cell_types(measure))
+    began = [side.began_at for side in sides]
+    if not any(pd.isna(time) for time in began):
+        sides = [sides[n] for n in np.argsort([time.value for time in began], kind="stable")]
     return pd.concat([_tabulate_run(side) for side in sides], ignore_index=True)
 
 
+def _list_cell_types(measure: str) -> dict[str, pa.DataType]:
+    return {
+        "document_id": STRING,
+        "filename": STRING,
+        "run_id": STRING,
+        "definition": STRING,
+        "status": STRING,
+        f"{measure}_ms": FLOAT64 if measure in SPANS else INT64,
+        "ratio_to_run_median": FLOAT64,
+        "slow": BOOL,
+    }
+
+
 def _tabulate_run(side: Side) -> pd.DataFrame:
-    jobs = side.final.reset_index()
+    jobs, name = side.final.reset_index(), f"{side.measure}_ms"
     completed = jobs["status"].isin(COMPLETED).to_numpy(bool) & ~side.placeholders
-    duration = jobs["duration_ms"].to_numpy(np.float64, na_value=np.nan)
+    duration = jobs[name].to_numpy(np.float64, na_value=np.nan)
     duration = np.where(completed, duration, np.nan)
     measured = duration[~np.isnan(duration)]
     median, high = np.quantile(measured, [0.5, _SLOW_QUANTILE]) if len(measured) else (0, np.inf)
@@ -49,28 +65,34 @@ def _tabulate_run(side: Side) -> pd.DataFrame:
         "document_id": jobs["document_id"],
         "filename": jobs["filename"],
         "run_id": [side.run_id] * len(jobs),
+        "definition": [side.record.get("definition_fingerprint")] * len(jobs),
         "status": jobs["status"].mask(side.placeholders),
-        "duration_ms": duration,
+        name: duration,
         "ratio_to_run_median": duration / median if median else np.full(len(jobs), np.nan),
-        # if most jobs take the same time, none of them is slow
-        "slow": (duration >= high) & (duration > median),
+        "slow": (duration >= high) & (duration >= _SLOW_RATIO * median) & (duration > 0),
     }
-    return pd.DataFrame({name: arrow_column(values[name], kind) for name, kind in _CELLS.items()})
+    types = _list_cell_types(side.measure)
+    return pd.DataFrame({key: arrow_column(values[key], kind) for key, kind in types.items()})
 
 
-def summarize_documents(cells: pd.DataFrame) -> pd.DataFrame:
+def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return one row per document, those that need attention first.
 
     The columns are those of ManyComparison.documents.
+
+    Args:
+        cells: As `tabulate_cells` returns them.
+        measure: What is compared.
     """
     cells = cells.assign(
         completed=cells["status"].isin(COMPLETED),
-        failed=cells["status"].isin((*FAILED, *STOPPED)),
+        failed=cells["status"].isin(FAILED),
     )
     groups = cells.groupby("document_id", sort=False)
     counts = groups[["completed", "failed", "slow"]].sum().astype("int64")
     completed, failed, slow = (counts[name] for name in ("completed", "failed", "slow"))
     runs = groups.size()
+    changes = _find_state_changes(cells).reindex(runs.index)
     documents = pd.DataFrame(
         {
             "document_id": arrow_column(runs.index, STRING),
@@ -78,13 +100,41 @@ def summarize_documents(cells: pd.DataFrame) -> pd.DataFrame:
             "runs": arrow_column(runs, INT64),
             "completed": arrow_column(completed, INT64),
             "failed": arrow_column(failed, INT64),
-            "flaky": arrow_column((completed > 0) & (failed > 0), BOOL),
-            "always_failing": arrow_column((failed > 0) & (completed == 0), BOOL),
+            "flaky": arrow_column(changes["flaky"] == 1, BOOL),
+            "fixed_since": arrow_column(changes["fixed_since"], STRING),
+            "broken_since": arrow_column(changes["broken_since"], STRING),
+            "always_failing": arrow_column((failed >= _MIN_FAILED_RUNS) & (completed == 0), BOOL),
             "slow_runs": arrow_column(slow, INT64),
             "always_slow": arrow_column((slow == completed) & (slow >= _MIN_SLOW_RUNS), BOOL),
-            "median_ms": arrow_column(groups["duration_ms"].median(), FLOAT64),
+            "median_ms": arrow_column(groups[f"{measure}_ms"].median(), FLOAT64),
             "median_ratio": arrow_column(groups["ratio_to_run_median"].median(), FLOAT64),
         }
     )
     order = ["failed", "slow_runs", "median_ms"]
     return documents.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+
+def _find_state_changes(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each document that was completed or failed, its changes from one to the other.
+
+    `flaky`, `fixed_since` and `broken_since`, as ManyComparison.documents has them.
+    """
+    known = cells.loc[cells["completed"] | cells["failed"]]
+    known = known.assign(definition=known["definition"].fillna(""))
+    document = known["document_id"]
+    changed = (known["completed"] != known.groupby(document)["completed"].shift()) & (
+        document.duplicated()
+    )
+    # a change between two definitions is no change under one
+    within = changed & (known["definition"] == known.groupby(document)["definition"].shift())
+    per_definition = within.groupby([document, known["definition"]]).sum()
+    flaky = per_definition.groupby(level=0).max() >= _MIN_CHANGES
+    last = known[changed].drop_duplicates("document_id", keep="last").set_index("document_id")
+    since = last["run_id"].where(~flaky.reindex(last.index))
+    return pd.DataFrame(
+        {
+            "flaky": flaky,
+            "fixed_since": since.where(last["completed"]).reindex(flaky.index),
+            "broken_since": since.where(~last["completed"]).reindex(flaky.index),
+        }
+    )

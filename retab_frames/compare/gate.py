@@ -1,23 +1,26 @@
-"""A gate for a pipeline: an error unless the candidate is shown to be no worse than allowed."""
+"""A gate for pipelines: it stops a candidate that is shown to be worse than allowed."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from retab_frames.errors import InconclusiveError, RegressionError
+import pandas as pd
+
+from retab_frames.compare.summary import list_names, name_documents
+from retab_frames.errors import InconclusiveError, RegressionError, RetabFramesWarning
 from retab_frames.schemas.frames import STRING, frame_of_rows
-from retab_frames.schemas.vocabulary import COMPLETED, FAILED, STOPPED
-from retab_frames.text.messages import printable
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.stats.paired_ratio import one_sided_mcnemar
 from retab_frames.text.tables import format_count, render_terminal
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from retab_frames.compare.two_runs import RunComparison
 
-__all__ = ["assert_no_regression", "gate_checks"]
+__all__ = ["assert_no_regression", "describe_checks", "gate_checks"]
 
-Outcome = Literal["pass", "regression", "inconclusive"]
+Outcome = Literal["pass", "regression", "inconclusive", "missing"]
+MaxBroken = int | Literal["chance"] | None
 
 
 class GateCheck(NamedTuple):
@@ -29,53 +32,73 @@ class GateCheck(NamedTuple):
 
 
 def assert_no_regression(
-    comparison: RunComparison, *, max_broken: int | None = 0, max_slowdown: float | None = None
+    comparison: RunComparison,
+    *,
+    max_broken: MaxBroken = "chance",
+    max_slowdown: float | None = None,
+    strict: bool = False,
 ) -> None:
-    """Raise unless the comparison shows that the candidate is no worse than allowed.
+    """Raise if the comparison shows that the candidate is worse than allowed.
 
-    Broken documents are counted. A slowdown is judged by the interval of `ratio`: if it is entirely
-    above the limit, it is a regression; if it is entirely below, it passes (so non-inferiority is
-    shown, not assumed); otherwise it is inconclusive. The gate is also inconclusive if the runs are
-    not comparable (it then makes no other check), or if too many documents that are pending or
-    removed could be broken.
+    A slowdown is judged by the interval of the typical change: entirely above the limit it is a
+    regression, entirely below it passes, otherwise it is inconclusive, which gives a warning. With
+    few documents most runs are inconclusive, whether they are slower or not: see the table in the
+    README, and `plan`.
 
     Args:
         comparison: The result of `compare_runs`.
-        max_broken: The largest number of broken documents allowed; None disables the check.
+        max_broken: "chance" stops if more documents broke than were fixed and chance explains that
+            badly: by the one-sided exact test of McNemar, with a p of at most 1 - confidence, which
+            takes at least 5 broken documents at 95 %. A number is the largest count of broken
+            documents allowed: with 0, one job that fails by chance stops a run. None disables the
+            check.
         max_slowdown: The largest slowdown allowed, 0.1 for 10 %; None disables the check.
+        strict: Whether an inconclusive check raises InconclusiveError instead of a warning.
 
     Raises:
         RegressionError: If the candidate is worse than allowed; also an AssertionError. Its message
             has the table of checks, and its `checks` is the frame.
-        InconclusiveError: If the comparison shows neither that it is worse nor that it is not.
+        InconclusiveError: If a check cannot be made, because what it needs is missing: the runs
+            cannot be compared, no documents were completed in both, or documents that are pending,
+            cancelled or removed could be broken. With `strict`, also if a check is inconclusive.
         ValueError: If a limit is negative, or there is none.
+
+    Warns:
+        RetabFramesWarning: If a check is inconclusive, without `strict`.
     """
     checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
     outcomes = set(checks["outcome"])
     if outcomes == {"pass"}:
         return
     message = f"{comparison.summary()}\n\n{render_terminal(checks, width=120)}"
-    error = RegressionError if "regression" in outcomes else InconclusiveError
-    raise error(message, checks=checks)
+    if "regression" in outcomes:
+        raise RegressionError(message, checks=checks)
+    if strict or "missing" in outcomes:
+        raise InconclusiveError(message, checks=checks)
+    told = f"the gate is inconclusive: {describe_checks(checks[checks['outcome'] != 'pass'])}"
+    warnings.warn(told, RetabFramesWarning, stacklevel=2)
 
 
 def gate_checks(
-    comparison: RunComparison, *, max_broken: int | None, max_slowdown: float | None
+    comparison: RunComparison, *, max_broken: MaxBroken, max_slowdown: float | None
 ) -> pd.DataFrame:
     """Return one row per check: `check, found, allowed, outcome, reason` (text).
 
-    The outcome is "pass", "regression" or "inconclusive"; `reason` is null for a pass.
+    The outcome is "pass"; "regression"; "inconclusive": the numbers allow either; or "missing":
+    what the check needs is not there. `reason` is null for a pass.
     """
     if max_broken is None and max_slowdown is None:
         raise ValueError("the gate has no limit: give max_broken or max_slowdown")
+    if isinstance(max_broken, str) and max_broken != "chance":
+        raise ValueError(f'max_broken must be a number, "chance" or None, not {max_broken!r}')
     for name, limit in (("max_broken", max_broken), ("max_slowdown", max_slowdown)):
-        if limit is not None and not limit >= 0:
+        if limit is not None and not isinstance(limit, str) and not limit >= 0:
             raise ValueError(f"{name} must be 0 or more, not {limit!r}")
     checks = []
     if comparison.comparable == "no":
         table = comparison.comparability
         reasons = "; ".join(table.loc[table["result"] == "no", "reason"])
-        checks.append(GateCheck("comparable", "no", "yes", "inconclusive", reasons))
+        checks.append(GateCheck("comparable", "no", "yes", "missing", reasons))
     else:
         if max_broken is not None:
             checks.append(_check_broken(comparison, max_broken))
@@ -84,36 +107,65 @@ def gate_checks(
     return frame_of_rows(checks, dict.fromkeys(GateCheck._fields, STRING))
 
 
-def _check_broken(comparison: RunComparison, allowed: int) -> GateCheck:
+def describe_checks(checks: pd.DataFrame) -> str:
+    """Return the checks in words."""
+    return " ".join(
+        f"{row['check']}: found {row['found']}, allowed {row['allowed']}, {row['outcome']}"
+        + (f" ({row['reason']})." if isinstance(row["reason"], str) else ".")
+        for row in checks.to_dict("records")
+    )
+
+
+def _check_broken(comparison: RunComparison, allowed: int | Literal["chance"]) -> GateCheck:
     documents = comparison.documents
     is_broken = documents["change"] == "broken"
     broken = int(is_broken.sum())
-    if broken > allowed:
-        names = documents["filename"].fillna(documents["document_id"])[is_broken].head(3)
-        more = ", …" if broken > len(names) else ""
-        reason = ", ".join(map(printable, names)) + more
-        return GateCheck("broken", str(broken), str(allowed), "regression", reason)
+    names = list_names(name_documents(documents)[is_broken].tolist())
     # a document that failed before, or is completed by now, cannot turn out to be broken
-    is_safe = documents["baseline_status"].isin((*FAILED, *STOPPED))
+    is_safe = documents["baseline_status"].isin(FAILED)
     is_safe |= documents["candidate_status"].isin(COMPLETED)
-    unknown = int((documents["change"].isin(["pending", "removed"]) & ~is_safe).sum())
+    is_unknown = documents["change"].isin(["pending", "cancelled", "removed"]) & ~is_safe
+    unknown = int(is_unknown.sum())
+    lacking = f"{format_count(unknown, 'document')} pending, cancelled or removed could be broken"
+    if allowed == "chance":
+        return _check_broken_by_chance(comparison, broken, names, lacking if unknown else None)
+    if broken > allowed:
+        return GateCheck("broken", str(broken), str(allowed), "regression", names)
     if broken + unknown > allowed:
-        reason = f"{format_count(unknown, 'document')} pending or removed, which could be broken"
-        return GateCheck("broken", str(broken), str(allowed), "inconclusive", reason)
+        return GateCheck("broken", str(broken), str(allowed), "missing", lacking)
     return GateCheck("broken", str(broken), str(allowed), "pass", None)
 
 
+def _check_broken_by_chance(
+    comparison: RunComparison, broken: int, names: str, lacking: str | None
+) -> GateCheck:
+    fixed = comparison.changes["fixed"]
+    p_value = one_sided_mcnemar(broken, fixed)
+    found = f"{broken}, {fixed} fixed (one-sided p = {p_value:.2g})"
+    if p_value <= 1 - comparison.confidence:
+        return GateCheck("broken", found, "chance", "regression", names)
+    if lacking is not None:
+        return GateCheck("broken", found, "chance", "missing", lacking)
+    if broken:
+        reason = f"this can be chance; run again: {names}"
+        return GateCheck("broken", found, "chance", "inconclusive", reason)
+    return GateCheck("broken", found, "chance", "pass", None)
+
+
 def _check_slowdown(comparison: RunComparison, allowed: float) -> GateCheck:
-    speed = comparison.ratio
+    speed = comparison.speed.iloc[0]
     limit = f"x {1 + allowed:.4g}"
-    if speed.pairs < 2:  # noqa: PLR2004 - one pair has no interval
-        documents = format_count(speed.pairs, "document")
-        reason = f"{documents} completed in both with a duration: at least 2 are needed"
-        return GateCheck("slowdown", "-", limit, "inconclusive", reason)
-    found = f"x {speed.ratio:.4g} ({speed.ratio_low:.4g} to {speed.ratio_high:.4g})"
-    if speed.ratio_low > 1 + allowed:
+    if pd.isna(speed["ratio_low"]):
+        documents = format_count(int(speed["pairs"]), "document")
+        reason = f"{documents} completed in both by jobs of their own, which have no interval"
+        if comparison.earlier is not None:
+            reason = "too few runs of the baseline's definition for an interval"
+        return GateCheck("slowdown", "-", limit, "missing", reason)
+    low, high = float(speed["ratio_low"]), float(speed["ratio_high"])
+    found = f"x {speed['ratio']:.4g} ({low:.4g} to {high:.4g})"
+    if low > 1 + allowed:
         return GateCheck("slowdown", found, limit, "regression", "the interval is above the limit")
-    if speed.ratio_high > 1 + allowed:
-        reason = "the limit is within the interval: more documents make the interval narrower"
+    if high > 1 + allowed:
+        reason = "the limit is within the interval: more documents or runs make it narrower"
         return GateCheck("slowdown", found, limit, "inconclusive", reason)
     return GateCheck("slowdown", found, limit, "pass", None)

@@ -11,11 +11,16 @@ import pandas as pd
 
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
-from retab_frames.compare.many_runs_table import compare_with_baseline, correct_p_values
+from retab_frames.compare.many_runs_table import (
+    compare_with_baseline,
+    correct_p_values,
+    count_needed_pairs,
+)
 from retab_frames.compare.sides import list_columns, make_side
-from retab_frames.compare.summary import list_names, name_run
+from retab_frames.compare.summary import list_names, name_documents, name_run
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.intake import check_columns, take_columns
+from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
@@ -25,10 +30,15 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
 
     from retab_frames.compare.sides import Side
+    from retab_frames.stats.measures import Measure
 
     Run = RunContent | pd.DataFrame
 
-__all__ = ["ManyComparison", "build_page", "compare_many"]
+__all__ = ["ManyComparison", "build_page", "compare_many", "split_runs"]
+
+_SCOPE = (
+    "These are verdicts on runs: whether a definition differs, several runs of each would tell."
+)
 
 
 def compare_many(
@@ -37,14 +47,17 @@ def compare_many(
     *,
     margin: float = 0.05,
     confidence: float = 0.95,
+    measure: Measure = "duration",
 ) -> ManyComparison:
     """Return what several runs changed against one of them.
 
     Each run is paired with the baseline as in `compare_runs`. With many runs, some differ by
     chance. Therefore p-values are corrected by the method of Benjamini and Hochberg (1995): of the
     runs with the verdict faster or slower, and of those with the verdict equivalent, at most a
-    share of 1 - confidence is expected to have it wrongly. The verdicts come from the same t-tests
-    against the margin as those of `compare_runs`, and are equal to them for one other run.
+    share of 1 - confidence is expected to have it wrongly. The verdicts come from the same tests as
+    those of `compare_runs`, and are equal to them for one other run. They are about runs, not about
+    definitions: what shifts a run as a whole is in no test; see `trend`. Runs that cannot be
+    compared with the baseline get no verdict, and have no part in the correction.
 
     Args:
         runs: Contents or jobs frames, one run each; or one jobs frame of several runs; or a Dask
@@ -53,15 +66,18 @@ def compare_many(
         baseline: The run that the others are compared with: its position or its run id.
         margin: As in `compare_runs`.
         confidence: As in `compare_runs`.
+        measure: As in `compare_runs`.
 
     Raises:
         TypeError: If these are not runs, or only one content.
         ValueError: If there are fewer than two runs, a run is given twice or was never run, the
             baseline is not among them, or a column is missing or does not fit its type.
     """
+    check_measure(measure)
     if is_distributed(runs):
-        return _compare_on_dask(runs, baseline, margin=margin, confidence=confidence)
-    sides = [make_side(run, f"run {n}") for n, run in enumerate(_split_runs(runs))]
+        return _compare_on_dask(runs, baseline, measure, margin=margin, confidence=confidence)
+    parts = split_runs(runs, measure)
+    sides = [make_side(run, f"run {n}", measure) for n, run in enumerate(parts)]
     position = _find_baseline([side.run_id for side in sides], baseline)
     chosen = sides[position]
     others = sides[:position] + sides[position + 1 :]
@@ -69,14 +85,25 @@ def compare_many(
     return ManyComparison(
         baseline_run_id=chosen.run_id,
         runs=correct_p_values(rows, confidence),
-        cells=tabulate_cells(sides),
+        cells=tabulate_cells(sides, measure),
         margin=margin,
         confidence=confidence,
+        measure=measure,
         run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
     )
 
 
-def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
+def split_runs(runs: Iterable[Run] | pd.DataFrame, measure: Measure) -> list[Run]:
+    """Return contents or jobs frames of one run each.
+
+    Args:
+        runs: Such a list, or one jobs frame of several runs.
+        measure: What is to be compared.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If it is a frame that lacks a column or holds what does not fit it.
+    """
     if isinstance(runs, RunContent):
         raise TypeError("compare_many takes several runs; this is one")
     if not isinstance(runs, pd.DataFrame) and not hasattr(type(runs), "columns"):
@@ -84,7 +111,7 @@ def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
             raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
         return list(runs)
     jobs = check_columns(runs, ["run_id"], reader="compare_many")
-    names = list_columns(jobs)
+    names = list_columns(jobs, measure)
     jobs = take_columns(jobs, names, reader="compare_many")[names].reset_index(drop=True)
     groups = jobs.groupby("run_id", sort=False, dropna=False)
     return [part for _, part in groups]
@@ -110,22 +137,23 @@ def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
 
 
 def _compare_on_dask(
-    jobs: Any, baseline: int | str, *, margin: float, confidence: float
+    jobs: Any, baseline: int | str, measure: Measure, *, margin: float, confidence: float
 ) -> ManyComparison:
     """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
-    jobs = take_partitions(jobs[list_columns(jobs)])
+    jobs = take_partitions(jobs[list_columns(jobs, measure)])
     ids = apply_by_group(jobs[["run_id"]], "run_id", _list_run_ids, columns=())["run_id"].tolist()
     run_id = ids[_find_baseline(ids, baseline)]
-    chosen = make_side(jobs[jobs["run_id"] == run_id].compute(), "baseline")
+    chosen = make_side(jobs[jobs["run_id"] == run_id].compute(), "baseline", measure)
     # functions of a module, because they are pickled
     compare = partial(_compare_part, chosen, margin=margin, confidence=confidence)
     rows = apply_by_group(jobs, "run_id", compare, columns=list(jobs.columns))
     return ManyComparison(
         baseline_run_id=run_id,
         runs=correct_p_values(rows, confidence),
-        cells=tabulate_cells(()),
+        cells=tabulate_cells((), measure),
         margin=margin,
         confidence=confidence,
+        measure=measure,
         run_ids=tuple(ids),
     )
 
@@ -138,7 +166,8 @@ def _compare_part(
     baseline: Side, jobs: pd.DataFrame, *, margin: float, confidence: float
 ) -> pd.DataFrame:
     """Return one row for each run of these jobs but the baseline."""
-    sides = (make_side(run, "a run") for run in _split_runs(jobs))
+    measure = baseline.measure
+    sides = (make_side(run, "a run", measure) for run in split_runs(jobs, measure))
     others = (side for side in sides if side.run_id != baseline.run_id)
     return compare_with_baseline(baseline, others, margin=margin, confidence=confidence)
 
@@ -150,18 +179,21 @@ class ManyComparison:
     Attributes:
         baseline_run_id: The run that all others are compared with.
         runs: One row per other run, in the order given: `run_id`, `comparable`, `documents`, the
-            count of each change, `failure_rate` with its Wilson interval, `failure_p` (McNemar),
-            `pairs`, `ratio` with its interval, the one-sided p-values `slower_p`, `faster_p` and
-            `equivalent_p`; then, corrected for the number of runs, `failure_p_adjusted`,
-            `speed_p_adjusted` (that of the verdict) and `verdict` ("faster", "slower", "equivalent"
-            or "inconclusive"). The intervals are not corrected.
-        cells: One row per document and run, including the baseline: `document_id`, `filename`,
-            `run_id`, `status` (of the final job; null for a placeholder), `duration_ms` and
-            `ratio_to_run_median` (its ratio to the median of the run) if completed, `slow` (in the
-            slowest tenth of the run, and above its median).
+            count of each change, `failure_rate` with its Wilson interval, `failure_p` (McNemar);
+            then the columns of `RunComparison.speed` from `pairs` on, the one-sided p-values
+            `slower_p`, `faster_p` and `equivalent_p`; then, corrected for the number of runs,
+            `failure_p_adjusted`, `speed_p_adjusted` (that of the verdict) and `verdict` ("faster",
+            "slower", "equivalent" or "inconclusive"). The intervals are not corrected.
+        cells: One row per document and run, including the baseline, the runs in the order in which
+            they began if all say when: `document_id`, `filename`, `run_id`, `definition` (the
+            fingerprint in the run record; null without one), `status` (of the final job; null for
+            a placeholder), `duration_ms` (named after the measure) and `ratio_to_run_median` (its
+            ratio to the median of the run) if completed, `slow` (in the slowest tenth of the run,
+            and at least 1.5 times its median).
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
         confidence: The confidence level of the intervals; 1 - confidence is the false discovery
             rate of the verdicts.
+        measure: What is compared.
         run_ids: Every run in the order given, including the baseline.
     """
 
@@ -170,6 +202,7 @@ class ManyComparison:
     cells: pd.DataFrame
     margin: float
     confidence: float
+    measure: Measure
     run_ids: tuple[str, ...]
 
     @cached_property
@@ -177,18 +210,22 @@ class ManyComparison:
         """One row per document, those that need attention first.
 
         `document_id`, `filename`, `runs` (number of runs that have it), `completed`, `failed`
-        (numbers of runs), `flaky` (it was both completed and failed), `always_failing` (it failed
-        and was never completed), `slow_runs` (number of runs in which it was slow), `always_slow`
-        (slow in at least two runs, and in all in which it was completed), `median_ms`,
-        `median_ratio` (the median of its ratios to the median of each run).
+        (numbers of runs; cancelled and skipped jobs are neither), `flaky` (it changed between
+        completed and failed at least twice under one definition; runs without a known definition
+        count as one), `fixed_since` and `broken_since` (the run since which it is completed or
+        fails, if it is not flaky and did the opposite before), `always_failing` (it failed in at
+        least two runs and was never completed), `slow_runs` (number of runs in which it was slow),
+        `always_slow` (slow in at least three runs, and in all in which it was completed),
+        `median_ms`, `median_ratio` (the median of its ratios to the median of each run).
         """
-        return summarize_documents(self.cells)
+        return summarize_documents(self.cells, self.measure)
 
     def matrix(self, value: str = "status") -> pd.DataFrame:
         """Return one row per document and one column per run.
 
         Args:
-            value: A column of `cells`: "status", "duration_ms", "ratio_to_run_median" or "slow".
+            value: A column of `cells`: "status", "duration_ms" (or that of another measure),
+                "ratio_to_run_median" or "slow".
 
         Returns:
             `document_id`, `filename`, then a column per run id, in the order given; null if the run
@@ -197,7 +234,7 @@ class ManyComparison:
         Raises:
             ValueError: If the value is not one of these columns.
         """
-        names = ["status", "duration_ms", "ratio_to_run_median", "slow"]
+        names = ["status", f"{self.measure}_ms", "ratio_to_run_median", "slow"]
         if value not in names:
             raise ValueError(f"value must be one of {', '.join(names)}, not {value!r}")
         cells = self.cells.set_index("document_id")
@@ -238,19 +275,42 @@ def _make_title(comparison: ManyComparison) -> str:
 def _list_sentences(comparison: ManyComparison) -> list[str]:
     """Return the runs of each verdict, the runs in which documents broke, and documents."""
     runs, documents = comparison.runs, comparison.documents
-    names = {"Not comparable": runs.loc[runs["comparable"] == "no", "run_id"].tolist()}
+    is_comparable = runs["comparable"] != "no"
+    names = {"Not comparable": runs.loc[~is_comparable, "run_id"].tolist()}
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
-        found = runs[runs["verdict"] == verdict]
+        found = runs[is_comparable & (runs["verdict"] == verdict)]
         names[verdict.capitalize()] = [
             f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     broken = runs[runs["broken"] > 0].itertuples()
     names["Documents broken in"] = [f"{run.run_id} ({run.broken})" for run in broken]
-    labels = documents["filename"].fillna(documents["document_id"])
+    labels = name_documents(documents)
     names["Flaky"] = labels[documents["flaky"]].tolist()
+    for change in ("fixed", "broken"):
+        since = documents[f"{change}_since"]
+        names[f"{change.capitalize()} since"] = [
+            f"{label} ({run_id})"
+            for label, run_id in zip(labels[since.notna()], since.dropna(), strict=True)
+        ]
     names["Always slow"] = labels[documents["always_slow"]].tolist()
-    return [f"{name}: {list_names(values)}." for name, values in names.items() if values]
+    sentences = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
+    if len(runs):
+        sentences += [*_list_too_small(comparison), _SCOPE]
+    return sentences
+
+
+def _list_too_small(comparison: ManyComparison) -> list[str]:
+    """Return which runs have too few documents for a verdict among so many runs."""
+    runs = comparison.runs
+    tested = int(runs["slower_p"].notna().sum())
+    needed = count_needed_pairs(tested, comparison.confidence)
+    is_small = (runs["interval"] == "signed_rank") & (runs["pairs"] < needed)
+    if not is_small.any():
+        return []
+    names = [f"{run.run_id} ({run.pairs})" for run in runs[is_small].itertuples()]
+    what = f"for one run to be shown slower or faster among {tested}, which takes {needed}"
+    return [f"Too few documents {what}: {list_names(names)}."]
 
 
 def build_page(comparison: ManyComparison) -> Page:
@@ -259,12 +319,13 @@ def build_page(comparison: ManyComparison) -> Page:
     changes = [change for change in CHANGES if runs[change].any()]
     rates = ["failure_rate", "failure_rate_low", "failure_rate_high", "failure_p_adjusted"]
     ratios = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "speed_p_adjusted"]
+    totals = ["total_ratio", "total_low", "total_high", "much_slower", "much_faster"]
     needs_attention = documents["flaky"] | documents["always_failing"] | documents["always_slow"]
     names = ["filename", "document_id", "runs", "completed", "failed", "slow_runs", "median_ms"]
     sections = [
         Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
         Section("Failures", [runs[["run_id", *rates]]]),
-        Section("Speed", [runs[["run_id", *ratios]]]),
+        Section("Speed", [runs[["run_id", *ratios]], runs[["run_id", *totals]]]),
         Section("Documents that need attention", [documents.loc[needs_attention, names]]),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

@@ -142,8 +142,9 @@ def select_pairs(documents: pd.DataFrame) -> pd.DataFrame:
 
     A job that stands on both sides tells nothing of a change.
     """
-    is_pair = (documents["change"] == "unchanged") & ~documents["same_job"].fillna(value=False)
-    return documents[is_pair]
+    is_same = documents["same_job"].fillna(value=False)
+    pairs: pd.DataFrame = documents[(documents["change"] == "unchanged") & ~is_same]
+    return pairs
 
 
 def compute_ratio(
@@ -179,7 +180,9 @@ def select_movers(documents: pd.DataFrame, ratio: PairedRatio) -> pd.DataFrame:
     logs = ratio.log_ratios
     pairs = select_pairs(documents)[ratio.used].assign(ratio=arrow_column(np.exp(logs), FLOAT64))
     moved = np.abs(logs) > np.log(MOVER)
-    return pairs[moved].iloc[np.argsort(-logs[moved], kind="stable")].reset_index(drop=True)
+    order = np.argsort(-logs[moved], kind="stable")
+    moved_pairs: pd.DataFrame = pairs[moved].iloc[order].reset_index(drop=True)
+    return moved_pairs
 
 
 def list_speed(documents: pd.DataFrame, ratio: PairedRatio) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,14 +13,14 @@ from retab_frames.text.tables import format_count
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from retab_frames.stats.paired_ratio import PairedRatio
-
 __all__ = [
     "describe_changes",
     "describe_comparability",
     "describe_failures",
-    "describe_speed",
+    "describe_retries",
+    "format_level",
     "list_names",
+    "name_documents",
     "name_run",
     "select_changed",
     "select_slowest",
@@ -28,7 +28,6 @@ __all__ = [
 
 _MAX_NAMES = 5
 _MAX_SLOWEST = 10
-_DURATIONS = ["baseline_duration_ms", "candidate_duration_ms", "delta_ms", "ratio"]
 
 
 def name_run(run_id: str | None) -> str:
@@ -72,39 +71,34 @@ def describe_failures(failure_rates: pd.DataFrame, confidence: float) -> str:
         return ""
     share, low, high = (_percent(after[name]) for name in ("rate", "rate_low", "rate_high"))
     return (
-        f"Failed: {after['failed']} of {after['documents']} ({share}, {_format_level(confidence)} "
+        f"Failed: {after['failed']} of {after['documents']} ({share}, {format_level(confidence)} "
         f"{low} to {high}), {before['failed']} before (p = {after['p_value']:.2g})."
     )
 
 
-def describe_speed(ratio: PairedRatio) -> str:
-    """Return the change of the durations in words, with its interval and the verdict."""
-    if not ratio.pairs:
-        condition = " with a duration above 0" if ratio.left_out else ""
-        return f"Speed: not known, no document was completed in both{condition}."
-    change = round(100 * (ratio.ratio - 1))
-    amount = f"{abs(change)} % {'longer' if change > 0 else 'less time'}" if change else "as long"
-    text = f"Speed: {ratio.verdict}; jobs take {amount}"
-    if ratio.pairs > 1:
-        ends = f"{ratio.ratio_low - 1:+.0%} to {ratio.ratio_high - 1:+.0%}".replace("%", " %")
-        text += f" ({_format_level(ratio.confidence)} {ends})"
-    text += f" on the {format_count(ratio.pairs, 'document')} completed in both"
-    if ratio.verdict == "inconclusive" and ratio.pairs > 1:
-        detectable = _percent(ratio.detectable_ratio - 1)
-        text += f"; a slowdown of {detectable} or more would probably have been detected"
-        if ratio.wilcoxon_p < 1 - ratio.confidence:
-            p_value = f"Wilcoxon p = {ratio.wilcoxon_p:.2g}"
-            text += f"; yet most changed in the same direction ({p_value})"
-    if ratio.skewed:
-        text += "; the ratios are skewed, so the interval may be too narrow"
-    return f"{text}."
+def describe_retries(documents: pd.DataFrame) -> str:
+    """Return which documents took more attempts than in the baseline; "" if none."""
+    more = (documents["candidate_attempt"] > documents["baseline_attempt"]).fillna(value=False)
+    names = name_documents(documents)[more].tolist()
+    if not names:
+        return ""
+    return f"More attempts than in the baseline: {list_names(names)}."
+
+
+def name_documents(documents: pd.DataFrame) -> pd.Series[Any]:
+    """Return what sentences call each document: its file name, and its id where others share it."""
+    names = documents["filename"].fillna(documents["document_id"]).astype(object)
+    repeated = names.duplicated(keep=False)
+    told_apart = names + " (" + documents["document_id"].astype(object) + ")"
+    return names.where(~repeated, told_apart)
 
 
 def _percent(share: float) -> str:
     return "unknown" if pd.isna(share) else f"{100 * share:.0f} %"
 
 
-def _format_level(confidence: float) -> str:
+def format_level(confidence: float) -> str:
+    """Return what a sentence calls an interval: 95 % interval."""
     return f"{100 * confidence:.10g} % interval"
 
 
@@ -114,7 +108,8 @@ def select_changed(documents: pd.DataFrame) -> pd.DataFrame:
     return changed[["filename", "document_id", "change", "baseline_status", "candidate_status"]]
 
 
-def select_slowest(documents: pd.DataFrame) -> pd.DataFrame:
+def select_slowest(documents: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the documents that slowed down most."""
+    durations = [f"baseline_{measure}_ms", f"candidate_{measure}_ms", "delta_ms", "ratio"]
     slower = documents[documents["ratio"].fillna(0) > 1].nlargest(_MAX_SLOWEST, "ratio")
-    return slower[["filename", "document_id", *_DURATIONS]]
+    return slower[["filename", "document_id", *durations]]

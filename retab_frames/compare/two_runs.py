@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from retab_frames.compare.comparability import check_comparability, combine_results
 from retab_frames.compare.documents import count_changes, count_transitions, pair_documents
+from retab_frames.compare.earlier import choose_earlier, compare_with_earlier
 from retab_frames.compare.paired_statistics import (
+    SPEED,
     compute_durations,
     compute_failure_rates,
     compute_ratio,
-    tabulate_ratio,
+    list_speed,
+    select_movers,
 )
 from retab_frames.compare.sides import make_side
+from retab_frames.compare.speed_sentences import describe_speed
 from retab_frames.compare.summary import (
     describe_changes,
     describe_comparability,
     describe_failures,
-    describe_speed,
+    describe_retries,
     name_run,
     select_changed,
     select_slowest,
 )
+from retab_frames.schemas.frames import frame_of_rows
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from retab_frames.compare.comparability import Comparable
+    from retab_frames.compare.earlier import EarlierRuns
     from retab_frames.compare.sides import Side
     from retab_frames.load.content import RunContent
-    from retab_frames.stats.paired_ratio import PairedRatio
+    from retab_frames.stats.measures import Measure
+    from retab_frames.stats.paired_ratio import PairedRatio, Verdict
 
 __all__ = ["RunComparison", "build_page", "compare_runs", "compare_sides"]
 
@@ -43,15 +52,25 @@ def compare_runs(
     *,
     margin: float = 0.05,
     confidence: float = 0.95,
+    measure: Measure = "duration",
+    earlier: Iterable[RunContent | pd.DataFrame] | Literal["store"] | None = None,
 ) -> RunComparison:
     """Return what changed from one run to another.
 
     Jobs are paired by `document_id`. If a document has several jobs, the final one counts (the one
     with the highest attempt, then the one completed last). A document is `broken` if it was
     completed in the baseline and failed in the candidate, `fixed` if it is the other way round,
-    `still_failing` if it failed in both, `unchanged` if it was completed in both, `pending` if a
-    side has not ended, is a placeholder, or has a status that this library does not know, `added`
-    or `removed` if only one side has it.
+    `still_failing` if it failed in both, `unchanged` if it was completed in both, `cancelled` if a
+    side was cancelled or skipped, so that it is unknown whether it would have failed, `pending` if
+    a side has not ended, is a placeholder, or has a status that this library does not know,
+    `added` or `removed` if only one side has it. A job that stands on both sides (incremental runs
+    take over fresh results) tells nothing of a change, and is left out of what is said of speed.
+
+    The verdict is about these two runs. What slows down a run as a whole, such as the load of an
+    hour, is in no interval of two runs; it looks like a change of the definition, and the more
+    surely so the more documents there are. With `earlier` the verdict is about the definition: its
+    interval also has what runs of one definition differ by. From five earlier runs on that costs
+    little where runs do not differ.
 
     Args:
         baseline: The run to compare with: its content, or its jobs frame. A frame has no run
@@ -60,11 +79,18 @@ def compare_runs(
         margin: The largest slowdown that does not matter, 0.05 for 5 %; on the log scale the margin
             is equally wide on the other side.
         confidence: The confidence level of every interval.
+        measure: What is compared: "duration", "queue", "elapsed" or "turnaround", as for
+            `duration_stats`.
+        earlier: More runs of the baseline's definition and documents; or "store", which takes the
+            newest ten of the store that the baseline was read from, by the fingerprints in the run
+            records and not later than the candidate; None for a verdict about two runs.
 
     Raises:
-        TypeError: If a side is neither a RunContent nor a frame.
+        TypeError: If a side is neither a RunContent nor a frame, or `earlier` is no list of runs.
         ValueError: If a side holds several runs or is not a jobs frame (a column is missing, or
-            holds what does not fit its type), or if the margin or the confidence is out of range.
+            holds what does not fit its type), if the margin, the confidence or the measure is out
+            of range, if an earlier run is the candidate or of another definition, or if the store
+            or the definition is not known.
 
     Example:
         >>> import retab_frames as rf
@@ -77,12 +103,18 @@ def compare_runs(
         >>> rf.compare_runs(first, second).verdict
         'slower'
     """
-    sides = make_side(baseline, "baseline"), make_side(candidate, "candidate")
-    return compare_sides(*sides, margin=margin, confidence=confidence)
+    sides = make_side(baseline, "baseline", measure), make_side(candidate, "candidate", measure)
+    more = None if earlier is None else choose_earlier(earlier, (baseline, candidate), sides)
+    return compare_sides(*sides, margin=margin, confidence=confidence, earlier=more)
 
 
 def compare_sides(
-    baseline: Side, candidate: Side, *, margin: float, confidence: float
+    baseline: Side,
+    candidate: Side,
+    *,
+    margin: float,
+    confidence: float,
+    earlier: list[Side] | None = None,
 ) -> RunComparison:
     """Return what changed from one side to the other."""
     if not 0 < margin < float("inf"):
@@ -90,6 +122,7 @@ def compare_sides(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
     documents = pair_documents(baseline, candidate)
+    levels = {"margin": margin, "confidence": confidence}
     return RunComparison(
         baseline_run_id=baseline.run_id,
         candidate_run_id=candidate.run_id,
@@ -97,6 +130,12 @@ def compare_sides(
         documents=documents,
         margin=margin,
         confidence=confidence,
+        measure=baseline.measure,
+        earlier=(
+            None
+            if earlier is None
+            else compare_with_earlier(baseline, candidate, earlier, **levels)
+        ),
     )
 
 
@@ -111,12 +150,17 @@ class RunComparison:
             no, unknown), `reason`.
         documents: One row per document, the baseline's in its order, then the added ones:
             `document_id`, `filename`, `change`, `baseline_status`, `candidate_status`,
-            `baseline_duration_ms`, `candidate_duration_ms`, `delta_ms` (candidate - baseline),
-            `ratio` (candidate / baseline), `inputs_changed`, `artifact_changed`. Delta and ratio
-            are null unless both sides were completed, since a fast failure is not an improvement; a
-            baseline of 0 ms has no ratio. The last two are null if a side has no value.
+            `baseline_duration_ms`, `candidate_duration_ms` (named after the measure), `delta_ms`
+            (candidate - baseline), `ratio` (candidate / baseline), `same_job` (one job stands on
+            both sides: the same id, or the same artifact, or the same start and end),
+            `baseline_attempt`, `candidate_attempt`, `inputs_changed`, `artifact_changed`. Delta and
+            ratio are null unless both sides were completed, since a fast failure is not an
+            improvement; a baseline of 0 ms has no ratio. The last two are null if a side has no
+            value, and `same_job` if a side lacks the document.
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
         confidence: The confidence level of every interval.
+        measure: What is compared.
+        earlier: The candidate against earlier runs of the baseline's definition; None without them.
     """
 
     baseline_run_id: str | None
@@ -125,6 +169,8 @@ class RunComparison:
     documents: pd.DataFrame
     margin: float
     confidence: float
+    measure: Measure = "duration"
+    earlier: EarlierRuns | None = None
 
     @property
     def comparable(self) -> Comparable:
@@ -137,13 +183,18 @@ class RunComparison:
         return count_changes(self.documents)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The change of speed in a word: "faster", "slower", "equivalent" or "inconclusive".
 
-        The interval of the ratio is entirely below, entirely above or entirely within the margin,
-        or none of these.
+        The interval of the typical change is entirely below, entirely above or entirely within the
+        margin, or none of these. Inconclusive if the runs cannot be compared. With earlier runs it
+        is about the definition, without about these two runs.
         """
-        return self.ratio.verdict
+        if self.comparable == "no":
+            return "inconclusive"
+        if self.earlier is None:
+            return self.ratio.verdict
+        return "inconclusive" if self.earlier.effect is None else self.earlier.effect.verdict
 
     @cached_property
     def transitions(self) -> pd.DataFrame:
@@ -157,38 +208,65 @@ class RunComparison:
     def failure_rates(self) -> pd.DataFrame:
         """One row per side: `side`, `run_id`, `documents`, `failed`, `rate`, its interval, p-value.
 
-        Of the documents that ended on both sides; failed means error, cancelled or skipped.
-        `rate_low` and `rate_high` are the interval of Wilson (1927). `p_value`, in the row of the
-        candidate, is that of McNemar's exact test on the documents that broke or were fixed.
+        Of the documents that were completed or failed on both sides; cancelled and skipped ones
+        are left out. `rate_low` and `rate_high` are the interval of Wilson (1927). `p_value`, in
+        the row of the candidate, is that of McNemar's exact test on the documents that broke or
+        were fixed.
         """
         return compute_failure_rates(self.documents, self._run_ids, self.confidence)
 
     @cached_property
     def durations(self) -> pd.DataFrame:
-        """One row per side: statistics of the documents completed with a duration on both sides.
+        """One row per side: statistics of the documents completed on both sides by jobs of its own.
 
-        `side`, `run_id`, `documents`, then `mean_ms` (interval by a seeded BCa bootstrap, rough
-        below 30 documents), `geometric_mean_ms` (Student's t on the log scale; null if a duration
-        is 0) and `median_ms` (order statistics), each with its `_low_ms` and `_high_ms`. If an end
-        of an interval is null, it is unbounded.
+        `side`, `run_id`, `documents` (those with the measure on both sides), then `mean_ms`
+        (interval by a seeded BCa bootstrap, rough below 30 documents), `geometric_mean_ms`
+        (Student's t on the log scale; null if a duration is 0), `median_ms` and `p95_ms` (order
+        statistics), each with its `_low_ms` and `_high_ms`. If an end of an interval is null, it is
+        unbounded.
         """
-        return compute_durations(self.documents, self._run_ids, self.confidence)
+        return compute_durations(
+            self.documents, self._run_ids, self.confidence, measure=self.measure
+        )
 
     @cached_property
     def ratio(self) -> PairedRatio:
-        """The ratio of the durations of the documents completed in both runs."""
-        return compute_ratio(self.documents, self.margin, self.confidence)
+        """The change of the documents completed in both runs, whatever the verdict rests on."""
+        return compute_ratio(self.documents, self.margin, self.confidence, measure=self.measure)
+
+    @cached_property
+    def movers(self) -> pd.DataFrame:
+        """The rows of `documents` whose ratio is above 1.5 or below 1 / 1.5, the slowest first.
+
+        In their `ratio` a duration of 0 counts as 0.5 ms.
+        """
+        return select_movers(self.documents, self.ratio)
 
     @cached_property
     def speed(self) -> pd.DataFrame:
-        """One row: the ratio of candidate to baseline, and the verdict.
+        """One row: the change of speed and its verdict.
 
-        `pairs`, `left_out` (documents with a duration of 0 or null on a side), `ratio` (geometric
-        mean), `ratio_low`, `ratio_high` (Student's t on the log ratios), `wilcoxon_p` (signed
-        ranks), `median_delta_ms`, `margin`, `confidence`, `detectable_ratio` (the slowdown that so
-        many pairs with this scatter would detect with a probability of 80 %), `verdict`.
+        - `verdict`; `pairs`, the documents completed in both runs by jobs of their own and with a
+          duration; `left_out`, those without one; `zeros`, those with 0 ms on a side, which counts
+          as 0.5 ms; `same_job`, those not in `pairs` because one job stands on both sides.
+        - `ratio`, `ratio_low`, `ratio_high`: the typical change, see `PairedRatio`; `p_value`, of
+          no change; `interval`, its method: "signed_rank", "student_t" (few documents), "none" (an
+          open interval), or "runs", where the verdict rests on earlier runs and so do these.
+        - `total_ratio`, `total_low`, `total_high`, `total_delta_ms`: the change of the total time
+          of the pairs (bootstrap-t, rough below 30 pairs).
+        - `much_slower`, `much_faster`: pairs with a ratio above 1.5 and below 1 / 1.5; `movers_p`,
+          the exact two-sided p that there are as many of either.
+        - `composite_low`, `composite_high`: the interval of the typical change with documents that
+          broke as the slowest, and those fixed as the fastest.
+        - `p95_ratio`, `p95_low`, `p95_high`: the change of the 95th percentile over the pairs, from
+          72 pairs on.
+        - `median_delta_ms`, `margin`, `confidence`; `detectable_ratio`, the slowdown that so many
+          documents with this scatter would probably show.
         """
-        return tabulate_ratio(self.ratio)
+        values = list_speed(self.documents, self.ratio) | {"verdict": self.verdict}
+        if self.earlier is not None:
+            values |= self.earlier.list_speed()
+        return frame_of_rows([tuple(values.values())], SPEED)
 
     @property
     def _run_ids(self) -> dict[str, str | None]:
@@ -224,21 +302,30 @@ def _list_sentences(comparison: RunComparison) -> list[str]:
         describe_comparability(comparison.comparability),
         describe_changes(comparison.changes),
         describe_failures(comparison.failure_rates, comparison.confidence),
-        describe_speed(comparison.ratio),
+        describe_retries(comparison.documents),
+        describe_speed(comparison),
     ]
     return [sentence for sentence in sentences if sentence]
 
 
 def build_page(comparison: RunComparison) -> Page:
     """Return the comparison as a page of sentences and tables; `rf.report` adds the plots."""
-    # the verdict first, in case the page is too narrow for all columns
-    speed = comparison.speed.drop(columns="confidence")
-    speed = speed[["verdict", *speed.columns.drop("verdict")]]
+    # in parts, because a page is too narrow for all columns
+    speed = comparison.speed
+    typical = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "p_value", "interval"]
+    total = ["total_ratio", "total_low", "total_high", "total_delta_ms", "median_delta_ms"]
+    outliers = ["much_slower", "much_faster", "movers_p", "composite_low", "composite_high"]
+    outliers += ["p95_ratio", "p95_low", "p95_high"]
+    parts = [speed[typical], speed[total], speed[outliers]]
+    if comparison.earlier is not None:
+        parts.append(comparison.earlier.runs)
+    durations = comparison.durations.drop(columns="run_id")
+    slowest = select_slowest(comparison.documents, comparison.measure)
     sections = [
         Section("Documents that changed", [select_changed(comparison.documents)]),
         Section("Failures", [comparison.failure_rates, comparison.transitions]),
-        Section("Speed", [speed, comparison.durations.drop(columns="run_id")]),
-        Section("Documents that slowed down most", [select_slowest(comparison.documents)]),
+        Section("Speed", [*parts, durations]),
+        Section("Documents that slowed down most", [slowest]),
         Section("Comparability", [comparison.comparability]),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

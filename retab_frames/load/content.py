@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 
     from retab_frames.schemas.models import Model
 
-__all__ = ["RunContent", "Validated", "content_of", "contents_of", "make_failed_content"]
+__all__ = [
+    "RunContent",
+    "RunStore",
+    "Validated",
+    "content_of",
+    "contents_of",
+    "make_failed_content",
+]
 
 _JOBS_SHOWN = 5
 
@@ -67,6 +74,16 @@ class Validated:
         return frame_of(part) if self._fits.get(name) else to_frame(part, model)
 
 
+class RunStore(Protocol):
+    """Stored runs, as a comparison looks for more of them."""
+
+    def list(self) -> pd.DataFrame:
+        """Return one row per run; fits SnapshotsSchema."""
+
+    def read(self, run_id: str, /) -> RunContent:
+        """Return the content of a run."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RunContent:
     """The frames of one run, its rows as they came, and whether it is complete.
@@ -85,6 +102,8 @@ class RunContent:
         failed: True where `iter_content(errors="collect")` could not load the run.
         source: The server and the route that it came from; None if not read from the API.
         validated: The tables of which these are parts, where runs were flattened together.
+        store: The store that it was read from, which may have more runs; None if there is none, or
+            after pickling, since a store may hold credentials.
     """
 
     experiment_id: str | None
@@ -97,11 +116,12 @@ class RunContent:
     failed: bool = False
     source: str | None = None
     validated: Validated = field(default_factory=lambda: Validated({}))
+    store: RunStore | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the tables, with the rows as they came; frames are made again where it arrives."""
         tables = [_pack_table(table) for table in (*self.tables, self.run_table)]
-        packed = ("tables", "run_table", "raw_source", "validated")
+        packed = ("tables", "run_table", "raw_source", "validated", "store")
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain = {name: value for name, value in plain.items() if name not in packed}
         # the source may be a file or a response

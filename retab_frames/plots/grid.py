@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["matrix"]
 
-Value = Literal["status", "duration_ms", "ratio_to_run_median"]
-
 _MAX_ROWS_WITH_SIGNS = 60
 """More rows are too low for a sign in each cell."""
 
 
-def matrix(comparison: ManyComparison, *, value: Value = "status", ax: Axes | None = None) -> Axes:
+def matrix(comparison: ManyComparison, *, value: str = "status", ax: Axes | None = None) -> Axes:
     """Draw the documents by runs, the documents that need attention first.
 
     Args:
         comparison: The result of `compare_many`.
-        value: "status"; "duration_ms" or "ratio_to_run_median" (the ratio to the median of the run)
-            of the completed jobs, on a log scale from dark to light.
+        value: "status"; "duration_ms" (or that of another measure) or "ratio_to_run_median" (the
+            ratio to the median of the run) of the completed jobs, on a log scale from dark to
+            light.
         ax: Where to draw; None makes a new figure, see `retab_frames.plots`.
 
     Returns:
@@ -48,8 +47,11 @@ def matrix(comparison: ManyComparison, *, value: Value = "status", ax: Axes | No
     Raises:
         ValueError: If the value is not one of these.
     """
-    if value not in ("status", "duration_ms", "ratio_to_run_median"):
-        raise ValueError(f"value must be status, duration_ms or ratio_to_run_median, not {value!r}")
+    of_measure = f"{comparison.measure}_ms"
+    if value not in ("status", of_measure, "ratio_to_run_median"):
+        raise ValueError(
+            f"value must be status, {of_measure} or ratio_to_run_median, not {value!r}"
+        )
     frame = comparison.matrix(value)
     names, cells = frame.iloc[:, :2], frame.iloc[:, 2:]
     height = float(np.clip(1.6 + 0.22 * len(cells), 2.5, 9))
@@ -86,7 +88,7 @@ def _draw_statuses(ax: Axes, cells: pd.DataFrame) -> None:
     add_legend(ax, entries)
 
 
-def _draw_numbers(ax: Axes, numbers: Floats, value: Value) -> None:
+def _draw_numbers(ax: Axes, numbers: Floats, value: str) -> None:
     above_zero = numbers[numbers > 0]
     low = float(above_zero.min())
     high = max(float(above_zero.max()), low * 1.01)
@@ -96,10 +98,10 @@ def _draw_numbers(ax: Axes, numbers: Floats, value: Value) -> None:
     image = _draw_cells(ax, numbers, cmap=colours, norm=LogNorm(low, high))
     bar = ax.figure.colorbar(image, ax=ax, pad=0.02, shrink=0.8)
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    if value == "duration_ms":
+    if value.endswith("_ms"):
         bar.set_ticks(DurationLocator(log=True).tick_values(low, high))
         bar.ax.yaxis.set_major_formatter(DurationFormatter(uniform=False))
-        bar.set_label("duration")
+        bar.set_label(value.removesuffix("_ms"))
     else:
         steps = 2.0 ** np.arange(-10, 11)
         bar.set_ticks(steps[(steps >= low) & (steps <= high)].tolist())

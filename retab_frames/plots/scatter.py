@@ -33,9 +33,10 @@ def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
     """Draw each document's duration in the candidate over that in the baseline, on log axes.
 
     On the line both are equal; in the band around it they differ by less than the margin. The
-    dashed line is the ratio of their geometric means; its interval is in the legend. A broken
-    document, which has no duration in the candidate, is a cross on the upper edge; a fixed one is a
-    plus on the right edge.
+    dashed line is the typical change; its interval is in the legend. A document with the same job
+    in both runs, which has no part in the change, is a ring. A broken document, which has no
+    duration in the candidate, is a cross on the upper edge; a fixed one is a plus on the right
+    edge.
 
     Args:
         comparison: The result of `compare_runs`.
@@ -47,11 +48,12 @@ def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
     ax = ensure_axes(ax, 7.4, 4.8)
     documents = comparison.documents
     before, after = (
-        documents[f"{side}_duration_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
+        documents[f"{side}_{comparison.measure}_ms"].to_numpy(dtype=np.float64, na_value=np.nan)
         for side in ("baseline", "candidate")
     )
     change = documents["change"].to_numpy(dtype=object)
     both = (change == "unchanged") & ~np.isnan(before) & ~np.isnan(after)
+    same = both & documents["same_job"].fillna(value=False).to_numpy(dtype=bool)
     broken = (change == "broken") & ~np.isnan(before)
     fixed = (change == "fixed") & ~np.isnan(after)
     known = np.concatenate([before[both | broken], after[both | fixed]])
@@ -63,7 +65,9 @@ def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
         style_label(axis.label)
     ax.set_box_aspect(1)
     ax.set_anchor("W")
-    entries = _draw_points(ax, before[both], after[both], comparison.margin)
+    own = both & ~same
+    entries = _draw_points(ax, before[own], after[own], comparison.margin)
+    entries += _draw_same(ax, before[same], after[same])
     entries += _draw_edges(ax, before[broken], after[fixed], comparison.changes)
     entries += _draw_ratios(ax, comparison)
     ax.grid(color=GREY, alpha=0.25, linewidth=0.6)
@@ -89,6 +93,14 @@ def _draw_points(
         if chosen.any():
             entries.append((points, f"{name} ({chosen.sum()})"))
     return entries
+
+
+def _draw_same(ax: Axes, before: Floats, after: Floats) -> list[tuple[Artist, str]]:
+    if not len(before):
+        return []
+    style: dict[str, Any] = {"marker": "o", "s": 16, "facecolors": "none", "edgecolors": GREY}
+    rings = ax.scatter(before, after, rasterized=len(before) > MAX_SHAPES, **style)
+    return [(rings, f"same job in both ({len(before)})")]
 
 
 def _draw_edges(
@@ -127,6 +139,7 @@ def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]
     if ratio.pairs:
         style: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--", "color": text_colour()}
         (dashed,) = ax.plot(at, at * ratio.ratio, **style)
-        ends = f" ({ratio.ratio_low:.2f} to {ratio.ratio_high:.2f})" if ratio.pairs > 1 else ""
-        entries.append((dashed, f"ratio {ratio.ratio:.2f}{ends}"))
+        is_open = ratio.interval == "none"
+        ends = "" if is_open else f" ({ratio.ratio_low:.2f} to {ratio.ratio_high:.2f})"
+        entries.append((dashed, f"typical change x {ratio.ratio:.2f}{ends}"))
     return entries

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from retab_frames.stats.estimates import check_confidence, student_interval
+from retab_frames.stats.detectable import scale_reach
+from retab_frames.stats.estimates import check_confidence
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios, to_log_units
 from retab_frames.stats.signed_rank import SignedRank, find_rank
 from retab_frames.stats.total_ratio import quantile_ratio, total_ratio
@@ -27,6 +28,7 @@ __all__ = [
     "adjust_p_values",
     "find_verdict",
     "mcnemar",
+    "one_sided_mcnemar",
     "paired_ratio",
 ]
 
@@ -37,10 +39,6 @@ MOVER = 1.5
 """A document moved if its ratio is above this, or below the reciprocal."""
 _BEYOND_ALL = 2**60
 """The log ratio of a document that broke; a sum of two of them is still a 64-bit integer."""
-_REACH = {2: 3.03, 3: 2.02, 4: 1.77, 5: 1.69, 6: 1.61, 8: 1.56, 12: 1.51, 15: 1.50, 30: 1.46}
-_REACH |= {60: 1.45, 200: 1.43}
-"""So many half widths of the 95 % interval from no change a change is found in 80 of 100 pairs of
-runs, by number of pairs; simulated with normal noise. It nears 1 + z(0.8) / z(0.975)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,14 +185,7 @@ class PairedRatio:
         For a speedup it is the reciprocal. NaN where the interval is open.
         """
         low, high = self._ends
-        pairs = list(_REACH)
-        # by the reciprocal of the number of pairs, in which it is nearly linear
-        at, known = -1 / max(self.pairs, 1), [-1 / n for n in pairs]
-        reach = float(np.interp(at, known, list(_REACH.values())))
-        from scipy.special import ndtri  # noqa: PLC0415 - scipy is slow to import
-
-        reach = 1 + (reach - 1) * float(ndtri(0.975) / ndtri((1 + self.confidence) / 2))
-        return _exp(self._margin + reach * (high - low) / 2)
+        return _exp(self._margin + scale_reach(self.pairs, self.confidence) * (high - low) / 2)
 
     @cached_property
     def total(self) -> Estimate:
@@ -246,7 +237,7 @@ class PairedRatio:
     @cached_property
     def _center(self) -> float:
         """The typical log ratio in log units."""
-        return self._ranks.center()
+        return float(self._ranks.center())
 
     @cached_property
     def _are_equal(self) -> bool:
@@ -255,7 +246,10 @@ class PairedRatio:
     @cached_property
     def _error(self) -> float:
         """The standard error of the mean log ratio, in log units."""
-        return float(self.log_units.std(ddof=1)) / self.pairs**0.5
+        # exactly, in whole numbers, so that neither the order nor the sign makes a difference
+        n, values = self.pairs, self.log_units.tolist()
+        squares = sum((n * value - sum(values)) ** 2 for value in values)
+        return math.sqrt(squares / (n - 1) / n) / n
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
@@ -265,8 +259,10 @@ class PairedRatio:
         ranked = self._ranks.interval(self.confidence)
         if ranked is not None:
             return ranked
-        low, high = student_interval(self.log_units.astype(np.float64), self.confidence)
-        return self._center - (high - low) / 2, self._center + (high - low) / 2
+        from scipy.special import stdtrit  # noqa: PLC0415 - scipy is slow to import
+
+        reach = float(stdtrit(self.pairs - 1, (1 + self.confidence) / 2)) * self._error
+        return self._center - reach, self._center + reach
 
     @cached_property
     def _composite_ends(self) -> tuple[float, float]:
@@ -375,6 +371,18 @@ def mcnemar(broken: int, fixed: int) -> float:
 
     changed = int(broken) + int(fixed)
     return float(binomtest(int(broken), changed).pvalue) if changed else 1.0
+
+
+def one_sided_mcnemar(broken: int, fixed: int) -> float:
+    """Return the exact one-sided p that no more documents broke than were fixed, as by chance.
+
+    Raises:
+        ValueError: If a count is negative.
+    """
+    _check_counts(broken, fixed)
+    from scipy.stats import binom  # noqa: PLC0415 - scipy is slow to import
+
+    return float(binom.sf(int(broken) - 1, int(broken) + int(fixed), 0.5))
 
 
 def adjust_p_values(p_values: ArrayLike) -> Floats:

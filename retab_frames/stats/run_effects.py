@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from retab_frames.stats.detectable import scale_reach
 from retab_frames.stats.estimates import check_confidence
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios
 from retab_frames.stats.signed_rank import SignedRank
@@ -109,6 +110,13 @@ class RunEffect:
     def p_value(self) -> float:
         """The two-sided p of no change; it does not use the margin."""
         return 2 * self._p_beyond(abs(self.log_ratio))
+
+    @property
+    def detectable_ratio(self) -> float:
+        """The slowdown that so many runs with this scatter would probably show as `slower`."""
+        low, high = self._log_interval
+        reach = scale_reach(self.runs, self.confidence)
+        return _exp(self._log_margin + reach * (high - low) / 2)
 
     @cached_property
     def _log_margin(self) -> float:

@@ -250,6 +250,7 @@ class SnapshotStore:
             run_table=tables["runs"],
             raw_source=lambda: self._read_table(manifest, "raw"),
             source=manifest.source,
+            store=self,
         )
 
     def _read_table(self, manifest: Manifest, table: str) -> pa.Table:
