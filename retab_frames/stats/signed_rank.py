@@ -7,7 +7,8 @@ count is exact; the averages are kept as sums of two, and never all in memory ab
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import count as count_from
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,9 @@ __all__ = ["SignedRank", "find_rank"]
 
 _MAX_EXACT = 60
 """Above so many differences the distribution of the rank sum is taken as normal."""
-_MAX_ALL_SUMS = 1_000
+_MAX_ALL_SUMS = 200
 """Up to so many differences all their sums are made and sorted."""
-_SAMPLE = 500
+_SAMPLE = 200
 """Of so many differences the sums are made to find out where a wanted sum lies."""
 
 
@@ -39,7 +40,6 @@ class SignedRank:
 
     def __init__(self, values: Ints) -> None:
         self.values = np.sort(values)
-        self._sums: Ints | None = None
 
     @property
     def sums(self) -> int:
@@ -76,40 +76,77 @@ class SignedRank:
     def _find_sum(self, rank: int) -> int:
         """Return the sum of this rank, from 1."""
         if len(self.values) <= _MAX_ALL_SUMS:
-            if self._sums is None:
-                self._sums = _sort_sums(self.values)
-            return int(self._sums[rank - 1])
+            return int(self._all_sums[rank - 1])
         return self._search_sum(rank)
 
     def _search_sum(self, rank: int) -> int:
-        """Return the sum of this rank by bisection, in memory proportional to the differences."""
+        """Return the sum of this rank by interpolation, in memory proportional to the differences.
+
+        Counting the sums at most a guess takes a search in the sorted values (Johnson and Mizoguchi
+        1978). Between two guesses that enclose the rank the sums lie nearly evenly.
+        """
+        # the sum looked for is from low to high; so many sums are below low, and at most high
         low, high = 2 * int(self.values[0]), 2 * int(self.values[-1])
-        # every so manieth value represents its neighbours: their sums bracket the wanted one
-        thin = self.values[np.linspace(0, len(self.values) - 1, _SAMPLE).round().astype(np.int64)]
-        sums = _sort_sums(thin)
-        middle = round(rank / self.sums * (len(sums) - 1))
-        for reach in (len(sums) // 200, len(sums) // 20):
-            below, above = max(middle - reach, 0), min(middle + reach, len(sums) - 1)
-            if (
-                self._count_at_most(int(sums[below]))
-                < rank
-                <= self._count_at_most(int(sums[above]))
-            ):
-                low, high = int(sums[below]) + 1, int(sums[above])
-                break
-        while low < high:
-            at = (low + high) // 2
-            if self._count_at_most(at) >= rank:
-                high = at
+        below, at_most = 0, self.sums
+        for guess in self._bracket(rank):
+            count = self._count_at_most(guess)
+            if count >= rank:
+                high, at_most = min(high, guess), min(at_most, count)
             else:
-                low = at + 1
-        return low
+                low, below = guess + 1, count
+        for step in count_from(1):
+            # halved from time to time, so that an uneven bracket does not take forever
+            share = 0.5 if step % 4 == 0 else (rank - below - 0.5) / (at_most - below)
+            guess = min(low + int((high - low) * share), high)
+            partners = np.searchsorted(self.values, guess - self.values, side="right")
+            if self._count(partners, guess) >= rank:
+                high = self._largest_sum(partners)
+                at_most = self._count_at_most(high - 1)
+                if at_most < rank:
+                    return high
+                high -= 1
+            else:
+                low = self._next_sum(partners)
+                below = self._count_at_most(low)
+                if below >= rank:
+                    return low
+                low += 1
+        raise AssertionError  # the loop does not end otherwise
+
+    def _bracket(self, rank: int) -> tuple[int, int]:
+        """Return two sums between which that of the rank probably lies, by a sample of values."""
+        sums = self._sample_sums
+        middle, reach = round(rank / self.sums * (len(sums) - 1)), len(sums) // 100
+        first, last = max(middle - reach, 0), min(middle + reach, len(sums) - 1)
+        return int(sums[first]), int(sums[last])
+
+    def _largest_sum(self, partners: Ints) -> int:
+        """Return the largest sum of those that `partners` counts."""
+        has_one = partners > 0
+        return int((self.values[has_one] + self.values[partners[has_one] - 1]).max())
+
+    def _next_sum(self, partners: Ints) -> int:
+        """Return the smallest sum of those that `partners` does not count."""
+        has_more = partners < len(self.values)
+        return int((self.values[has_more] + self.values[partners[has_more]]).min())
+
+    @cached_property
+    def _all_sums(self) -> Ints:
+        return _sort_sums(self.values)
+
+    @cached_property
+    def _sample_sums(self) -> Ints:
+        """The sums of evenly spaced values, each of which represents its neighbours."""
+        at = np.linspace(0, len(self.values) - 1, _SAMPLE).round().astype(np.int64)
+        return _sort_sums(self.values[at])
 
     def _count_at_most(self, total: int) -> int:
         """Return how many sums of two, and of one with itself, are at most the total."""
-        values = self.values
-        partners = np.searchsorted(values, total - values, side="right")
-        alone = int(np.count_nonzero(2 * values <= total))
+        return self._count(np.searchsorted(self.values, total - self.values, side="right"), total)
+
+    def _count(self, partners: Ints, total: int) -> int:
+        """Return the same from the number of partners of each value with which it is at most so."""
+        alone = int(np.count_nonzero(2 * self.values <= total))
         return (int(partners.sum()) + alone) // 2
 
 
