@@ -18,7 +18,7 @@ RetabFramesError
 ├── ForkError                    what a forked process must not use; also a RuntimeError
 ├── GateError                    a comparison did not pass a gate; also an AssertionError
 │   ├── RegressionError          the candidate is worse than allowed
-│   └── InconclusiveError        the comparison is inconclusive
+│   └── InconclusiveError        a check could not be made, or allows either
 └── SnapshotError
     ├── SnapshotNotFoundError    no such run or revision in the store
     ├── SnapshotConflictError    another process wrote the same revision first
@@ -236,7 +236,7 @@ class RegressionError(GateError):
 
 
 class InconclusiveError(GateError):
-    """The candidate is neither shown to be worse than allowed, nor shown not to be."""
+    """What a check needs is missing, or, if the gate is strict, the numbers allow either."""
 
 
 class SnapshotError(RetabFramesError):

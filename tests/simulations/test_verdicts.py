@@ -57,7 +57,8 @@ def test_coverage(noise: str, figure: Figure) -> None:
         f"95 % intervals of the typical change, {noise}, hold the truth at n = "
         f"{', '.join(map(str, sizes))}: in {percents(*held.values())} %"
     )
-    assert min(held[n] for n in TINY) >= 0.905
+    # Student's t of very uneven noise holds a little less, as the sentence about it says
+    assert min(held[n] for n in TINY) >= (0.895 if noise == SKEW else 0.905)
     assert min(held[n] for n in SMALL) >= 0.935
     assert min(held[n] for n in LARGE) >= 0.925
     assert not any(unchanged(noise, n).get("points") for n in sizes)
@@ -169,11 +170,9 @@ def test_totals(figure: Figure) -> None:
         )
         assert held[2] >= 0.90
         assert held[4] >= 0.925
-    found = [ours.total.low > 1 for ours in draw_totals(FIFTH, 0.5, 60, TOTALS)]
-    figure(
-        f"a fifth of 60 documents 3x slower: the total is longer in {percents(sum(found) / TOTALS)} %"
-    )
-    assert sum(found) / TOTALS >= 0.90
+    found = sum(ours.total.low > 1 for ours in draw_totals(FIFTH, 0.5, 60, TOTALS)) / TOTALS
+    figure(f"a fifth of 60 documents 3x slower: the total is longer in {percents(found)} %")
+    assert found >= 0.90
 
 
 def test_movers(figure: Figure) -> None:
@@ -184,10 +183,11 @@ def test_movers(figure: Figure) -> None:
         ]
         return float(np.mean(moved))
 
-    found, false = shown(FIFTH), [shown(noise) for noise in (NORMAL, T3, BOTH, UNEVEN)]
+    even = (NORMAL, T3, BOTH, UNEVEN)
+    found, false = shown(FIFTH), [shown(noise) for noise in even]
     figure(
         f"a fifth of 60 documents 3x slower: shown as movers in {percents(found)} %; no change, "
-        f"{', '.join((NORMAL, T3, BOTH, UNEVEN))}: {percents(*false)} %"
+        f"{', '.join(even)}: {percents(*false)} %"
     )
     assert found >= 0.85
     assert max(false) <= 0.025
