@@ -48,7 +48,7 @@ def compare_with_baseline(
     for side in others:
         comparison = compare_sides(baseline, side, margin=margin, confidence=confidence)
         rate = comparison.failure_rates.iloc[1]
-        speed = comparison.speed.drop(columns=list(_SAME_FOR_ALL)).iloc[0]
+        speed = [v for k, v in comparison.list_speed().items() if k not in _SAME_FOR_ALL]
         ratio = comparison.ratio
         p_values = (ratio.slower_p, ratio.faster_p, ratio.equivalent_p)
         if comparison.comparable == "no":

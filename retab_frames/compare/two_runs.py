@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from retab_frames.compare.comparability import check_comparability, combine_results
 from retab_frames.compare.documents import count_changes, count_transitions, pair_documents
@@ -263,10 +263,12 @@ class RunComparison:
         - `median_delta_ms`, `margin`, `confidence`; `detectable_ratio`, the slowdown that so many
           documents with this scatter would probably show.
         """
+        return frame_of_rows([tuple(self.list_speed().values())], SPEED)
+
+    def list_speed(self) -> dict[str, Any]:
+        """Return the values of `speed`, by column."""
         values = list_speed(self.documents, self.ratio) | {"verdict": self.verdict}
-        if self.earlier is not None:
-            values |= self.earlier.list_speed()
-        return frame_of_rows([tuple(values.values())], SPEED)
+        return values if self.earlier is None else values | self.earlier.list_speed()
 
     @property
     def _run_ids(self) -> dict[str, str | None]:
