@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,21 @@ import pandas as pd
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
 from retab_frames.compare.many_runs_table import compare_with_baseline, correct_p_values
+from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import list_names, name_run
-from retab_frames.load.content import RunContent
-from retab_frames.schemas.intake import check_columns, take_columns
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import dask.dataframe as dd
 
     from retab_frames.compare.sides import Side
+    from retab_frames.load.content import RunContent
 
     Run = RunContent | pd.DataFrame
 
@@ -61,7 +62,9 @@ def compare_many(
     """
     if is_distributed(runs):
         return _compare_on_dask(runs, baseline, margin=margin, confidence=confidence)
-    sides = [make_side(run, f"run {n}") for n, run in enumerate(_split_runs(runs))]
+    sides = [
+        make_side(run, f"run {n}") for n, run in enumerate(split_runs(runs, reader="compare_many"))
+    ]
     position = _find_baseline([side.run_id for side in sides], baseline)
     chosen = sides[position]
     others = sides[:position] + sides[position + 1 :]
@@ -76,29 +79,11 @@ def compare_many(
     )
 
 
-def _split_runs(runs: Iterable[Run] | pd.DataFrame) -> list[Run]:
-    if isinstance(runs, RunContent):
-        raise TypeError("compare_many takes several runs; this is one")
-    if not isinstance(runs, pd.DataFrame) and not hasattr(type(runs), "columns"):
-        if not isinstance(runs, Iterable):
-            raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
-        return list(runs)
-    jobs = check_columns(runs, ["run_id"], reader="compare_many")
-    names = list_columns(jobs)
-    jobs = take_columns(jobs, names, reader="compare_many")[names].reset_index(drop=True)
-    groups = jobs.groupby("run_id", sort=False, dropna=False)
-    return [part for _, part in groups]
-
-
 def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
     """Return the position of the baseline among the runs."""
     if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
         raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
-    if None in ids:
-        raise ValueError(f"run {ids.index(None)} has no run id, it was never run: leave it out")
-    twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
-    if twice is not None:
-        raise ValueError(f"run {printable(twice)} is given twice")
+    check_run_ids(ids)
     if isinstance(baseline, str):
         if baseline not in ids:
             known = ", ".join(printable(run) for run in ids[:5])
@@ -138,7 +123,7 @@ def _compare_part(
     baseline: Side, jobs: pd.DataFrame, *, margin: float, confidence: float
 ) -> pd.DataFrame:
     """Return one row for each run of these jobs but the baseline."""
-    sides = (make_side(run, "a run") for run in _split_runs(jobs))
+    sides = (make_side(run, "a run") for run in split_runs(jobs, reader="compare_many"))
     others = (side for side in sides if side.run_id != baseline.run_id)
     return compare_with_baseline(baseline, others, margin=margin, confidence=confidence)
 

@@ -1,0 +1,138 @@
+"""Several runs as a table of documents x runs: how long each document took in each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from retab_frames.compare.run_lists import check_run_ids, split_runs
+from retab_frames.compare.sides import make_side
+from retab_frames.load.content import RunContent
+from retab_frames.schemas.frames import TIME
+from retab_frames.schemas.intake import take_columns
+from retab_frames.schemas.vocabulary import COMPLETED
+from retab_frames.stats.measures import check_measure, list_columns
+from retab_frames.stats.samples import has_status, measure_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from retab_frames.compare.sides import Side
+    from retab_frames.stats.grouped_values import Flags, Floats
+
+__all__ = ["MeasuredRuns", "measure_runs"]
+
+_TIMES = ("created_at", "started_at", "completed_at")
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRuns:
+    """How long the documents of several runs took.
+
+    Attributes:
+        run_ids: The runs, in the order in which they began; as given where one does not say when.
+        began_at: When each began, in UTC; NaT where it is not known.
+        durations: Documents x runs, in ms; NaN where a run has not completed the document, or took
+            its job over from an earlier run. The documents are sorted.
+        reused: How many jobs were left out since an earlier run has the same.
+        definitions: How many definitions the run records tell of; 0 if none does.
+    """
+
+    run_ids: tuple[str, ...]
+    began_at: pd.DatetimeIndex
+    durations: Floats
+    reused: int
+    definitions: int
+
+
+def measure_runs(
+    runs: Iterable[RunContent | pd.DataFrame] | pd.DataFrame, *, measure: str, reader: str
+) -> MeasuredRuns:
+    """Return how long the completed documents of several runs took.
+
+    The final job of each document counts, as in `compare_runs`. A job that two runs share (the same
+    job id, the same artifact, or the same start and end of one document) was run once: it counts in
+    the first of them.
+
+    Args:
+        runs: Contents or jobs frames, one run each; or one jobs frame of several runs.
+        measure: As for `duration_stats`.
+        reader: The function, as messages call it.
+
+    Raises:
+        TypeError: If these are not runs, or only one content.
+        ValueError: If a run is given twice or was never run, the measure is not known, or a column
+            is missing or does not fit its type.
+    """
+    check_measure(measure)
+    found = [
+        _measure_run(run, f"run {n}", measure, reader)
+        for n, run in enumerate(split_runs(runs, reader=reader, more=_TIMES))
+    ]
+    check_run_ids([side.run_id for side, _ in found])
+    began = pd.DatetimeIndex([jobs["began_at"].iloc[0] for _, jobs in found], tz="UTC")
+    order = np.arange(len(found)) if began.hasnans else np.argsort(began, kind="stable")
+    sides = [found[n][0] for n in order]
+    frames = [found[n][1] for n in order]
+    jobs = pd.concat([frame.assign(run=n) for n, frame in enumerate(frames)], ignore_index=True)
+    reused = _find_reused(jobs)
+    jobs = jobs[~reused & jobs["ms"].notna()]
+    rows, documents = pd.factorize(jobs["document_id"], sort=True)
+    durations = np.full((len(documents), len(sides)), np.nan)
+    durations[rows, jobs["run"].to_numpy()] = jobs["ms"].to_numpy()
+    definitions = {side.record.get("definition_fingerprint") for side in sides} - {None}
+    return MeasuredRuns(
+        run_ids=tuple(str(side.run_id) for side in sides),
+        began_at=began[order],
+        durations=durations,
+        reused=int(reused.sum()),
+        definitions=len(definitions),
+    )
+
+
+def _measure_run(run: Any, name: str, measure: str, reader: str) -> tuple[Side, pd.DataFrame]:
+    """Return a run, and one row per document with the measure of its final job."""
+    side = make_side(run, name)
+    jobs = run.jobs if isinstance(run, RunContent) else run
+    needed = [name for name in list_columns(measure) if name != "duration_ms"]
+    jobs = take_columns(
+        jobs, ["job_id", *needed], reader=reader, optional=_TIMES, called=name
+    ).reset_index(drop=True)
+    began = jobs["created_at"].min() if "created_at" in jobs.columns else pd.NaT
+    if pd.isna(began):
+        began = side.record.get("created_at", pd.NaT)
+    final = side.final.reset_index()
+    # the side has the types of its own columns; of the times it keeps what it ranks by
+    times = jobs.drop_duplicates("job_id", keep="last").set_index("job_id")
+    for column in _TIMES:
+        known = times[column].reindex(final["job_id"]).array if column in times.columns else None
+        final[column] = pd.Series(known, index=final.index, dtype=pd.ArrowDtype(TIME))
+    completed = has_status(final, COMPLETED)
+    return side, pd.DataFrame(
+        {
+            "document_id": final["document_id"],
+            "job_id": final["job_id"],
+            "artifact_id": final["artifact_id"],
+            "started_at": final["started_at"],
+            "completed_at": final["completed_at"],
+            "ms": np.where(completed, measure_jobs(final, measure), np.nan),
+            "began_at": pd.Timestamp(began),
+        }
+    )
+
+
+def _find_reused(jobs: pd.DataFrame) -> Flags:
+    """Return which completed jobs an earlier run has, too; the runs are in order."""
+    keys: Sequence[list[Hashable]] = (
+        ["document_id", "job_id"],
+        ["document_id", "artifact_id"],
+        ["document_id", "started_at", "completed_at"],
+    )
+    found = np.zeros(len(jobs), dtype=np.bool_)
+    for key in keys:
+        known = jobs[key].notna().all(axis=1).to_numpy() & jobs["ms"].notna().to_numpy()
+        found[known] |= jobs.loc[known, key].duplicated().to_numpy()
+    return found
