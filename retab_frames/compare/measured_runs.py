@@ -72,6 +72,8 @@ def measure_runs(
         _measure_run(run, f"run {n}", measure, reader)
         for n, run in enumerate(split_runs(runs, reader=reader, more=_TIMES))
     ]
+    if not found:
+        return MeasuredRuns((), pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0)), 0, 0)
     check_run_ids([side.run_id for side, _ in found])
     began = pd.DatetimeIndex([jobs["began_at"].iloc[0] for _, jobs in found], tz="UTC")
     order = np.arange(len(found)) if began.hasnans else np.argsort(began, kind="stable")
