@@ -70,12 +70,12 @@ def trend(
     """Return since which run documents take longer, or less time.
 
     Each run is told by the typical change of its documents against the first run that completed any
-    (Hodges-Lehmann).
-    In this series the split with the largest t is a change if random orders of the runs give one as
-    large with p < 0.01, with at least three runs on each side; then both parts are searched (see
-    `find_changes`). So it takes ten runs to find any. One odd run is no change. For the runs since
-    the last change, a cumulative sum raises an alarm before a change can be told for sure (see
-    `compute_cusum`): one false alarm in some hundred runs.
+    (Hodges-Lehmann). In this series the split with the largest t is a change if random orders of
+    the runs give one as large with p < 0.01, with at least three runs on each side; then both parts
+    are searched (see `find_changes`). So it takes ten runs to find any. One odd run is no change,
+    and a change that is soon taken back may be missed. For the runs since the last change, a
+    cumulative sum raises an alarm before a change can be told for sure (see `compute_cusum`): one
+    false alarm in some hundred runs.
 
     The final job of each document counts, if it was completed. A job that two runs share counts in
     the first of them.

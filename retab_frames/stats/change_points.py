@@ -71,12 +71,11 @@ def find_changes(values: ArrayLike, confidence: float = 0.95, *, seed: int = 0) 
 
     The split with the largest two-sample t, at least three numbers a side, is a change if random
     orders of the numbers give one as large with p < 0.01 (1,999 permutations); then both parts are
-    searched likewise. One odd number is no change. A change that is found is placed right or one
-    number off in about nine of ten series. Hunter (2023) and Daly et al. (2020) do so for series of
-    benchmarks, with other statistics.
+    searched likewise. One odd number is no change, and levels that go up and down in turn may be
+    missed. A change that is found is placed right or one number off in about nine of ten series.
+    Hunter (2023) and Daly et al. (2020) do so for series of benchmarks, with other statistics.
 
-    The interval is Student's t of two samples. It takes the place of the change for known, so it is
-    a bit too narrow.
+    The interval is Student's t of two samples. It takes the place of the change for known.
 
     Args:
         values: Finite, in order.
