@@ -13,7 +13,7 @@ from retab_frames.compare.sides import make_side
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import TIME
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.vocabulary import COMPLETED
+from retab_frames.schemas.vocabulary import COMPLETED, OPEN
 from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.samples import has_status, measure_jobs
 
@@ -37,6 +37,7 @@ class MeasuredRuns:
         began_at: When each began, in UTC; NaT where it is not known.
         durations: Documents x runs, in ms; NaN where a run has not completed the document, or took
             its job over from an earlier run. The documents are sorted.
+        unfinished: How many documents of each run have not ended.
         reused: How many jobs were left out since an earlier run has the same.
         definitions: How many definitions the run records tell of; 0 if none does.
     """
@@ -44,6 +45,7 @@ class MeasuredRuns:
     run_ids: tuple[str, ...]
     began_at: pd.DatetimeIndex
     durations: Floats
+    unfinished: tuple[int, ...]
     reused: int
     definitions: int
 
@@ -73,7 +75,7 @@ def measure_runs(
         for n, run in enumerate(split_runs(runs, reader=reader, more=_TIMES))
     ]
     if not found:
-        return MeasuredRuns((), pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0)), 0, 0)
+        return MeasuredRuns((), pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0)), (), 0, 0)
     check_run_ids([side.run_id for side, _ in found])
     began = pd.DatetimeIndex([jobs["began_at"].iloc[0] for _, jobs in found], tz="UTC")
     order = np.arange(len(found)) if began.hasnans else np.argsort(began, kind="stable")
@@ -90,6 +92,7 @@ def measure_runs(
         run_ids=tuple(str(side.run_id) for side in sides),
         began_at=began[order],
         durations=durations,
+        unfinished=tuple(int(has_status(side.final, OPEN).sum()) for side in sides),
         reused=int(reused.sum()),
         definitions=len(definitions),
     )

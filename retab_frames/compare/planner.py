@@ -117,6 +117,7 @@ def plan(
         detect=detect,
         margin=margin,
         confidence=confidence,
+        unfinished=sum(count > 0 for count in measured.unfinished),
         reused=measured.reused,
         definitions=measured.definitions,
     )
@@ -139,6 +140,7 @@ class RunPlan:
         detect: The slowdown that is to be shown.
         margin: The largest slowdown that does not matter.
         confidence: Of the intervals.
+        unfinished: How many of the runs have not ended.
         reused: How many jobs were left out since another run has the same.
         definitions: How many definitions the run records tell of; 0 if none does.
     """
@@ -149,6 +151,7 @@ class RunPlan:
     detect: float
     margin: float
     confidence: float
+    unfinished: int
     reused: int
     definitions: int
 
@@ -237,6 +240,12 @@ def _list_sentences(found: RunPlan) -> list[str]:
         sentences.append(
             f"{format_count(len(found.run_ids), 'run').capitalize()} say little about how far runs "
             f"lie apart: with {_FEW_RUNS} or more these numbers become reliable."
+        )
+    if found.unfinished:
+        runs = format_count(found.unfinished, "run")
+        sentences.append(
+            f"{runs} {'has' if found.unfinished == 1 else 'have'} not ended: only the documents "
+            "completed so far count."
         )
     if found.definitions > 1:
         sentences.append(

@@ -41,6 +41,7 @@ _RUNS = {
     "run_id": STRING,
     "began_at": TIME,
     "documents": INT64,
+    "unfinished": INT64,
     "ratio": FLOAT64,
     "ratio_low": FLOAT64,
     "ratio_high": FLOAT64,
@@ -98,7 +99,7 @@ def trend(
         >>> with rf.Sandbox() as sandbox:
         ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
         ...         jobs = rf.load_jobs("wf_sandbox", "exp_invoices", run_id=runs, client=client)
-        >>> print(rf.trend(jobs).summary().splitlines()[-1])
+        >>> print(rf.trend(jobs).summary().splitlines()[2])
         The newest run raises no alarm.
     """
     if not 0 <= margin < math.inf:
@@ -119,11 +120,12 @@ def trend(
     watched = _watch(logs, segment, math.log1p(margin))
     began = [None if pd.isna(moment) else moment for moment in measured.began_at]
     tabulated = [
-        (run_id, at, count, *map(_exp, ends), int(part), *marks, bool(alarm))
-        for run_id, at, (count, *ends), part, *marks, alarm in zip(
+        (run_id, at, count, to_do, *map(_exp, ends), int(part), *marks, bool(alarm))
+        for run_id, at, (count, *ends), to_do, part, *marks, alarm in zip(
             measured.run_ids,
             began,
             rows,
+            measured.unfinished,
             segment,
             watched.deviates,
             watched.sums,
@@ -146,7 +148,8 @@ class RunTrend:
 
     Attributes:
         runs: One row per run, in the order in which they began: `run_id`, `began_at`, `documents`
-            (those completed in it and in the first run), `ratio` (the typical change of a document
+            (those completed in it and in the first run), `unfinished` (documents whose jobs have
+            not ended), `ratio` (the typical change of a document
             against the first run, 1.2 for 20 % longer) with the interval of its documents' noise,
             which a shift of the whole run is no part of; `segment` (0, then one more with each
             change), `deviate` (how far the run is from those before it in its segment, in standard
@@ -249,8 +252,14 @@ def _list_sentences(found: RunTrend) -> list[str]:
     sentences = [_describe_change(row, found) for row in found.changes.to_dict("records")]
     if not sentences:
         sentences = [_describe_no_change(found)]
-    unknown = found.runs.loc[found.runs["documents"] == 0, "run_id"].tolist()
     sentences.append(_describe_newest(found))
+    to_do = int(found.runs["unfinished"].iloc[-1])
+    if to_do:
+        sentences.append(
+            f"The newest run has not ended: {format_count(to_do, 'document')} of it will count "
+            "later, and those completed so far are probably the quick ones."
+        )
+    unknown = found.runs.loc[found.runs["documents"] == 0, "run_id"].tolist()
     if unknown:
         sentences.append(
             f"{format_count(len(unknown), 'run')} completed no document of the first run, and "

@@ -117,6 +117,16 @@ def test_what_is_no_evidence_is_said() -> None:
     )
 
 
+def test_runs_that_have_not_ended_are_said() -> None:
+    frames = runs_of(5, 12)
+    frames[4].loc[[1, 4], "status"] = ["running", "queued"]
+    found = rf.plan(frames)
+    assert found.unfinished == 1
+    assert found.summary().splitlines()[-1] == (
+        "1 run has not ended: only the documents completed so far count."
+    )
+
+
 def test_runs_of_two_definitions_are_no_noise() -> None:
     contents = [
         run(

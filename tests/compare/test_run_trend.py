@@ -30,7 +30,7 @@ def test_each_run_is_told_by_its_typical_change_against_the_first() -> None:
     table[5, 2] = np.nan
     found = rf.trend(frames).runs
 
-    kinds = [TEXT, TIME, WHOLE, REAL, REAL, REAL, WHOLE, REAL, REAL, FLAG]
+    kinds = [TEXT, TIME, WHOLE, WHOLE, REAL, REAL, REAL, WHOLE, REAL, REAL, FLAG]
     assert found.dtypes.tolist() == kinds
     assert found["documents"].tolist() == [9, 9, 8, 9]
     for n in range(4):
@@ -177,6 +177,15 @@ def test_a_newest_run_without_documents_is_said() -> None:
     frames = runs_of(6, 8)
     frames[5]["status"] = "error"
     assert "The newest run completed no document of the first." in rf.trend(frames).summary()
+
+
+def test_a_newest_run_that_has_not_ended_is_said() -> None:
+    frames = runs_of(6, 8)
+    frames[5].loc[[1, 4], "status"] = ["running", "queued"]
+    found = rf.trend(frames)
+    assert found.runs["unfinished"].tolist() == [0] * 5 + [2]
+    assert found.runs["documents"].tolist() == [8] * 5 + [6]
+    assert last(found).startswith("The newest run has not ended: 2 documents of it will count")
 
 
 def test_reused_jobs_are_left_out() -> None:
