@@ -39,7 +39,7 @@ class MeasuredRuns:
             its job over from an earlier run. The documents are sorted.
         unfinished: How many documents of each run have not ended.
         reused: How many jobs were left out since an earlier run has the same.
-        definitions: How many definitions the run records tell of; 0 if none does.
+        definitions: The fingerprint of the definition of each run; None where no record tells it.
     """
 
     run_ids: tuple[str, ...]
@@ -47,7 +47,7 @@ class MeasuredRuns:
     durations: Floats
     unfinished: tuple[int, ...]
     reused: int
-    definitions: int
+    definitions: tuple[str | None, ...]
 
 
 def measure_runs(
@@ -75,7 +75,7 @@ def measure_runs(
         for n, run in enumerate(split_runs(runs, reader=reader, more=_TIMES))
     ]
     if not found:
-        return MeasuredRuns((), pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0)), (), 0, 0)
+        return MeasuredRuns((), pd.DatetimeIndex([], tz="UTC"), np.empty((0, 0)), (), 0, ())
     check_run_ids([side.run_id for side, _ in found])
     began = pd.DatetimeIndex([jobs["began_at"].iloc[0] for _, jobs in found], tz="UTC")
     order = np.arange(len(found)) if began.hasnans else np.argsort(began, kind="stable")
@@ -87,14 +87,13 @@ def measure_runs(
     rows, documents = pd.factorize(jobs["document_id"], sort=True)
     durations = np.full((len(documents), len(sides)), np.nan)
     durations[rows, jobs["run"].to_numpy()] = jobs["ms"].to_numpy()
-    definitions = {side.record.get("definition_fingerprint") for side in sides} - {None}
     return MeasuredRuns(
         run_ids=tuple(str(side.run_id) for side in sides),
         began_at=began[order],
         durations=durations,
         unfinished=tuple(int(has_status(side.final, OPEN).sum()) for side in sides),
         reused=int(reused.sum()),
-        definitions=len(definitions),
+        definitions=tuple(side.record.get("definition_fingerprint") for side in sides),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retab_frames.compare.measured_runs import measure_runs
+from retab_frames.compare.summary import list_names
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, frame_of_rows
 from retab_frames.stats.estimates import check_confidence
 from retab_frames.stats.run_noise import count_documents, detectable_ratio, estimate_noise
@@ -142,7 +144,7 @@ class RunPlan:
         confidence: Of the intervals.
         unfinished: How many of the runs have not ended.
         reused: How many jobs were left out since another run has the same.
-        definitions: How many definitions the run records tell of; 0 if none does.
+        definitions: The fingerprint of the definition of each run; None where no record tells it.
     """
 
     run_ids: tuple[str, ...]
@@ -153,7 +155,7 @@ class RunPlan:
     confidence: float
     unfinished: int
     reused: int
-    definitions: int
+    definitions: tuple[str | None, ...]
 
     @property
     def documents(self) -> int:
@@ -247,10 +249,14 @@ def _list_sentences(found: RunPlan) -> list[str]:
             f"{runs} {'has' if found.unfinished == 1 else 'have'} not ended: only the documents "
             "completed so far count."
         )
-    if found.definitions > 1:
+    known = Counter(one for one in found.definitions if one is not None)
+    if len(known) > 1:
+        common, count = known.most_common(1)[0]
+        pairs = zip(found.run_ids, found.definitions, strict=True)
+        alike = [run for run, definition in pairs if definition == common]
         sentences.append(
-            f"The runs are of {found.definitions} definitions: what these differ by counts as "
-            "noise here, so give runs of one."
+            f"The runs are of {len(known)} definitions: what these differ by counts as noise here, "
+            f"so give runs of one{f', as are {list_names(alike)}' if count > 1 else ''}."
         )
     if found.reused:
         sentences.append(f"{_describe_reused(found.reused)}, and no evidence: left out.")

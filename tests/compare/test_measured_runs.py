@@ -28,7 +28,7 @@ def test_a_table_of_documents_and_runs(*, together: bool) -> None:
     assert_array_equal(found.durations, expected)
     assert found.run_ids == ("run_00", "run_01", "run_02")
     assert found.began_at.day.tolist() == [1, 2, 3]
-    assert (found.reused, found.definitions) == (0, 0)
+    assert (found.reused, found.definitions, found.unfinished) == (0, (None,) * 3, (0,) * 3)
 
 
 def test_runs_are_put_in_the_order_in_which_they_began() -> None:
@@ -49,7 +49,7 @@ def test_a_run_record_says_when_a_run_began_and_what_was_run() -> None:
     ]
     found = measured(contents)
     assert found.run_ids == ("r2", "r1", "r0")
-    assert found.definitions == 2
+    assert found.definitions == (None, "b", "a")
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,11 @@ def test_runs_of_two_definitions_are_no_noise() -> None:
         for n in range(5)
     ]
     found = rf.plan(contents)
-    assert found.definitions == 2
-    assert found.summary().splitlines()[-1].startswith("The runs are of 2 definitions:")
+    assert found.definitions == ("a", "b", "a", "b", "a")
+    assert found.summary().splitlines()[-1] == (
+        "The runs are of 2 definitions: what these differ by counts as noise here, so give runs of "
+        "one, as are r0, r2, r4."
+    )
 
 
 def test_repr_and_tables() -> None:
