@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     from retab_frames.stats.grouped_values import Ints
 
-__all__ = ["MIN_DOCUMENTS", "RunNoise", "count_documents", "detectable_ratio", "estimate_noise"]
+__all__ = [
+    "MIN_DOCUMENTS",
+    "RunNoise",
+    "choose_pairs",
+    "count_documents",
+    "detectable_ratio",
+    "estimate_noise",
+]
 
 MIN_DOCUMENTS = 6
 """Fewer have no interval that would hold for every distribution, see `SignedRank`."""
@@ -85,7 +92,7 @@ def estimate_noise(durations: ArrayLike, confidence: float = 0.95) -> RunNoise:
     check_confidence(confidence)
     columns = np.asarray(durations, dtype=np.float64).T
     pairs, known = [], np.zeros(len(columns), dtype=np.bool_)
-    for i, j in _choose_pairs(len(columns)):
+    for i, j in choose_pairs(len(columns)):
         logs = np.sort(compute_log_ratios(columns[i], columns[j]).values)
         if len(logs) > 1:
             pairs.append(logs)
@@ -163,7 +170,7 @@ def count_documents(
     return max(MIN_DOCUMENTS, math.ceil(needed)) if needed < 2**53 else None
 
 
-def _choose_pairs(runs: int) -> list[tuple[int, int]]:
+def choose_pairs(runs: int) -> list[tuple[int, int]]:
     """Return the pairs of runs to look at: all, or each run with some at even distances."""
     if runs * (runs - 1) // 2 <= _MAX_PAIRS:
         return list(combinations(range(runs), 2))

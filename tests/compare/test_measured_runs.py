@@ -76,6 +76,12 @@ def test_a_job_of_two_runs_counts_in_the_first(columns: list[str], reused: int) 
         assert_array_equal(found.durations, expected)
 
 
+def test_ids_that_other_documents_have_are_not_reused() -> None:
+    first, second = runs_of(2, 4)
+    second["job_id"] = first["job_id"].to_numpy()[::-1]
+    assert measured([first, second]).reused == 0
+
+
 def test_what_two_documents_or_failed_jobs_share_is_not_reused() -> None:
     frames = [frame.assign(artifact_id="same") for frame in runs_of(2, 3)]
     assert measured(frames).reused == 3

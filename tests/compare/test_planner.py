@@ -100,6 +100,12 @@ def test_words_where_runs_shift() -> None:
     assert found.detectable_ratio(math.inf, 21) > 1.1 > found.detectable_ratio(math.inf, 22)
 
 
+def test_more_runs_of_as_many_documents_are_no_other_way() -> None:
+    assert rf.plan(runs_of(6, 30), detect=2).summary().splitlines()[2] == (
+        "A slowdown of 200 % shows in about 8 of 10 cases with 1 run a side of 6 documents."
+    )
+
+
 def test_two_runs_say_little() -> None:
     assert steady(2).summary().splitlines()[-1] == (
         "2 runs say little about how far runs lie apart: with 5 or more these numbers become "

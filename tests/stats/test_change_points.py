@@ -65,6 +65,12 @@ def test_one_odd_number_is_no_change(odd: int) -> None:
     assert find_changes(values) == []
 
 
+@pytest.mark.parametrize("levels", [((20, 0.0), (2, 1.0)), ((2, 0.0), (20, 1.0))])
+def test_each_side_has_three_numbers(levels: Any) -> None:
+    found = find_changes(series(*levels))
+    assert all(3 <= change.position <= 19 for change in found)
+
+
 def test_several_changes_are_told_each_against_the_part_before_it() -> None:
     values = series((20, 0.0), (20, 0.3), (20, 0.1))
     found = find_changes(values)

@@ -12,6 +12,7 @@ from scipy import stats
 from retab_frames.stats.run_noise import (
     MIN_DOCUMENTS,
     RunNoise,
+    choose_pairs,
     count_documents,
     detectable_ratio,
     estimate_noise,
@@ -139,6 +140,16 @@ def test_the_truth_is_found(runs: int) -> None:
     assert ours.within.value == pytest.approx(0.15, rel=0.05)
     assert ours.between.low < 0.05 < ours.between.high
     assert ours.between.value == pytest.approx(0.05, rel=0.35)
+
+
+@pytest.mark.parametrize("runs", [2, 25, 26, 40, 101, 400])
+def test_of_many_runs_each_is_in_as_many_pairs(runs: int) -> None:
+    pairs = choose_pairs(runs)
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs)
+    counts = np.bincount(np.ravel(pairs), minlength=runs)
+    assert set(counts) == {2 * len(pairs) // runs}
+    assert counts[0] >= min(runs - 1, 6)
+    assert len(pairs) <= max(300, 3 * runs)
 
 
 def test_outliers_do_not_carry_it_away() -> None:
