@@ -241,7 +241,12 @@ def _list_sentences(found: RunPlan) -> list[str]:
     if len(found.run_ids) < _FEW_RUNS:
         sentences.append(
             f"{format_count(len(found.run_ids), 'run').capitalize()} say little about how far runs "
-            f"lie apart: with {_FEW_RUNS} or more these numbers become reliable."
+            f"lie apart: give {_FEW_RUNS} or more."
+        )
+    if found.noise["log_sd"].iloc[0] == 0:
+        sentences.append(
+            "Most documents took equally long in every run, to the millisecond: if their jobs are "
+            "copies, this plan says nothing."
         )
     if found.unfinished:
         runs = format_count(found.unfinished, "run")

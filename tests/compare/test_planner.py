@@ -108,9 +108,13 @@ def test_more_runs_of_as_many_documents_are_no_other_way() -> None:
 
 def test_two_runs_say_little() -> None:
     assert steady(2).summary().splitlines()[-1] == (
-        "2 runs say little about how far runs lie apart: with 5 or more these numbers become "
-        "reliable."
+        "2 runs say little about how far runs lie apart: give 5 or more."
     )
+
+
+def test_copies_are_no_evidence() -> None:
+    frames = [run_jobs(np.arange(1, 9) * 1000.0, n) for n in range(5)]
+    assert rf.plan(frames).summary().splitlines()[-1].startswith("Most documents took equally long")
 
 
 def test_what_is_no_evidence_is_said() -> None:
