@@ -238,9 +238,10 @@ def _make_title(found: RunPlan) -> str:
 def _list_sentences(found: RunPlan) -> list[str]:
     """Return what varies, what it takes to show the wish, what shows now, and what limits it."""
     sentences = [_describe_noise(found), _describe_needed(found), _describe_at_hand(found)]
-    if len(found.run_ids) < _FEW_RUNS:
+    known_runs = int(found.noise["runs"].iloc[0])
+    if known_runs < _FEW_RUNS:
         sentences.append(
-            f"{format_count(len(found.run_ids), 'run').capitalize()} say little about how far runs "
+            f"{format_count(known_runs, 'run')} say little about how far runs "
             f"lie apart: give {_FEW_RUNS} or more."
         )
     if found.noise["log_sd"].iloc[0] == 0:

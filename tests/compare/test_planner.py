@@ -112,6 +112,15 @@ def test_two_runs_say_little() -> None:
     )
 
 
+def test_runs_without_documents_in_common_do_not_count() -> None:
+    frames = runs_of(6, 12)
+    for frame in frames[2:]:
+        frame["document_id"] += frame["run_id"]
+    found = rf.plan(frames)
+    assert found.noise["runs"].tolist() == [2, 2]
+    assert found.summary().splitlines()[-1].startswith("2 runs say little about")
+
+
 def test_copies_are_no_evidence() -> None:
     frames = [run_jobs(np.arange(1, 9) * 1000.0, n) for n in range(5)]
     assert rf.plan(frames).summary().splitlines()[-1].startswith("Most documents took equally long")
