@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         ManyComparison as ManyComparison,
         compare_many as compare_many,
     )
+    from retab_frames.compare.planner import RunPlan as RunPlan, plan as plan
+    from retab_frames.compare.run_trend import RunTrend as RunTrend, trend as trend
     from retab_frames.compare.two_runs import (
         RunComparison as RunComparison,
         compare_runs as compare_runs,
@@ -72,6 +74,14 @@ _PUBLIC = {
     "compare.many_runs": (
         "ManyComparison",
         "compare_many",
+    ),
+    "compare.planner": (
+        "RunPlan",
+        "plan",
+    ),
+    "compare.run_trend": (
+        "RunTrend",
+        "trend",
     ),
     "compare.two_runs": (
         "RunComparison",

@@ -66,6 +66,14 @@ class RetabAccessor:
         """Return the `failures` of the jobs: their error messages by template."""
         return rf.failures(self._jobs, by)
 
+    def plan(self, **options: Any) -> rf.RunPlan:
+        """Return the `plan` that the runs of these jobs give."""
+        return rf.plan(self._jobs, **options)
+
+    def trend(self, **options: Any) -> rf.RunTrend:
+        """Return the `trend` of the runs of these jobs."""
+        return rf.trend(self._jobs, **options)
+
     def handle_inputs(self) -> pd.DataFrame:
         """Return one row per job and handle input; fits HandlesSchema.
 

@@ -6,6 +6,7 @@ try:
     from retab_frames.cli import (  # noqa: F401 - each adds its commands to `main`
         comparisons,
         demo,
+        many_runs,
         measurements,
         sandbox,
         snapshots,

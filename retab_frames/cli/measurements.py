@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from retab_frames.store.snapshots import SnapshotStore
 
-__all__ = ["condense_stats", "read_jobs"]
+__all__ = ["choose_runs", "condense_stats", "read_jobs"]
 
 
 @main.command()
@@ -144,6 +144,14 @@ def read_jobs(
     """Return the jobs of these runs; without any, of all runs of the experiment or the store."""
     import pandas as pd  # noqa: PLC0415 - as above
 
+    chosen = choose_runs(store, experiment_id, run_ids)
+    return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
+
+
+def choose_runs(
+    store: SnapshotStore, experiment_id: str | None, run_ids: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return these runs; without any, all runs of the experiment or the store."""
     stored = runs = store.list()
     if experiment_id is not None:
         runs = stored[stored["experiment_id"] == experiment_id]
@@ -153,11 +161,10 @@ def read_jobs(
         raise CommandError(
             f"there is no run{wanted} in {store.root}{hint}: `retab-frames ls` lists them"
         )
-    chosen = run_ids or tuple(runs["run_id"])
     others = [run for run in run_ids if run in set(stored["run_id"]) - set(runs["run_id"])]
     if others:
         raise CommandError(f"run {others[0]} is not of experiment {experiment_id}")
-    return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
+    return run_ids or tuple(runs["run_id"])
 
 
 def condense_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from retab_frames.compare.sides import sort_by_time
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column, frame_of_rows
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED
 from retab_frames.stats.measures import SPANS
@@ -35,10 +36,7 @@ def tabulate_cells(sides: Sequence[Side], measure: str) -> pd.DataFrame:
     """Return one row per document and run; see ManyComparison.cells."""
     if not sides:
         return frame_of_rows((), _list_cell_types(measure))
-    began = [side.began_at for side in sides]
-    if not any(pd.isna(time) for time in began):
-        sides = [sides[n] for n in np.argsort([time.value for time in began], kind="stable")]
-    return pd.concat([_tabulate_run(side) for side in sides], ignore_index=True)
+    return pd.concat([_tabulate_run(side) for side in sort_by_time(sides)], ignore_index=True)
 
 
 def _list_cell_types(measure: str) -> dict[str, pa.DataType]:

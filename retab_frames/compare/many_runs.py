@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,9 @@ from retab_frames.compare.many_runs_table import (
     correct_p_values,
     count_needed_pairs,
 )
+from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import list_names, name_documents, name_run
-from retab_frames.load.content import RunContent
-from retab_frames.schemas.intake import check_columns, take_columns
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
@@ -27,14 +25,17 @@ from retab_frames.text.pages import Page, Section, render_fragment, render_markd
 from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import dask.dataframe as dd
 
     from retab_frames.compare.sides import Side
+    from retab_frames.load.content import RunContent
     from retab_frames.stats.measures import Measure
 
     Run = RunContent | pd.DataFrame
 
-__all__ = ["ManyComparison", "build_page", "compare_many", "split_runs"]
+__all__ = ["ManyComparison", "build_page", "compare_many"]
 
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
@@ -76,7 +77,7 @@ def compare_many(
     check_measure(measure)
     if is_distributed(runs):
         return _compare_on_dask(runs, baseline, measure, margin=margin, confidence=confidence)
-    parts = split_runs(runs, measure)
+    parts = split_runs(runs, measure, reader="compare_many")
     sides = [make_side(run, f"run {n}", measure) for n, run in enumerate(parts)]
     position = _find_baseline([side.run_id for side in sides], baseline)
     chosen = sides[position]
@@ -93,39 +94,11 @@ def compare_many(
     )
 
 
-def split_runs(runs: Iterable[Run] | pd.DataFrame, measure: Measure) -> list[Run]:
-    """Return contents or jobs frames of one run each.
-
-    Args:
-        runs: Such a list, or one jobs frame of several runs.
-        measure: What is to be compared.
-
-    Raises:
-        TypeError: If it is neither.
-        ValueError: If it is a frame that lacks a column or holds what does not fit it.
-    """
-    if isinstance(runs, RunContent):
-        raise TypeError("compare_many takes several runs; this is one")
-    if not isinstance(runs, pd.DataFrame) and not hasattr(type(runs), "columns"):
-        if not isinstance(runs, Iterable):
-            raise TypeError(f"compare_many takes runs, not {type(runs).__name__}")
-        return list(runs)
-    jobs = check_columns(runs, ["run_id"], reader="compare_many")
-    names = list_columns(jobs, measure)
-    jobs = take_columns(jobs, names, reader="compare_many")[names].reset_index(drop=True)
-    groups = jobs.groupby("run_id", sort=False, dropna=False)
-    return [part for _, part in groups]
-
-
 def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
     """Return the position of the baseline among the runs."""
     if len(ids) < 2:  # noqa: PLR2004 - two make a comparison
         raise ValueError(f"compare_many needs two runs or more, not {len(ids)}")
-    if None in ids:
-        raise ValueError(f"run {ids.index(None)} has no run id, it was never run: leave it out")
-    twice = next((run for n, run in enumerate(ids) if run in ids[:n]), None)
-    if twice is not None:
-        raise ValueError(f"run {printable(twice)} is given twice")
+    check_run_ids(ids)
     if isinstance(baseline, str):
         if baseline not in ids:
             known = ", ".join(printable(run) for run in ids[:5])
@@ -167,7 +140,8 @@ def _compare_part(
 ) -> pd.DataFrame:
     """Return one row for each run of these jobs but the baseline."""
     measure = baseline.measure
-    sides = (make_side(run, "a run", measure) for run in split_runs(jobs, measure))
+    runs = split_runs(jobs, measure, reader="compare_many")
+    sides = (make_side(run, "a run", measure) for run in runs)
     others = (side for side in sides if side.run_id != baseline.run_id)
     return compare_with_baseline(baseline, others, margin=margin, confidence=confidence)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from retab_frames.compare.inputs import INPUT_COLUMNS, extract_inputs
@@ -18,10 +19,12 @@ from retab_frames.stats.samples import measure_jobs
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from retab_frames.stats.grouped_values import Flags
     from retab_frames.stats.measures import Measure
 
-__all__ = ["Side", "list_columns", "make_side"]
+__all__ = ["Side", "list_columns", "make_side", "sort_by_time"]
 
 _REQUIRED = ("run_id", "job_id", "document_id", "status", "is_placeholder")
 """Beside the columns of the measure."""
@@ -60,8 +63,9 @@ class Side:
 
     @property
     def began_at(self) -> Any:
-        """When the first of its jobs was created; null where a job does not say."""
-        return self.jobs["created_at"].min(skipna=False) if len(self.jobs) else pd.NaT
+        """When the first of its jobs was created, or else the run; NaT if that is not known."""
+        created = self.jobs["created_at"].min()
+        return self.record.get("created_at", pd.NaT) if pd.isna(created) else created
 
     @property
     def placeholders(self) -> Flags:
@@ -100,6 +104,14 @@ def make_side(run: RunContent | pd.DataFrame, name: str, measure: Measure = "dur
     if inputs is not None:
         inputs = inputs[inputs["job_id"].isin(final["job_id"])]
     return Side(run_id, jobs, measure, final, inputs, record, complete)
+
+
+def sort_by_time(sides: Sequence[Side]) -> list[Side]:
+    """Return the runs in the order in which they began; as given if one does not say when."""
+    began = pd.DatetimeIndex([side.began_at for side in sides], tz="UTC")
+    if began.hasnans:
+        return list(sides)
+    return [sides[n] for n in np.argsort(began, kind="stable")]
 
 
 def list_columns(jobs: pd.DataFrame, measure: Measure) -> list[str]:

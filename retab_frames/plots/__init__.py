@@ -17,6 +17,8 @@ try:
     from retab_frames.plots.distributions import durations, ecdf
     from retab_frames.plots.gantt import timeline
     from retab_frames.plots.grid import matrix
+    from retab_frames.plots.planning import plan
+    from retab_frames.plots.run_trends import run_trend
     from retab_frames.plots.scatter import paired
     from retab_frames.plots.trends import trend
 except ImportError as error:
@@ -26,4 +28,4 @@ except ImportError as error:
         "plots need matplotlib, from the extra `jupyter`: pip install 'retab-frames[jupyter]'"
     ) from error
 
-__all__ = ["durations", "ecdf", "matrix", "paired", "timeline", "trend"]
+__all__ = ["durations", "ecdf", "matrix", "paired", "plan", "run_trend", "timeline", "trend"]

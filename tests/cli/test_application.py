@@ -13,8 +13,8 @@ from retab_frames.cli.exit_codes import EXIT_CODES
 from .shell import shell
 
 COMMANDS = [
-    *("clean", "compact", "compare", "demo", "failures", "ls", "prune", "publish", "pull"),
-    *("remove", "report", "sandbox", "slowest", "sql", "stats", "verify"),
+    *("clean", "compact", "compare", "demo", "failures", "ls", "plan", "prune", "publish", "pull"),
+    *("remove", "report", "sandbox", "slowest", "sql", "stats", "trend", "verify"),
 ]
 
 

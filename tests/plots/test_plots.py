@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from compare.series import runs_of as series_of
 from factories import jobs_of, seconds, texts, timed_jobs
 from matplotlib import rc_context, rcParams
 from matplotlib.colors import to_rgb
@@ -227,13 +228,15 @@ def test_one_job_each_run(name: str) -> None:
 def test_a_plot_draws_on_the_axes_given(name: str) -> None:
     figure = Figure()
     mine = figure.add_subplot()
-    draw = {
+    draw: dict[str, Callable[[pd.DataFrame], Axes]] = {
         "durations": lambda jobs: plots.durations(jobs, ax=mine),
         "ecdf": lambda jobs: plots.ecdf(jobs, ax=mine),
         "timeline": lambda jobs: plots.timeline(runs_of(jobs)[0], ax=mine),
         "paired": lambda jobs: plots.paired(rf.compare_runs(*runs_of(jobs)), ax=mine),
         "matrix": lambda jobs: plots.matrix(rf.compare_many(jobs), ax=mine),
         "trend": lambda jobs: plots.trend(jobs, ax=mine),
+        "plan": lambda _: plots.plan(rf.plan(series_of(2)), ax=mine),
+        "run_trend": lambda _: plots.run_trend(rf.trend(series_of(2)), ax=mine),
     }
     assert draw[name](many_jobs(12, runs=2)) is mine
     assert png(mine).startswith(b"\x89PNG")

@@ -127,6 +127,18 @@ def compare_all(contents: list[rf.RunContent], folder: Path) -> rf.ManyCompariso
     return many
 
 
+def look_back(contents: list[rf.RunContent], jobs: pd.DataFrame) -> rf.RunTrend:
+    plan = rf.plan(contents, detect=0.2, measure="elapsed")
+    assert_type(plan.needed, pd.DataFrame)
+    assert_type(plan.detectable_ratio(30, 3), float)
+    trend = rf.trend(jobs, margin=0.1)
+    assert_type(trend.changes, pd.DataFrame)
+    assert_type(plan.summary() + trend.to_markdown(), str)
+    plots.plan(plan)
+    plots.run_trend(trend)
+    return trend
+
+
 def gate(comparison: rf.RunComparison) -> bool:
     try:
         rf.assert_no_regression(comparison, max_broken=1, max_slowdown=0.1)
@@ -161,5 +173,6 @@ def main(folder: Path) -> None:
     use_accessor(measure(jobs))
     comparison = compare(store)
     gate(comparison)
+    look_back(runs, jobs)
     draw(jobs, comparison, compare_all(runs, folder))
     rf.show_versions()

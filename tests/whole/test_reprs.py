@@ -63,6 +63,7 @@ def test_nothing_that_a_document_says_is_markup(
         store,
         rf.compare_runs(*contents[:2]),
         rf.compare_many(contents),
+        rf.trend(contents),
     ]
 
     pages = [one._repr_html_() for one in shown]

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from compare.series import runs_of as series_of
 from factories import ended, timed
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -104,6 +105,8 @@ def test_results_travel(tmp_path: Path) -> None:
     for value, look in (
         (two, lambda one: one.summary()),
         (many, lambda one: one.to_markdown()),
+        (rf.plan(series_of(3, 12)), lambda one: one.to_markdown()),
+        (rf.trend(series_of(3, 12)), lambda one: one.to_markdown()),
         (store, lambda one: one.list()["run_id"].tolist()),
         (written, repr),
         (rf.JobsSchema, lambda one: one.to_schema().columns.keys()),
@@ -140,6 +143,8 @@ def draw_all() -> dict[str, Any]:
         "trend": plots.trend(jobs),
         "paired": plots.paired(rf.compare_runs(*runs)),
         "matrix": plots.matrix(rf.compare_many(runs)),
+        "plan": plots.plan(rf.plan(series_of(3, 12))),
+        "run_trend": plots.run_trend(rf.trend(series_of(12, 12, changes={6: 2.0}))),
         "ratios": plots.matrix(rf.compare_many(runs), value="ratio_to_run_median"),
     }
 
