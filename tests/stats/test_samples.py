@@ -6,7 +6,7 @@ import pytest
 from factories import arrow, jobs_of, seconds, texts, timed_jobs, times
 from hypothesis import given, settings, strategies as st
 
-from retab_frames.schemas.vocabulary import COMPLETED, FAILED, OPEN
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED, OPEN, STOPPED
 from retab_frames.stats.samples import (
     find_last_seen,
     has_status,
@@ -24,7 +24,7 @@ def test_a_placeholder_has_no_status() -> None:
         is_placeholder=arrow([False, True, False], pa.bool_()),
     )
     assert has_status(jobs, COMPLETED).tolist() == [True, False, False]
-    assert set(COMPLETED) | set(FAILED) | set(OPEN) == {
+    assert set(COMPLETED) | set(FAILED) | set(STOPPED) | set(OPEN) == {
         *("completed", "error", "cancelled", "skipped"),
         *("pending", "queued", "running"),
     }

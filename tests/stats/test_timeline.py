@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
-from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.schemas.vocabulary import FAILED, STOPPED
 
 if TYPE_CHECKING:
     from random import Random
@@ -185,7 +185,7 @@ class Interval(NamedTuple):
 
 def interval_of(row: Row) -> Interval | None:
     status, created, started, completed = row
-    over = status in {"completed", *FAILED}
+    over = status in {"completed", *FAILED, *STOPPED}
     begun = created if started is None else started
     if begun is None or (over and completed is None):
         return None

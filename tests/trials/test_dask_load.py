@@ -31,7 +31,7 @@ from retab_frames.schemas.models import (
     arrow_schema,
     empty_table,
 )
-from retab_frames.schemas.vocabulary import FAILED
+from retab_frames.schemas.vocabulary import FAILED, STOPPED
 from retab_frames.stats.durations import duration_stats
 from retab_frames.stats.failures import failures
 from retab_frames.stats.on_dask import apply_by_group
@@ -145,7 +145,7 @@ def time_call(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def select_failed(jobs: pd.DataFrame) -> pd.DataFrame:
-    return jobs[has_status(jobs, FAILED)]
+    return jobs[has_status(jobs, (*FAILED, *STOPPED))]
 
 
 def compute_on_cluster(root: Path) -> dict[str, Any]:
