@@ -222,7 +222,7 @@ def test_statistics_worked_by_hand() -> None:
     assert row["std_ms"] == pytest.approx((500 / 3) ** 0.5)
     assert row[["min_ms", "p50_ms", "p90_ms", "max_ms"]].tolist() == [10, 25, 37, 40]
     assert row[["p50_low_ms", "p50_high_ms", "p90_high_ms"]].isna().all()
-    assert row["outliers"] == 0
+    assert row["outliers"] is pd.NA
 
 
 def test_intervals_worked_by_hand() -> None:
@@ -284,7 +284,8 @@ def test_filtered_jobs() -> None:
 
 def test_no_rows_in_one_group() -> None:
     stats = rf.duration_stats(jobs_of([]))
-    assert stats[["jobs", *COUNTS, "measured", "outliers"]].to_numpy().tolist() == [[0] * 9]
+    assert stats[["jobs", *COUNTS, "measured"]].to_numpy().tolist() == [[0] * 8]
+    assert stats["outliers"].isna().all()
     assert stats.filter(regex="_ms$").isna().all(axis=None)
 
 
@@ -688,6 +689,18 @@ def test_slowest_marks_the_outliers_that_are_counted() -> None:
     assert marked.to_dict() == counted.to_dict()
     assert counted["exprun_equal"] > 0
     assert counted.sum() > 20
+
+
+@pytest.mark.parametrize(("size", "outliers"), [(11, None), (12, 1)])
+def test_a_run_that_is_too_small_has_no_outliers_and_no_lack_of_them(
+    size: int, outliers: int | None
+) -> None:
+    jobs = jobs_of([*range(100, 99 + size), 100_000])
+    counted = rf.duration_stats(jobs)["outliers"]
+    marked = rf.slowest(jobs, size)["is_outlier"]
+    assert pa.array(counted).to_pylist() == [outliers]
+    expected = [None] * size if outliers is None else [True] + [False] * (size - 1)
+    assert pa.array(marked).to_pylist() == expected
 
 
 def test_slowest_does_not_depend_on_the_order_of_rows() -> None:
