@@ -104,16 +104,16 @@ def read_all(
     yield row("store", f"{what}, by Arrow", "pandas on the plain files", times)
 
 
-def durations(jobs: int, repeats: int) -> Iterator[Row]:
-    """Statistics of a thousand groups, against the bare quantiles of pandas and DuckDB."""
+def durations(jobs: int, groups: int, repeats: int, least: str) -> Iterator[Row]:
+    """Statistics of many groups, against the bare quantiles of pandas and DuckDB."""
     import duckdb
 
     rng = np.random.default_rng(0)
-    group = pa.array(rng.integers(0, 1000, jobs))
-    names = pa.array([run_id(n) for n in range(1000)])
+    group = pa.array(rng.integers(0, groups, jobs))
+    names = pa.array([run_id(n) for n in range(groups)])
     columns = {
         "run_id": names.take(group),
-        "status": pa.repeat(pa.scalar("completed"), jobs),
+        "status": pa.array(["completed", "error"]).take(pa.array(rng.integers(0, 50, jobs) // 49)),
         "duration_ms": pa.array(rng.lognormal(8.3, 0.5, jobs).astype(np.int64)),
         "is_placeholder": pa.repeat(pa.scalar(value=False), jobs),
     }
@@ -123,16 +123,17 @@ def durations(jobs: int, repeats: int) -> Iterator[Row]:
     sql = f"select run_id, quantile_cont(duration_ms, {points}) from jobs group by run_id"  # noqa: S608
     with duckdb.connect() as database:
         database.register("jobs", table)
-        for peer, work in (
+        for peer, bar, work in (
             (
                 "pandas groupby quantile",
+                least,
                 lambda: frame.groupby("run_id").duration_ms.quantile(points),
             ),
-            ("DuckDB quantile_cont", lambda: database.sql(sql).fetchall()),
+            ("DuckDB quantile_cont", "", lambda: database.sql(sql).fetchall()),
         ):
             times = in_turn(lambda: rf.duration_stats(frame, by="run_id"), work, repeats)
-            what = f"duration_stats of {jobs:,} jobs, 1,000 groups (counts, intervals)"
-            yield row("statistics", what, peer, times)
+            what = f"duration_stats of {jobs:,} jobs, {groups:,} groups (counts, intervals)"
+            yield row("statistics", what, peer, times, bar)
 
 
 def imports(repeats: int) -> Row:

@@ -272,9 +272,7 @@ def test_no_bit_of_a_value_is_lost_between_groups(values: list[float], groups: i
 
 @settings(deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 4), st.integers(0, 2**53) | st.integers(0, 99)), max_size=40
-    ),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2**53) | st.integers(0, 99)), max_size=40),
     st.sampled_from([1, 1_000, 7]),
 )
 def test_groups_are_sorted_as_python_sorts(rows: list[tuple[int, int]], parts: int) -> None:
