@@ -85,7 +85,7 @@ def find_kinds(jobs: pd.DataFrame, kinds: Sequence[Sequence[str]]) -> Kinds:
     of_word = [number for number, kind in enumerate(kinds) for _ in kind]
     of_index = np.array([*of_word, len(kinds) + 1], dtype=np.uint8)
     index = pc.index_in(pa.array(jobs["status"]), pa.array(words, STRING))
-    found = of_index[pc.fill_null(index, len(words)).to_numpy(zero_copy_only=False)]
+    found: Kinds = of_index[pc.fill_null(index, len(words)).to_numpy(zero_copy_only=False)]
     found[jobs["is_placeholder"].to_numpy(dtype=bool)] = len(kinds)
     return found
 
