@@ -88,9 +88,9 @@ def duration_stats(
         confidence: Of the intervals of the quantiles, which are order statistics and valid for any
             distribution. An end is null, unbounded, where a group is too small for it.
         unfinished: "exclude" leaves out jobs that have not ended. "censor" estimates the quantiles
-            of each group that has such jobs from its Kaplan-Meier curve (type 1: an observed
-            value), and the intervals from the log-log band; a quantile that the curve does not
-            reach is null, and `note` says so. Censored are running jobs since `started_at`; for
+            of each group that has such jobs from its Kaplan-Meier curve (type 2: an observed
+            value, or the middle of two, as in R and SAS), and the intervals from the log-log band;
+            a quantile that the curve does not reach is null, and `note` says so. Censored are running jobs since `started_at`; for
             "turnaround" all unfinished jobs since `created_at`; for "queue" those that have not
             started, while the queue of a running job has ended. Total, mean, std, min, max and
             outliers remain those of completed jobs. A group without unfinished jobs is the same

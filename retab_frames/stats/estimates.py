@@ -6,7 +6,7 @@ There are three kinds, each with its interval:
 - shares: `proportion`, computed here;
 - quantiles, by two methods. Linear, type 7 (`quantile` here) is computed for all groups at once by
   `GroupedValues.quantile` and `quantile_interval` in grouped_values.py. That of a sample with
-  censored values, type 1 of the Kaplan-Meier curve, is `Survival.quantile` in survival.py.
+  censored values, type 2 of the Kaplan-Meier curve, is `Survival.quantile` in survival.py.
 
 `duration_stats` (durations.py) chooses the method of a quantile by its argument `unfinished`.
 """
