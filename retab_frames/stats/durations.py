@@ -88,27 +88,27 @@ def duration_stats(
         confidence: Of the intervals of the quantiles, which are order statistics and valid for any
             distribution. An end is null, unbounded, where a group is too small for it.
         unfinished: "exclude" leaves out jobs that have not ended. "censor" estimates the quantiles
-            of each group that has such jobs from its Kaplan-Meier curve (type 2: an observed
-            value, or the middle of two, as in R and SAS), and the intervals from the log-log band;
-            a quantile that the curve does not reach is null, and `note` says so. Censored are running jobs since `started_at`; for
-            "turnaround" all unfinished jobs since `created_at`; for "queue" those that have not
-            started, while the queue of a running job has ended. Total, mean, std, min, max and
-            outliers remain those of completed jobs. A group without unfinished jobs is the same
-            either way.
+            of each group that has such jobs from its Kaplan-Meier curve (type 2: an observed value,
+            or the middle of two, as in R and SAS), and the intervals from the log-log band; a
+            quantile that the curve does not reach is null, and `note` says so. Censored are running
+            jobs since `started_at`; for "turnaround" all unfinished jobs since `created_at`; for
+            "queue" those that have not started, while the queue of a running job has ended. Total,
+            mean, std, min, max and outliers remain those of completed jobs. A group without
+            unfinished jobs is the same either way.
         as_of: When the unfinished jobs were last seen: a datetime or ISO 8601 text with a time
             zone; None takes `fetched_at` of each job. A time before the start (clocks differ)
             counts as the start.
 
     Returns:
         One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
-        `error`, `cancelled`, `unfinished`, `placeholders`, `other` (skipped, null, or a status that
-        this library does not know), `measured` (completed and with the measure) and `censored`
+        `error`, `cancelled`, `skipped`, `unfinished`, `placeholders`, `other` (null, or a status
+        that this library does not know), `measured` (completed and with the measure) and `censored`
         (counts); `total_ms`, `mean_ms`, `std_ms` (n - 1), `min_ms`, then `p50_ms`, `p50_low_ms`,
         `p50_high_ms` for each quantile, `max_ms` (doubles, null where nothing was measured);
         `outliers` (count; modified z-score of 3.5 or more on the log scale, Iglewicz and Hoaglin
         1993, corrected so that at any size at most a tenth of log-normal samples have one; null
-        below 12 measured jobs, which are too few to tell); `note` (text on unfinished jobs, null if
-        there are none).
+        below 12 measured jobs, which are too few to tell); `note` (text on
+        unfinished jobs, and on completed ones without the measure; null if there are none).
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas or Dask, or `as_of` neither a datetime nor
@@ -154,12 +154,12 @@ def duration_stats(
     _apply_censoring(estimates, sample, group, quantiles, confidence)
     if censoring:
         start_unknown = count_by_group(sample.start_unknown, group, len(keys))
-        notes = _write_notes(counts, observed.sizes, estimates, start_unknown, measure)
+        notes = _describe_censored(counts, observed.sizes, estimates, start_unknown, measure)
     else:
-        notes = [
-            f"{format_count(n, 'unfinished job')} left out: results biased low" if n else None
-            for n in counts["unfinished"]
-        ]
+        notes = _describe(counts["unfinished"], "unfinished job", "left out: results biased low")
+    unmeasured = counts["completed"] - counts["measured"]
+    missing = _describe(unmeasured, "completed job", f"left out: no {measure} known")
+    notes = ["; ".join(filter(None, parts)) or None for parts in zip(notes, missing, strict=True)]
     statistics = {
         "total": completed.total(),
         "mean": completed.mean(),
@@ -281,7 +281,12 @@ def _apply_censoring(
                 estimates[f"{name_quantile(q)}{end}"][number] = value
 
 
-def _write_notes(
+def _describe(counts: Ints, noun: str, what: str) -> list[str | None]:
+    """Return a text per group on so many jobs; None on none."""
+    return [f"{format_count(n, noun)} {what}" if n else None for n in counts.tolist()]
+
+
+def _describe_censored(
     counts: dict[str, Ints],
     observed: Ints,
     estimates: dict[str, Floats],

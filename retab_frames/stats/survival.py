@@ -147,8 +147,10 @@ def cumulative_incidence(
     ]
     event_free = np.cumprod(1 - np.sum(events, axis=0) / at_risk)
     before = np.concatenate([[1.0], event_free])[: len(moments)]
+    # a sum of rounded shares may come to lie above 1
     incidence = {
-        c: np.cumsum(before * count / at_risk) for c, count in zip(causes, events, strict=True)
+        c: np.minimum(np.cumsum(before * count / at_risk), 1.0)
+        for c, count in zip(causes, events, strict=True)
     }
     return CumulativeIncidence(moments, at_risk, incidence, event_free)
 

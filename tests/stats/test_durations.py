@@ -34,6 +34,7 @@ COUNT_OF: dict[str | None, str] = {
     "completed": "completed",
     "error": "error",
     "cancelled": "cancelled",
+    "skipped": "skipped",
     "pending": "unfinished",
     "queued": "unfinished",
     "running": "unfinished",
@@ -67,9 +68,10 @@ def test_counts_of_each_status() -> None:
         "completed": 1,
         "error": 1,
         "cancelled": 1,
+        "skipped": 1,
         "unfinished": 3,
         "placeholders": 0,
-        "other": 4,
+        "other": 3,
         "measured": 1,
     }
 
@@ -245,7 +247,8 @@ def test_columns_and_their_types() -> None:
     }
     order = ["run_id", *counts, *[f"{name}_ms" for name in doubles], "outliers", "note"]
     assert list(stats.columns) == order
-    assert COUNTS == ("completed", "error", "cancelled", "unfinished", "placeholders", "other")
+    ended = ("completed", "error", "cancelled", "skipped")
+    assert tuple(COUNTS) == (*ended, "unfinished", "placeholders", "other")
     assert stats.index.equals(pd.RangeIndex(1))
 
 
@@ -284,7 +287,7 @@ def test_filtered_jobs() -> None:
 
 def test_no_rows_in_one_group() -> None:
     stats = rf.duration_stats(jobs_of([]))
-    assert stats[["jobs", *COUNTS, "measured"]].to_numpy().tolist() == [[0] * 8]
+    assert stats[["jobs", *COUNTS, "measured"]].to_numpy().tolist() == [[0] * 9]
     assert stats["outliers"].isna().all()
     assert stats.filter(regex="_ms$").isna().all(axis=None)
 
@@ -643,6 +646,43 @@ def test_wrong_arguments_of_censoring(
 ) -> None:
     with pytest.raises(error, match=message):
         rf.duration_stats(running_jobs(), **arguments)
+
+
+LEFT_OUT = "1 completed job left out: no duration known"
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        (
+            {},
+            [
+                "2 completed jobs left out: no duration known",
+                "1 unfinished job left out: results biased low; " + LEFT_OUT,
+                None,
+            ],
+        ),
+        (
+            {"unfinished": "censor", "as_of": "1970-01-01T00:00:20Z"},
+            [
+                "2 completed jobs left out: no duration known",
+                "1 job with unknown start left out: results biased low; " + LEFT_OUT,
+                None,
+            ],
+        ),
+    ],
+)
+def test_completed_jobs_without_the_measure_are_noted(
+    options: dict[str, Any], notes: list[str | None]
+) -> None:
+    jobs = jobs_of(
+        [None, None, 5, None, 7, None, 4, None],
+        run_id=texts("a", "a", "a", "b", "b", "b", "c", "c"),
+        status=texts(*["completed"] * 5, "running", "completed", "error"),
+    )
+    found = rf.duration_stats(jobs, "run_id", **options)
+    assert pa.array(found["note"]).to_pylist() == notes
+    assert (found["completed"] - found["measured"]).tolist() == [2, 1, 0]
 
 
 def test_slowest_worked_by_hand() -> None:

@@ -72,7 +72,7 @@ def test_a_quantile_that_the_curve_does_not_reach_is_bounded_from_below() -> Non
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 99))
 def test_without_censoring_it_is_the_averaged_inverse_ecdf(values: list[int], percent: int) -> None:
     ours = Survival(values, [True] * len(values)).quantile(percent / 100)
-    expected = np.quantile(values, percent / 100, method="averaged_inverted_cdf")
+    expected = float(np.quantile(values, percent / 100, method="averaged_inverted_cdf"))
     position, ordered = Fraction(percent * len(values), 100), sorted(values)
     if position.denominator == 1:  # where numpy's own product may be rounded
         expected = (ordered[int(position) - 1] + ordered[int(position)]) / 2
