@@ -43,7 +43,7 @@ def contests(groups: set[str], *, quick: bool, repeats: int) -> list[Callable[[]
             for groups, least in ((1_000, "2.5 times it"), (big, "4 times it"))
         ],
     }
-    every["dask"] = [lambda: tables.cluster(5 * big, min(repeats, 3))]
+    every["dask"] = [lambda: tables.cluster(big, min(repeats, 3))]
     unknown = groups - set(every)
     if unknown:
         raise SystemExit(f"no such group: {', '.join(unknown)}; there are {', '.join(every)}")

@@ -157,7 +157,7 @@ def cluster(most: int, repeats: int) -> Iterator[Row]:
             LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers,
             Client(workers),
         ):
-            for jobs in (10_000, 100_000, 1_000_000, 5_000_000):
+            for jobs in (10_000, 100_000, 1_000_000):
                 if jobs > most:
                     break
                 ids = [run_id(n) for n in range(jobs // each)]

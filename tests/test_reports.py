@@ -172,12 +172,12 @@ FAILED_3_OF_12 = "Failed: 3 of the 12 that completed or failed (25 %, 95 % inter
 
 
 def test_only_errors_are_failures_in_words(tmp_path: Path) -> None:
-    status = ["error", "completed", "completed", "completed", "cancelled", "skipped", None, "odd"]
-    jobs = jobs_of([1, None, 3, 4, 5, 6, 7, 8], status=texts(*status))
-    jobs["error_message"] = texts("it broke", None, None, None, *["stopped by hand"] * 4)
+    status = ["error", *["completed"] * 3, "cancelled", "cancelled", "skipped", None, "odd"]
+    jobs = jobs_of([1, None, 3, 4, 5, 6, 7, 8, 9], status=texts(*status))
+    jobs["error_message"] = texts("it broke", None, None, None, *["stopped by hand"] * 5)
     text = report(jobs, tmp_path / "jobs.md").read_text(encoding="utf-8")
 
-    assert "8 jobs: 3 completed, 1 error, 1 cancelled, 1 skipped, 2 other." in text
+    assert "9 jobs: 3 completed, 1 error, 2 cancelled, 1 skipped, 2 other." in text
     assert "Failed: 1 of the 4 that completed or failed (25 %, 95 % interval 5 % to 70 %)." in text
     assert "The most frequent failure (1 of 1): it broke" in text
     assert "Of 1 completed job no duration is known." in text
