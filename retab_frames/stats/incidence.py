@@ -90,7 +90,7 @@ def cumulative_incidence(
         ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
         >>> shares = ["completed", "failed", "stopped", "open"]
         >>> rf.cumulative_incidence(jobs)[shares].iloc[-1].tolist()
-        [0.75, 0.25, 0.0]
+        [0.75, 0.25, 0.0, 0.0]
     """
     check_measure(measure, ("duration", "elapsed", "turnaround"))
     needed = ("status", "is_placeholder", *list_columns(measure, censored=True))
