@@ -36,8 +36,14 @@ def contests(groups: set[str], *, quick: bool, repeats: int) -> list[Callable[[]
         "fetch": [lambda: fetch.rows(60 if quick else many, 3 if quick else repeats)],
         "pull": [lambda: fetch.pull(60 if quick else many, min(repeats, 3))],
         "store": [lambda: tables.store(runs, repeats)],
-        "statistics": [lambda: tables.durations(big if quick else 10_000_000, min(repeats, 3))],
+        "statistics": [
+            lambda groups=groups, least=least: tables.durations(  # type: ignore[misc]
+                big if quick else 10_000_000, groups, min(repeats, 3), least
+            )
+            for groups, least in ((1_000, "2.5 times it"), (big, "4 times it"))
+        ],
     }
+    every["dask"] = [lambda: tables.cluster(big, min(repeats, 3))]
     unknown = groups - set(every)
     if unknown:
         raise SystemExit(f"no such group: {', '.join(unknown)}; there are {', '.join(every)}")

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 import retab_frames as rf
 from benchmarks.contest import ROOT, Row, Taken, in_turn, row
-from benchmarks.payloads import responses, run_id
+from benchmarks.payloads import response, responses, run_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,16 +104,16 @@ def read_all(
     yield row("store", f"{what}, by Arrow", "pandas on the plain files", times)
 
 
-def durations(jobs: int, repeats: int) -> Iterator[Row]:
-    """Statistics of a thousand groups, against the bare quantiles of pandas and DuckDB."""
+def durations(jobs: int, groups: int, repeats: int, least: str) -> Iterator[Row]:
+    """Statistics of many groups, against the bare quantiles of pandas and DuckDB."""
     import duckdb
 
     rng = np.random.default_rng(0)
-    group = pa.array(rng.integers(0, 1000, jobs))
-    names = pa.array([run_id(n) for n in range(1000)])
+    group = pa.array(rng.integers(0, groups, jobs))
+    names = pa.array([run_id(n) for n in range(groups)])
     columns = {
         "run_id": names.take(group),
-        "status": pa.repeat(pa.scalar("completed"), jobs),
+        "status": pa.array(["completed", "error"]).take(pa.array(rng.integers(0, 50, jobs) // 49)),
         "duration_ms": pa.array(rng.lognormal(8.3, 0.5, jobs).astype(np.int64)),
         "is_placeholder": pa.repeat(pa.scalar(value=False), jobs),
     }
@@ -123,16 +123,58 @@ def durations(jobs: int, repeats: int) -> Iterator[Row]:
     sql = f"select run_id, quantile_cont(duration_ms, {points}) from jobs group by run_id"  # noqa: S608
     with duckdb.connect() as database:
         database.register("jobs", table)
-        for peer, work in (
+        for peer, bar, work in (
             (
                 "pandas groupby quantile",
+                least,
                 lambda: frame.groupby("run_id").duration_ms.quantile(points),
             ),
-            ("DuckDB quantile_cont", lambda: database.sql(sql).fetchall()),
+            ("DuckDB quantile_cont", "", lambda: database.sql(sql).fetchall()),
         ):
             times = in_turn(lambda: rf.duration_stats(frame, by="run_id"), work, repeats)
-            what = f"duration_stats of {jobs:,} jobs, 1,000 groups (counts, intervals)"
-            yield row("statistics", what, peer, times)
+            what = f"duration_stats of {jobs:,} jobs, {groups:,} groups (counts, intervals)"
+            yield row("statistics", what, peer, times, bar)
+
+
+DURATION_COLUMNS = ("run_id", "status", "is_placeholder", "duration_ms")
+
+
+def cluster(most: int, repeats: int) -> Iterator[Row]:
+    """Read a store and compute the statistics of each run: two workers of Dask, and pandas."""
+    from dask.distributed import Client, LocalCluster
+
+    each = 1_000
+    runs = most // each
+    with tempfile.TemporaryDirectory() as folder:
+        store = rf.SnapshotStore(folder)
+        # some hundred at a time: the bodies of all runs would fill the memory
+        for first in range(0, runs, 250):
+            bodies = [response(each, run=n) for n in range(first, min(first + 250, runs))]
+            for content in rf.read_contents(bodies, workflow_id="wf_bench"):
+                store.write(content)
+        store.compact("exp_bench", progress=False)
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers,
+            Client(workers),
+        ):
+            for jobs in (10_000, 100_000, 1_000_000):
+                if jobs > most:
+                    break
+                ids = [run_id(n) for n in range(jobs // each)]
+                times = in_turn(
+                    lambda ids=ids: rf.duration_stats(
+                        rf.scan(store, engine="dask", run_id=ids), by="run_id"
+                    ),
+                    lambda ids=ids: rf.duration_stats(
+                        rf.scan(store, run_id=ids)
+                        .to_table(columns=list(DURATION_COLUMNS))
+                        .to_pandas(types_mapper=pd.ArrowDtype),
+                        by="run_id",
+                    ),
+                    repeats,
+                )
+                what = f"duration_stats of {jobs:,} jobs in a store, Dask on two workers"
+                yield row("dask", what, "the same with pandas", times)
 
 
 def imports(repeats: int) -> Row:

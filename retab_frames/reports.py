@@ -17,6 +17,7 @@ from retab_frames.compare.many_runs import ManyComparison
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.intake import check_frame, take_columns
+from retab_frames.schemas.vocabulary import FAILED
 from retab_frames.stats.durations import duration_stats, slowest
 from retab_frames.stats.estimates import proportion
 from retab_frames.stats.failures import failures
@@ -24,7 +25,7 @@ from retab_frames.stats.groups import COUNTS
 from retab_frames.stats.timeline import timeline
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Plot, Section, render_html, render_markdown, write_file
-from retab_frames.text.tables import format_duration
+from retab_frames.text.tables import format_count, format_duration
 
 if TYPE_CHECKING:
     import os
@@ -44,7 +45,6 @@ _NEEDED = (
     *("status", "is_placeholder", "duration_ms", "error_message"),
 )
 """What the verbs read of which a report about jobs is made; that of one run has times too."""
-_ENDED = tuple(name for name in COUNTS if name not in {"unfinished", "placeholders"})
 _QUANTILES = [f"{name}{end}_ms" for name in ("p50", "p90", "p95") for end in ("", "_low", "_high")]
 
 
@@ -226,17 +226,23 @@ def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str
     stats = duration_stats(jobs, quantiles=(0.5, 0.9)).iloc[0]
     counts = ", ".join(f"{stats[name]} {name}" for name in COUNTS if stats[name])
     sentences = [f"{stats['jobs']} jobs{f': {counts}' if counts else ''}."]
-    ended = int(sum(stats[name] for name in _ENDED))
-    failed = ended - int(stats["completed"])
+    completed, failed = int(stats["completed"]), int(stats["error"])
     if failed:
-        rate = proportion(failed, ended)
+        tried = completed + failed
+        rate = proportion(failed, tried)
         share, low, high = (f"{100 * part:.0f} %" for part in (rate.value, rate.low, rate.high))
         sentences.append(
-            f"Failed: {failed} of the {ended} that ended ({share}, 95 % interval {low} to {high})."
+            f"Failed: {failed} of the {tried} that completed or failed ({share}, 95 % interval "
+            f"{low} to {high})."
         )
-        for template, count in failures(jobs)[["template", "jobs"]].head(1).itertuples(index=False):
+        found = failures(jobs)
+        found = found[found["status"].isin(FAILED)]
+        for template, count in found[["template", "jobs"]].head(1).itertuples(index=False):
             text = printable(template, 200)
             sentences.append(f"The most frequent failure ({count} of {failed}): {text}")
+    unmeasured = completed - int(stats["measured"])
+    if unmeasured:
+        sentences.append(f"Of {format_count(unmeasured, 'completed job')} no duration is known.")
     if stats["measured"]:
         half, nine = (_describe_quantile(stats, name) for name in ("p50", "p90"))
         sentences.append(

@@ -168,6 +168,26 @@ def test_an_equal_subject_gives_an_equal_file(name: str, ending: str, tmp_path: 
     assert first.read_bytes() == second.read_bytes()
 
 
+FAILED_3_OF_12 = "Failed: 3 of the 12 that completed or failed (25 %, 95 % interval 9 % to 53 %)."
+
+
+def test_only_errors_are_failures_in_words(tmp_path: Path) -> None:
+    status = ["error", *["completed"] * 3, "cancelled", "cancelled", "skipped", None, "odd"]
+    jobs = jobs_of([1, None, 3, 4, 5, 6, 7, 8, 9], status=texts(*status))
+    jobs["error_message"] = texts("it broke", None, None, None, *["stopped by hand"] * 5)
+    text = report(jobs, tmp_path / "jobs.md").read_text(encoding="utf-8")
+
+    assert "9 jobs: 3 completed, 1 error, 2 cancelled, 1 skipped, 2 other." in text
+    assert "Failed: 1 of the 4 that completed or failed (25 %, 95 % interval 5 % to 70 %)." in text
+    assert "The most frequent failure (1 of 1): it broke" in text
+    assert "Of 1 completed job no duration is known." in text
+
+
+def test_a_run_of_stopped_jobs_has_no_failures(tmp_path: Path) -> None:
+    jobs = jobs_of([1, 2], status=texts("cancelled", "odd"))
+    assert "Failed:" not in report(jobs, tmp_path / "jobs.md").read_text(encoding="utf-8")
+
+
 def test_a_run_is_told_in_words_first(content: rf.RunContent, tmp_path: Path) -> None:
     page = read(report(content, tmp_path / "run.html"))
     text = "\n".join(page.texts)
@@ -176,7 +196,7 @@ def test_a_run_is_told_in_words_first(content: rf.RunContent, tmp_path: Path) ->
     assert "exprun_invoices_4 of exp_invoices" in page.texts
     assert "Run exprun_invoices_4 of experiment exp_invoices: complete, fetched " in text
     assert "12 jobs: 9 completed, 3 error." in page.texts
-    assert "Failed: 3 of the 12 that ended (25 %, 95 % interval 9 % to 53 %)." in page.texts
+    assert FAILED_3_OF_12 in page.texts
     assert f"Half of the completed jobs took at most {half} (95 % interval " in text
     assert "3.68 s to unbounded" in text
     order = [

@@ -57,6 +57,7 @@ COUNTED_STATUSES: dict[str, tuple[str, ...]] = {
     "completed": COMPLETED,
     "error": FAILED,
     "cancelled": ("cancelled",),
+    "skipped": ("skipped",),
     "unfinished": OPEN,
 }
 """The counts of jobs in statistics, and the statuses that each counts; all others are `other`."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.vocabulary import COMPLETED
 from retab_frames.stats.estimates import check_confidence
 from retab_frames.stats.grouped_values import group_values
 from retab_frames.stats.groups import (
@@ -25,7 +25,6 @@ from retab_frames.stats.measures import check_measure, list_columns
 from retab_frames.stats.on_dask import apply_by_group, is_distributed
 from retab_frames.stats.samples import (
     FOR_LAST_SEEN,
-    has_status,
     make_censored_sample,
     make_sample,
 )
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
 
     from retab_frames.schemas.moments import Moment
-    from retab_frames.stats.grouped_values import Floats, GroupedValues, Ints
+    from retab_frames.stats.grouped_values import Flags, Floats, GroupedValues, Ints
     from retab_frames.stats.groups import Grouping
     from retab_frames.stats.measures import Measure
     from retab_frames.stats.samples import Sample
@@ -89,25 +88,27 @@ def duration_stats(
         confidence: Of the intervals of the quantiles, which are order statistics and valid for any
             distribution. An end is null, unbounded, where a group is too small for it.
         unfinished: "exclude" leaves out jobs that have not ended. "censor" estimates the quantiles
-            of each group that has such jobs from its Kaplan-Meier curve (type 1: an observed
-            value), and the intervals from the log-log band; a quantile that the curve does not
-            reach is null, and `note` says so. Censored are running jobs since `started_at`; for
-            "turnaround" all unfinished jobs since `created_at`; for "queue" those that have not
-            started, while the queue of a running job has ended. Total, mean, std, min, max and
-            outliers remain those of completed jobs. A group without unfinished jobs is the same
-            either way.
+            of each group that has such jobs from its Kaplan-Meier curve (type 2: an observed value,
+            or the middle of two, as in R and SAS), and the intervals from the log-log band; a
+            quantile that the curve does not reach is null, and `note` says so. Censored are running
+            jobs since `started_at`; for "turnaround" all unfinished jobs since `created_at`; for
+            "queue" those that have not started, while the queue of a running job has ended. Total,
+            mean, std, min, max and outliers remain those of completed jobs. A group without
+            unfinished jobs is the same either way.
         as_of: When the unfinished jobs were last seen: a datetime or ISO 8601 text with a time
             zone; None takes `fetched_at` of each job. A time before the start (clocks differ)
             counts as the start.
 
     Returns:
         One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
-        `error`, `cancelled`, `unfinished`, `placeholders`, `other` (skipped, null, or a status that
-        this library does not know), `measured` (completed and with the measure) and `censored`
+        `error`, `cancelled`, `skipped`, `unfinished`, `placeholders`, `other` (null, or a status
+        that this library does not know), `measured` (completed and with the measure) and `censored`
         (counts); `total_ms`, `mean_ms`, `std_ms` (n - 1), `min_ms`, then `p50_ms`, `p50_low_ms`,
         `p50_high_ms` for each quantile, `max_ms` (doubles, null where nothing was measured);
         `outliers` (count; modified z-score of 3.5 or more on the log scale, Iglewicz and Hoaglin
-        1993); `note` (text on unfinished jobs, null if there are none).
+        1993, corrected so that at any size at most a tenth of log-normal samples have one; null
+        below 12 measured jobs, which are too few to tell); `note` (text on
+        unfinished jobs, and on completed ones without the measure; null if there are none).
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas or Dask, or `as_of` neither a datetime nor
@@ -143,12 +144,9 @@ def duration_stats(
     jobs = take_columns(jobs, needed, reader="duration_stats", optional=optional)
     keys, group = group_jobs(jobs, by)
     sample = make_censored_sample(jobs, measure, as_of) if censoring else make_sample(jobs, measure)
-    observed = group_values(sample.ms[sample.observed], group[sample.observed], len(keys))
-    # with censoring, the queue times of running jobs are observed too
-    is_completed = has_status(jobs, COMPLETED) & sample.observed
-    completed = observed
-    if len(observed.values) > is_completed.sum():
-        completed = group_values(sample.ms[is_completed], group[is_completed], len(keys))
+    completed = observed = _group_sample(sample.ms, group, sample.completed, len(keys))
+    if sample.completed is not sample.observed:
+        observed = _group_sample(sample.ms, group, sample.observed, len(keys))
     counts = count_statuses(jobs, group, len(keys))
     counts["measured"] = completed.sizes
     counts["censored"] = count_by_group(sample.censored, group, len(keys))
@@ -156,12 +154,12 @@ def duration_stats(
     _apply_censoring(estimates, sample, group, quantiles, confidence)
     if censoring:
         start_unknown = count_by_group(sample.start_unknown, group, len(keys))
-        notes = _write_notes(counts, observed.sizes, estimates, start_unknown, measure)
+        notes = _describe_censored(counts, observed.sizes, estimates, start_unknown, measure)
     else:
-        notes = [
-            f"{format_count(n, 'unfinished job')} left out: results biased low" if n else None
-            for n in counts["unfinished"]
-        ]
+        notes = _describe(counts["unfinished"], "unfinished job", "left out: results biased low")
+    unmeasured = counts["completed"] - counts["measured"]
+    missing = _describe(unmeasured, "completed job", f"left out: no {measure} known")
+    notes = ["; ".join(filter(None, parts)) or None for parts in zip(notes, missing, strict=True)]
     statistics = {
         "total": completed.total(),
         "mean": completed.mean(),
@@ -189,7 +187,8 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
         One row per job, the longest first, ties by run and job: `run_id`, `document_id`, `job_id`,
         `filename`; the measure, as `duration_ms`, `queue_ms`, ... (double); `ratio_to_run_median`,
         its ratio to the median of the completed jobs of its run (double, null where that is 0);
-        `is_outlier`, whether `duration_stats(jobs, by="run_id")` counts it as an outlier (bool).
+        `is_outlier`, whether `duration_stats(jobs, by="run_id")` counts it as an outlier (bool;
+        null in a run of fewer than 12 measured jobs, which are too few to tell).
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas.
@@ -207,12 +206,13 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
     runs, run = group_jobs(ids, "run_id")
     values = group_values(ms, run, len(runs))
     median = values.quantile(0.5)[run]
+    is_outlier, is_told = values.is_outlier(ms, run)
     frame = pd.DataFrame(
         {
             **ids.reset_index(drop=True),
             f"{measure}_ms": arrow_column(ms, FLOAT64),
             "ratio_to_run_median": arrow_column(ms / np.where(median > 0, median, np.nan), FLOAT64),
-            "is_outlier": arrow_column(values.is_outlier(ms, run), BOOL),
+            "is_outlier": arrow_column(pa.array(is_outlier, mask=~is_told), BOOL),
         }
     )
     # select the few rows first: to sort all jobs would be slow
@@ -241,6 +241,13 @@ def _check_arguments(
 def name_quantile(q: float) -> str:
     """Return the name of a quantile in columns of `duration_stats`, such as `p50` or `p99.9`."""
     return f"p{100 * q:.10g}"
+
+
+def _group_sample(ms: Floats, group: Ints, mask: Flags, groups: int) -> GroupedValues:
+    """Return the values that the mask selects, in their groups."""
+    if mask.all():
+        return group_values(ms, group, groups)
+    return group_values(ms[mask], group[mask], groups)
 
 
 def _estimate_quantiles(
@@ -274,7 +281,12 @@ def _apply_censoring(
                 estimates[f"{name_quantile(q)}{end}"][number] = value
 
 
-def _write_notes(
+def _describe(counts: Ints, noun: str, what: str) -> list[str | None]:
+    """Return a text per group on so many jobs; None on none."""
+    return [f"{format_count(n, noun)} {what}" if n else None for n in counts.tolist()]
+
+
+def _describe_censored(
     counts: dict[str, Ints],
     observed: Ints,
     estimates: dict[str, Floats],

@@ -6,7 +6,7 @@ There are three kinds, each with its interval:
 - shares: `proportion`, computed here;
 - quantiles, by two methods. Linear, type 7 (`quantile` here) is computed for all groups at once by
   `GroupedValues.quantile` and `quantile_interval` in grouped_values.py. That of a sample with
-  censored values, type 1 of the Kaplan-Meier curve, is `Survival.quantile` in survival.py.
+  censored values, type 2 of the Kaplan-Meier curve, is `Survival.quantile` in survival.py.
 
 `duration_stats` (durations.py) chooses the method of a quantile by its argument `unfinished`.
 """
@@ -35,6 +35,8 @@ __all__ = [
     "student_interval",
 ]
 
+_MIN_MEAN_VALUES = 8
+"""The fewest values of which the interval of a mean is said; see `mean`."""
 _RESAMPLES = 9_999
 _BATCH_VALUES = 2_000_000
 """Values that the bootstrap draws at a time, 16 MB of them."""
@@ -70,9 +72,11 @@ def mean(values: ArrayLike, confidence: float = 0.95, *, seed: int = 0) -> Estim
     """Return the arithmetic mean with a bootstrap interval.
 
     The interval is the bias-corrected and accelerated (BCa) bootstrap (Efron 1987) of 9,999
-    resamples. It is rough below 30 values: for long-tailed durations the 95 % interval covers about
-    82 % at n = 8 and 91 % at n = 30. Above 5,000 values it is Student's t, which then differs by a
-    few hundredths of its width.
+    resamples. For long-tailed durations (log-normal, log-sd 0.8) the 95 % interval holds the truth
+    in 44, 63, 73, 79 % of samples of 2, 3, 4, 5, which is no interval, in 82 % of samples of 6, 7
+    and 8, 85 % of 10 and 91 % of 30. Below 8 values, where chance moves the resamples most, both
+    ends are unbounded; below 30 the interval is rough. Above 5,000 values it is Student's t, which
+    then differs by a few hundredths of its width.
 
     Args:
         values: Finite, in any order; one dimension.
@@ -80,17 +84,19 @@ def mean(values: ArrayLike, confidence: float = 0.95, *, seed: int = 0) -> Estim
         seed: Of the resampling; the same values and seed give the same interval.
 
     Returns:
-        The mean in the unit of the values. All NaN without values; unbounded with one value; an
-        interval of width 0 where all values are equal.
+        The mean in the unit of the values. All NaN without values; unbounded below 8 values; from
+        there on an interval of width 0 where all values are equal.
 
     Raises:
         ValueError: If a value is not finite, or the confidence not between 0 and 1.
     """
     # sorted, so that the order of the rows does not change the resamples
     sample = np.sort(_check_sample(values, confidence))
-    if len(sample) < 2 or sample[0] == sample[-1]:  # noqa: PLR2004 - one value has no scatter
+    if not len(sample) or sample[0] == sample[-1]:
         return _estimate_without_scatter(sample)
     value = float(sample.mean())
+    if len(sample) < _MIN_MEAN_VALUES:
+        return Estimate(value, np.nan, np.nan)
     if len(sample) > _MAX_BOOTSTRAP_VALUES:
         return Estimate(value, *student_interval(sample, confidence))
     from scipy.stats import bootstrap  # noqa: PLC0415 - scipy is slow to import
@@ -112,15 +118,17 @@ def mean(values: ArrayLike, confidence: float = 0.95, *, seed: int = 0) -> Estim
 def geometric_mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the geometric mean, with Student's t interval of the logarithms.
 
-    It suits long-tailed durations; for log-normal ones it estimates the median.
+    It suits long-tailed durations; for log-normal ones it estimates the median, and the 95 %
+    interval holds it in 95 % of samples of any size from 2 on. That few values are equal does not
+    say that all are: below 8 equal values the interval is unbounded, as that of `mean`.
 
     Args:
         values: Above 0 and finite; one dimension.
         confidence: Between 0 and 1.
 
     Returns:
-        The mean in the unit of the values. All NaN without values; unbounded with one value; an
-        interval of width 0 where all values are equal.
+        The mean in the unit of the values. All NaN without values; unbounded with one value or
+        fewer than 8 equal ones; an interval of width 0 where more are equal.
 
     Raises:
         ValueError: If a value is not above 0 and finite, or the confidence not between 0 and 1.
@@ -129,7 +137,7 @@ def geometric_mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     if (sample <= 0).any():
         count = int((sample <= 0).sum())
         raise ValueError(f"a geometric mean takes values above 0; {count} of {len(sample)} are not")
-    if len(sample) < 2 or sample.min() == sample.max():  # noqa: PLR2004
+    if not len(sample) or sample.min() == sample.max():
         return _estimate_without_scatter(sample)
     logs = np.log(sample)
     ends = (logs.mean(), *student_interval(logs, confidence))
@@ -216,8 +224,8 @@ def _check_sample(values: ArrayLike, confidence: float) -> Floats:
 
 
 def _estimate_without_scatter(sample: Floats) -> Estimate:
-    """Return the estimate of a sample that has no values, one value, or equal values."""
+    """Return the estimate of a sample that has no values, or equal values only."""
     if not len(sample):
         return Estimate(np.nan, np.nan, np.nan)
-    end = float(sample[0]) if len(sample) > 1 else np.nan
+    end = float(sample[0]) if len(sample) >= _MIN_MEAN_VALUES else np.nan
     return Estimate(float(sample[0]), end, end)

@@ -44,11 +44,70 @@ _START = r"(^|[\s(\[{=:,])"
 _JOB_ID, _JOB_FILE = "\ue000", "\ue001"
 """Placeholders for an id and a file name of the job itself, until what contains them is masked."""
 
+_CODE = "\ue002_"
+"""A mark before the digits of a code: no word begins after it, so that they are not masked."""
+_CODE_WORDS = (
+    r"(?:(?:api|err(?:or)?|exit|failure|grpc|http|native|reason|response|result|return|rpc|sql"
+    r"|status|upstream)[ _-]?){0,2}code"
+    r"|(?:(?:exit|grpc|http|response|rpc|upstream)[ _-]?)?status"
+    r"|http(?:/\d(?:\.\d)?)?|errno|exit(?:ed)?(?: with)?|signal|sig[a-z]{2,6}|sqlstate|hresult"
+)
+"""What is followed by a code."""
+_ERROR_WORDS = r"\w*(?:error|err|exception)"
+"""What is followed by a code or by a sentence, which may begin with a count."""
+_ANSWER_WORDS = (
+    r"(?:answered|failed|got|received|replied|responded|response|returned)(?: with)?(?: an?)?"
+)
+_NO_CODE_WORDS = (
+    r"(?:area|article|bank|bar|country|currency|customer|item|post|postal|product|qr|sort|tax|zip)"
+    r"[ _-]?code|(?:count|length|limit|max|maximum|number|size|total)(?: of| is)?"
+    r"|column|line|page|row|step"
+)
+"""What is followed by a number of the document, a count or a position."""
+_IS = r"""["']?(?:(?: ?[:=#(\[]| is| was| of)[ ("'\[]{0,2}| [("'\[]?)"""
+"""What may stand between a word and its code."""
+_DIGITS = r"(?i:0x[0-9a-f]+|\d{1,5})"
+_STATUS = r"[45]\d\d"
+"""A status of HTTP that says what failed."""
+_STOP = r"""$|[^\w\s.,:%/-]|[.,:](?:$|\D)"""
+"""What may follow a code: neither more digits nor a unit."""
+_LINK = r" (?:after|at|by|error|for|from|in|on|response|when|while)\b"
+_REASONS = (
+    r"(?i:bad gateway|bad request|expectation failed|failed dependency|gateway time-?out"
+    r"|http version not supported|insufficient storage|internal (?:server )?error"
+    r"|length required|loop detected|method not allowed|misdirected request"
+    r"|network authentication required|not acceptable|not found|not implemented"
+    r"|payment required|precondition (?:failed|required)|proxy authentication required"
+    r"|range not satisfiable|(?:content|payload|request entity|request header fields) too large"
+    r"|request time-?out|service (?:temporarily )?unavailable|too early|too many requests"
+    r"|unavailable for legal reasons|unprocessable (?:content|entity)|unsupported media type"
+    r"|upgrade required|uri too long|(?:client|server) error)"
+    r"|Conflict|Forbidden|Gone|Locked|Overloaded|Unauthorized"
+)
+"""The reason phrases of HTTP (RFC 9110, RFC 6585), and words that are used like them."""
+
+_CODES = (
+    (rf"\b((?i:{_NO_CODE_WORDS}){_IS})\d+\b", r"\1<n>"),
+    (rf"\b((?i:sqlstate){_IS})(\d[0-9A-Z]{{4}})\b", rf"\1{_CODE}\2"),
+    (rf"\b((?i:{_CODE_WORDS}){_IS}-?)({_DIGITS})({_STOP}|\s)", rf"\1{_CODE}\2\3"),
+    (rf"\b((?i:{_ERROR_WORDS}):? #?)({_DIGITS})({_STOP}|{_LINK})", rf"\1{_CODE}\2\3"),
+    (rf"\b((?i:{_ANSWER_WORDS}):? )({_STATUS})({_STOP}|{_LINK})", rf"\1{_CODE}\2\3"),
+    (
+        rf"(^|[^\w.,])({_STATUS})([ :-]{{1,3}}(?:{_REASONS}|(?i:error|response))\b)",
+        rf"\1{_CODE}\2\3",
+    ),
+    (rf"^({_STATUS})$", rf"{_CODE}\1"),
+    (rf"\b((?:{_REASONS})[ :,]{{0,2}}[(\[]?)({_STATUS})({_STOP}|\s)", rf"\1{_CODE}\2\3"),
+    # after a plural it is a count: too many pages (500)
+    (rf"(^|[^\ss] )([(\[])({_STATUS})([)\]])", rf"\1\2{_CODE}\3\4"),
+    (r"\b((?:ERR|HTTP|ORA|PLS|SQL|TNS)-)(\d{3,5})\b", rf"\1{_CODE}\2"),
+)
+"""Patterns that mark the codes: they say what failed, while a count says how much."""
+
 _MASKS = (
     (r"\s+", " "),
     (r"^ | $", ""),
-    # an HTTP status says what failed: a mark before its digits protects them from being masked
-    (r"(?i)\b(http(?:/\d(?:\.\d)?)?|status(?: code)?)([ :=]{1,2})([1-5]\d\d)\b", r"\1\2_\3"),
+    *_CODES,
     (r'"(?:[^"\\]|\\.)*"|“[^”]*”|«[^»]*»|\x{2018}[^\x{2019}]*\x{2019}|`[^`]*`', "<text>"),
     # an apostrophe inside a word does not open a quotation, one before a letter does not close it
     (_START + r"'(?:[^']|'\pL)*'", r"\1<text>"),
@@ -68,7 +127,7 @@ _MASKS = (
     (r"(?i)\b(?:[a-f]{0,7}\d[0-9a-f]{7,}|[0-9a-f]{7,}\d[0-9a-f]*)\b", "<id>"),
     (r"\b[A-Za-z]{0,15}\d[A-Za-z0-9]{11,}\b", "<id>"),
     (r"\b\d+(?:[.,]\d+)*", "<n>"),
-    (r"([ :=])_([1-5]\d\d)\b", r"\1\2"),
+    (_CODE, ""),
     (_JOB_ID, "<id>"),
     (_JOB_FILE, "<path>"),
 )
@@ -94,8 +153,10 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
 
     A template is a message whose ids, numbers, quoted texts, paths, file names, URLs, e-mail
     addresses and times are masked, and so are the ids and the file name of the job itself, so that
-    messages that differ only in these are counted together. HTTP statuses are not masked. A
-    template may still contain document content that the message repeats without quotes.
+    messages that differ only in these are counted together. Numbers that say what failed are not
+    masked: statuses of HTTP, exit codes, signals, errno and the like, which a word before or after
+    them tells. A template may still contain document content that the message repeats without
+    quotes.
 
     Args:
         jobs: A frame with the columns of JobsSchema, or a Dask frame of them.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import COUNTED_STATUSES
-from retab_frames.stats.samples import has_status
+from retab_frames.stats.samples import find_kinds
 from retab_frames.text.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ def count_by_group(mask: Flags, group: Ints, groups: int) -> Ints:
 
 def count_statuses(jobs: pd.DataFrame, group: Ints, groups: int) -> dict[str, Ints]:
     """Return the number of jobs of each group, as `jobs`, and then each of COUNTS."""
-    masks = {name: has_status(jobs, statuses) for name, statuses in COUNTED_STATUSES.items()}
-    masks["placeholders"] = jobs["is_placeholder"].to_numpy(dtype=bool)
-    masks["other"] = ~np.logical_or.reduce(list(masks.values()))
-    masks = {"jobs": np.ones(len(jobs), dtype=np.bool_), **masks}
-    return {name: count_by_group(mask, group, groups) for name, mask in masks.items()}
+    kinds = find_kinds(jobs, list(COUNTED_STATUSES.values()))
+    table = np.bincount(group * len(COUNTS) + kinds, minlength=groups * len(COUNTS))
+    by_kind = table.reshape(groups, len(COUNTS)).T
+    return {"jobs": by_kind.sum(axis=0), **dict(zip(COUNTS, by_kind, strict=True))}
 
 
 def rows_by_group(mask: Flags, group: Ints) -> Iterator[tuple[int, Ints]]:

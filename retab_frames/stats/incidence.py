@@ -1,4 +1,4 @@
-"""The shares of jobs that are completed, failed and still open after each duration."""
+"""The shares of jobs that are completed, failed, stopped and open after each duration."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import numpy as np
 from retab_frames.schemas.frames import FLOAT64, INT64, arrow_column
 from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import FAILED, STOPPED
-from retab_frames.stats.groups import group_jobs, rows_by_group, with_group_keys
+from retab_frames.stats.groups import count_by_group, group_jobs, rows_by_group, with_group_keys
 from retab_frames.stats.measures import check_measure, list_columns
-from retab_frames.stats.samples import FOR_LAST_SEEN, has_status, make_censored_sample
+from retab_frames.stats.samples import (
+    FOR_LAST_SEEN,
+    has_status,
+    make_censored_sample,
+    to_microseconds,
+)
 from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
 
 if TYPE_CHECKING:
@@ -21,17 +26,19 @@ if TYPE_CHECKING:
     from retab_frames.stats.grouped_values import Floats, Ints
     from retab_frames.stats.groups import Grouping
     from retab_frames.stats.measures import Measure
+    from retab_frames.stats.samples import Sample
 
 __all__ = ["cumulative_incidence"]
 
-_CENSORED_END, _COMPLETED_END, _FAILED_END = range(3)
-"""How the time of a job ends; 0 means censored."""
+_CENSORED_END = 0
+_ENDS = {"completed": 1, "failed": 2, "stopped": 3}
+"""How the time of a job ends, by the name of the share."""
 _TYPES = {
     "after_ms": FLOAT64,
-    "completed": FLOAT64,
-    "failed": FLOAT64,
+    **dict.fromkeys(_ENDS, FLOAT64),
     "open": FLOAT64,
     "at_risk": INT64,
+    "left_out": INT64,
 }
 
 
@@ -42,28 +49,35 @@ def cumulative_incidence(
     measure: Measure = "elapsed",
     as_of: Moment = None,
 ) -> pd.DataFrame:
-    """Return the shares of jobs that are completed, failed and still open after each duration.
+    """Return the shares of jobs that are completed, failed, stopped and open after each duration.
 
-    A failed job will never be completed. To leave it out, or to treat it as still running,
+    A failed job will never be completed, nor will one that was cancelled or skipped, of which
+    nobody knows whether it would have failed. To leave them out, or to treat them as still running,
     overestimates the share that will be completed. The estimate of Aalen and Johansen (1978) counts
-    completion and failure as competing events; jobs that still run are censored, as in
+    the three ends as competing events; jobs that still run are censored, as in
     `duration_stats(..., unfinished="censor")`.
+
+    A job that failed or was stopped before it started has ended, too: it ran for 0 ms, and so its
+    "elapsed" and "duration" are 0 unless the API reports another. Its "turnaround" is the time
+    until it ended.
 
     Args:
         jobs: A frame with the columns of JobsSchema.
         by: As for `duration_stats`.
-        measure: "elapsed", "turnaround" or "duration", which few failed jobs have. Not "queue",
-            which does not end in failure.
+        measure: "elapsed", "turnaround" or "duration", which few jobs have that failed after their
+            start. Not "queue", which does not end in failure.
         as_of: As for `duration_stats`.
 
     Returns:
         For each group in order of first appearance, one row at 0, at each distinct duration after
-        which a job was completed or failed, and at the longest duration of any job: the group's
-        columns; `after_ms` (double); `completed`, `failed` (error, cancelled or skipped) and
-        `open`, shares that add up to 1; `at_risk` (count), the jobs that were completed, failed or
-        censored at or after that duration. Left out are jobs without the measure, with a status
-        that this library does not know, and unfinished ones that have not started; the `at_risk` of
-        a group's first row is the number of jobs that count. A group without such jobs has no rows.
+        which a job ended, and at the longest duration of any job: the group's columns; `after_ms`
+        (double); `completed`, `failed` (error), `stopped` (cancelled or skipped) and `open`, shares
+        that add up to 1; `at_risk` (count), the jobs that ended or were censored at or after that
+        duration; `left_out` (count, the same in all rows of a group), the jobs that are in no
+        share: those without the measure, with a status that this library does not know,
+        placeholders, and unfinished ones that have not started. In the first row `at_risk` and
+        `left_out` add up to the jobs of the group. A group of which all jobs are left out has one
+        row, at 0, whose shares are null.
 
     Raises:
         TypeError, ValueError: As `duration_stats`.
@@ -74,8 +88,9 @@ def cumulative_incidence(
         ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
         ...         where = (sandbox.workflow_id, "exp_invoices")
         ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
-        >>> rf.cumulative_incidence(jobs)[["completed", "failed", "open"]].iloc[-1].tolist()
-        [0.75, 0.25, 0.0]
+        >>> shares = ["completed", "failed", "stopped", "open"]
+        >>> rf.cumulative_incidence(jobs)[shares].iloc[-1].tolist()
+        [0.75, 0.25, 0.0, 0.0]
     """
     check_measure(measure, ("duration", "elapsed", "turnaround"))
     needed = ("status", "is_placeholder", *list_columns(measure, censored=True))
@@ -83,30 +98,47 @@ def cumulative_incidence(
     jobs = take_columns(jobs, needed, reader="cumulative_incidence", optional=optional)
     keys, group = group_jobs(jobs, by)
     sample = make_censored_sample(jobs, measure, as_of)
-    failed = has_status(jobs, (*FAILED, *STOPPED)) & ~np.isnan(sample.ms)
-    end = np.select([sample.observed, failed], [_COMPLETED_END, _FAILED_END], _CENSORED_END)
-    is_counted = sample.observed | failed | sample.censored
-    parts = [
-        (number, _estimate_incidence(sample.ms[rows], end[rows]))
-        for number, rows in rows_by_group(is_counted, group)
-    ]
-    numbers = [number for number, part in parts for _ in part["after_ms"]]
+    ms, end = _find_ends(jobs, sample, measure)
+    is_counted = (end != _CENSORED_END) | sample.censored
+    left_out = count_by_group(~is_counted, group, len(keys))
+    none = _estimate_incidence(np.empty(0), np.empty(0, dtype=np.int64))
+    parts = dict.fromkeys(range(len(keys)), none)
+    for number, rows in rows_by_group(is_counted, group):
+        parts[number] = _estimate_incidence(ms[rows], end[rows])
+    numbers = np.repeat(np.arange(len(keys)), [len(part["after_ms"]) for part in parts.values()])
     columns = {
-        name: arrow_column(np.concatenate([[], *(part[name] for _, part in parts)]), kind)
-        for name, kind in _TYPES.items()
+        name: np.concatenate([[], *(part[name] for part in parts.values())])
+        for name in ("after_ms", *_ENDS, "open", "at_risk")
     }
-    return with_group_keys(keys.iloc[numbers].reset_index(drop=True), columns)
+    columns["left_out"] = left_out[numbers]
+    typed = {name: arrow_column(columns[name], kind) for name, kind in _TYPES.items()}
+    return with_group_keys(keys.iloc[numbers].reset_index(drop=True), typed)
+
+
+def _find_ends(jobs: pd.DataFrame, sample: Sample, measure: Measure) -> tuple[Floats, Ints]:
+    """Return the measure of each job, and how it ended; censored where that is not known."""
+    statuses = {"failed": FAILED, "stopped": STOPPED}
+    ended = {name: has_status(jobs, words) for name, words in statuses.items()}
+    ms = sample.ms
+    if measure != "turnaround":
+        _, is_started = to_microseconds(jobs, "started_at")
+        never_ran = np.logical_or.reduce(list(ended.values())) & ~is_started
+        ms = np.where(never_ran & np.isnan(ms), 0.0, ms)
+    ended = {"completed": sample.completed, **ended}
+    masks = [ended[name] & ~np.isnan(ms) for name in _ENDS]
+    return ms, np.select(masks, list(_ENDS.values()), _CENSORED_END)
 
 
 def _estimate_incidence(ms: Floats, end: Ints) -> dict[str, Floats | Ints]:
-    """Return the columns of one group."""
-    curves = aalen_johansen(ms, end, (_COMPLETED_END, _FAILED_END))
-    after = np.unique(np.concatenate([[0.0], curves.times, [ms.max()]]))
+    """Return the columns of one group; its shares are NaN without jobs."""
+    curves = aalen_johansen(ms, end, list(_ENDS.values()))
+    after = np.unique([0.0, *curves.times, ms.max(initial=0.0)])
     step = np.searchsorted(curves.times, after, side="right")
+    none, all_jobs = (0.0, 1.0) if len(ms) else (np.nan, np.nan)
     shares = {
-        "completed": np.concatenate([[0.0], curves.incidence[_COMPLETED_END]])[step],
-        "failed": np.concatenate([[0.0], curves.incidence[_FAILED_END]])[step],
-        "open": np.concatenate([[1.0], curves.event_free])[step],
+        name: np.concatenate([[none], curves.incidence[cause]])[step]
+        for name, cause in _ENDS.items()
     }
+    shares["open"] = np.concatenate([[all_jobs], curves.event_free])[step]
     at_risk = len(ms) - np.searchsorted(np.sort(ms), after, side="left")
     return {"after_ms": after, **shares, "at_risk": at_risk}

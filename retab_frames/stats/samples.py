@@ -6,13 +6,13 @@ The jobs here came through the door of `schemas.intake`: their columns have thei
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.schemas.frames import FLOAT64, INT64
+from retab_frames.schemas.frames import FLOAT64, INT64, STRING
 from retab_frames.schemas.moments import Moment, count_microseconds, parse_moment
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN, RUNNING
 from retab_frames.stats.measures import SPANS
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
     from retab_frames.stats.grouped_values import Flags, Floats, Ints
 
+    Kinds = np.ndarray[Any, np.dtype[np.uint8]]
+
 __all__ = [
     "FOR_LAST_SEEN",
     "Sample",
+    "find_kinds",
     "find_last_seen",
     "has_status",
     "make_censored_sample",
@@ -47,6 +50,8 @@ class Sample:
     Attributes:
         ms: The measure; of a censored job the time that it has taken so far; NaN if unknown.
         observed: Whether the measure is complete, so that `ms` is its value.
+        completed: Whether it is, and the job was completed; the queue time of a running job is
+            complete too.
         censored: Whether the job is unfinished, so that the measure is at least `ms`.
         start_unknown: Whether the job is unfinished and lacks the time at which the measure begins,
             so that nothing is known of it.
@@ -54,14 +59,34 @@ class Sample:
 
     ms: Floats
     observed: Flags
+    completed: Flags
     censored: Flags
     start_unknown: Flags
 
 
 def has_status(jobs: pd.DataFrame, statuses: Sequence[str]) -> Flags:
     """Return whether each job has one of the statuses; a placeholder has none."""
-    placeholder = jobs["is_placeholder"].to_numpy(dtype=bool)
-    found: Flags = jobs["status"].isin(statuses).to_numpy(dtype=bool) & ~placeholder
+    found: Flags = find_kinds(jobs, [statuses]) == 0
+    return found
+
+
+def find_kinds(jobs: pd.DataFrame, kinds: Sequence[Sequence[str]]) -> Kinds:
+    """Return the number of the kind of each job's status.
+
+    Args:
+        jobs: The jobs.
+        kinds: The statuses of each kind; no status is of two.
+
+    Returns:
+        One number per job: from 0 for the kinds, then `len(kinds)` for a placeholder, and one more
+        for a status of no kind.
+    """
+    words = [status for kind in kinds for status in kind]
+    of_word = [number for number, kind in enumerate(kinds) for _ in kind]
+    of_index = np.array([*of_word, len(kinds) + 1], dtype=np.uint8)
+    index = pc.index_in(pa.array(jobs["status"]), pa.array(words, STRING))
+    found: Kinds = of_index[pc.fill_null(index, len(words)).to_numpy(zero_copy_only=False)]
+    found[jobs["is_placeholder"].to_numpy(dtype=bool)] = len(kinds)
     return found
 
 
@@ -82,7 +107,8 @@ def make_sample(jobs: pd.DataFrame, measure: str) -> Sample:
     """Return the sample of the completed jobs; no job is censored."""
     ms = measure_jobs(jobs, measure)
     none = np.zeros(len(jobs), dtype=np.bool_)
-    return Sample(ms, has_status(jobs, COMPLETED) & ~np.isnan(ms), none, none)
+    completed = has_status(jobs, COMPLETED) & ~np.isnan(ms)
+    return Sample(ms, completed, completed, none, none)
 
 
 def make_censored_sample(jobs: pd.DataFrame, measure: str, as_of: Moment) -> Sample:
@@ -108,7 +134,7 @@ def make_censored_sample(jobs: pd.DataFrame, measure: str, as_of: Moment) -> Sam
     ms = done.ms.copy()
     last_seen = find_last_seen(jobs, as_of, among=censored)
     ms[censored] = np.maximum(last_seen - begin[censored], 0) / 1000
-    return Sample(ms, observed, censored, unfinished & ~has_begun)
+    return Sample(ms, observed, done.completed, censored, unfinished & ~has_begun)
 
 
 def to_microseconds(jobs: pd.DataFrame, name: str) -> tuple[Ints, Flags]:

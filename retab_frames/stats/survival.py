@@ -57,13 +57,14 @@ class Survival:
     def quantile(self, q: float, confidence: float = 0.95) -> Estimate:
         """Return the time by which a share q has had the event, with its interval.
 
-        The quantile is the first time at which the curve is at or below 1 - q. Without censoring
-        that is the inverse of the empirical distribution function (type 1), an observed value; it
-        differs from the linear quantile of `GroupedValues` by at most the gap to the next value.
-        The interval inverts the pointwise log-log confidence band, as Brookmeyer and Crowley (1982)
-        do with the plain band: its ends are the first times at which the lower and the upper band
-        are at or below 1 - q. The curve lies between the bands, and so the estimate between the
-        ends.
+        The quantile is the first time at which the curve is below 1 - q. Where a step of the curve
+        lies exactly at 1 - q, it is the middle of the step, whose last time is that of the next
+        event, or of the last job if there is none; so do `quantile.survfit` of R and LIFETEST of
+        SAS. Without censoring that is type 2 of Hyndman and Fan (1996), whose median is the usual
+        one; it differs from the linear quantile of `GroupedValues` by at most the gap to the next
+        value. The interval inverts the pointwise log-log confidence band, as Brookmeyer and Crowley
+        (1982) do with the plain band: its ends are found in the lower and the upper band by the
+        same rule. The curve lies between the bands, and so the estimate between the ends.
 
         Args:
             q: Above 0 and below 1.
@@ -146,16 +147,25 @@ def cumulative_incidence(
     ]
     event_free = np.cumprod(1 - np.sum(events, axis=0) / at_risk)
     before = np.concatenate([[1.0], event_free])[: len(moments)]
+    # a sum of rounded shares may come to lie above 1
     incidence = {
-        c: np.cumsum(before * count / at_risk) for c, count in zip(causes, events, strict=True)
+        c: np.minimum(np.cumsum(before * count / at_risk), 1.0)
+        for c, count in zip(causes, events, strict=True)
     }
     return CumulativeIncidence(moments, at_risk, incidence, event_free)
 
 
 def _find_crossing(curve: Any, share: float) -> float:
-    """Return the first time at which a curve is at or below the share; NaN if it never is."""
+    """Return the time at which a curve falls to the share; NaN if it never does.
+
+    A step that lies at the share is crossed in its middle.
+    """
     reached = np.flatnonzero(curve.probabilities <= share + _TOLERANCE)
-    return float(curve.quantiles[reached[0]]) if len(reached) else np.nan
+    if not len(reached):
+        return np.nan
+    passed = np.flatnonzero(curve.probabilities < share - _TOLERANCE)
+    first, last = curve.quantiles[reached[0]], curve.quantiles[passed[0] if len(passed) else -1]
+    return float(first + (last - first) / 2)
 
 
 def _check_times(times: ArrayLike, length: int) -> Floats:

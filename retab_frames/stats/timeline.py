@@ -9,7 +9,7 @@ import numpy as np
 
 from retab_frames.schemas.frames import FLOAT64, INT64, TIME, arrow_column
 from retab_frames.schemas.intake import take_columns
-from retab_frames.schemas.vocabulary import COMPLETED, RUNNING, TERMINAL
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED, RUNNING, STOPPED, TERMINAL
 from retab_frames.stats.groups import group_jobs, with_group_keys
 from retab_frames.stats.samples import (
     FOR_LAST_SEEN,
@@ -60,10 +60,12 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
     A job waits from `created_at` to `started_at` (not at all if `created_at` is null) and runs
     until `completed_at`. A job that has not ended, or whose status this library does not know, goes
     on to the last row of its run: the last event, or the last time that such a job was seen. A job
-    that ended without a start (cancelled while it waited) never runs. A negative span counts as 0.
+    that failed or was stopped without a start never runs: it waits until its end, or only ends if
+    `created_at` is null too. A negative span counts as 0.
 
-    Left out are placeholders and jobs whose times do not say when they ran: completed or running
-    ones without a start, ended ones without an end, and those without any time.
+    Left out, and counted as such, are jobs whose times do not say when they ran: completed or
+    running ones without a start, ended ones without an end, and those without any time.
+    Placeholders are no jobs yet.
 
     Args:
         jobs: A frame with the columns of JobsSchema, of one run or several.
@@ -75,8 +77,9 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
         ascending: `run_id`, `at` (UTC); `waiting`, `running`, `ended` (counts from this moment
         until the next); `wall_clock_ms` (since the first start of the run; 0 before), `work_ms`
         (the total time that its jobs have run so far), `parallelism` (work / wall clock: the mean
-        number of running jobs; null where the wall clock is 0). The last row of a run has its
-        totals.
+        number of running jobs; null where the wall clock is 0); `left_out` (count, the same in all
+        rows of a run). The last row of a run has its totals. A run of which all jobs are left out
+        has no rows.
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas, or `as_of` neither a datetime nor text.
@@ -118,7 +121,11 @@ def sweep(jobs: pd.DataFrame, keys: pd.DataFrame, group: Ints, as_of: Moment) ->
         group: The number of each job's group.
         as_of: As for `timeline`.
     """
-    return _sweep(_make_intervals(jobs, group, as_of), keys)
+    intervals = _make_intervals(jobs, group, as_of)
+    is_placeholder = jobs["is_placeholder"].to_numpy(dtype=bool)
+    placed = np.bincount(intervals.run, minlength=len(keys))
+    left_out = np.bincount(group[~is_placeholder], minlength=len(keys)) - placed
+    return _sweep(intervals, keys, left_out)
 
 
 def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobIntervals:
@@ -127,9 +134,10 @@ def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobInterval
     ended, is_ended = to_microseconds(jobs, "completed_at")
     is_over = has_status(jobs, TERMINAL)
     may_wait = is_created & ~has_status(jobs, (*COMPLETED, *RUNNING))
+    only_ends = is_ended & has_status(jobs, (*FAILED, *STOPPED))
     is_placeholder = jobs["is_placeholder"].to_numpy(dtype=bool)
-    kept = ~is_placeholder & (is_started | may_wait) & (is_ended | ~is_over)
-    created = np.where(is_created, created, started)
+    kept = ~is_placeholder & (is_started | may_wait | only_ends) & (is_ended | ~is_over)
+    created = np.where(is_created, created, np.where(is_started, started, ended))
     unfinished = kept & ~is_over
     ended[unfinished] = find_last_seen(jobs, as_of, among=unfinished)
     # if the clocks of several machines differ, a job may end before its start
@@ -145,7 +153,7 @@ def _make_intervals(jobs: pd.DataFrame, run: Ints, as_of: Moment) -> JobInterval
     )
 
 
-def _sweep(intervals: JobIntervals, keys: pd.DataFrame) -> pd.DataFrame:
+def _sweep(intervals: JobIntervals, keys: pd.DataFrame, left_out: Ints) -> pd.DataFrame:
     """Return the timeline: the running totals of what each job changes at its three times."""
     started, over = intervals.is_started, intervals.is_over
     zero = np.zeros(len(intervals.run), dtype=np.int64)
@@ -180,6 +188,7 @@ def _sweep(intervals: JobIntervals, keys: pd.DataFrame) -> pd.DataFrame:
         "wall_clock_ms": arrow_column(wall / 1000, FLOAT64),
         "work_ms": arrow_column(work / 1000, FLOAT64),
         "parallelism": arrow_column(work / np.where(wall > 0, wall, np.nan), FLOAT64),
+        "left_out": arrow_column(left_out[run], INT64),
     }
     return with_group_keys(keys.iloc[run].reset_index(drop=True), columns)
 

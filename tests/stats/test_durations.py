@@ -34,6 +34,7 @@ COUNT_OF: dict[str | None, str] = {
     "completed": "completed",
     "error": "error",
     "cancelled": "cancelled",
+    "skipped": "skipped",
     "pending": "unfinished",
     "queued": "unfinished",
     "running": "unfinished",
@@ -67,9 +68,10 @@ def test_counts_of_each_status() -> None:
         "completed": 1,
         "error": 1,
         "cancelled": 1,
+        "skipped": 1,
         "unfinished": 3,
         "placeholders": 0,
-        "other": 4,
+        "other": 3,
         "measured": 1,
     }
 
@@ -222,7 +224,7 @@ def test_statistics_worked_by_hand() -> None:
     assert row["std_ms"] == pytest.approx((500 / 3) ** 0.5)
     assert row[["min_ms", "p50_ms", "p90_ms", "max_ms"]].tolist() == [10, 25, 37, 40]
     assert row[["p50_low_ms", "p50_high_ms", "p90_high_ms"]].isna().all()
-    assert row["outliers"] == 0
+    assert row["outliers"] is pd.NA
 
 
 def test_intervals_worked_by_hand() -> None:
@@ -245,7 +247,8 @@ def test_columns_and_their_types() -> None:
     }
     order = ["run_id", *counts, *[f"{name}_ms" for name in doubles], "outliers", "note"]
     assert list(stats.columns) == order
-    assert COUNTS == ("completed", "error", "cancelled", "unfinished", "placeholders", "other")
+    ended = ("completed", "error", "cancelled", "skipped")
+    assert tuple(COUNTS) == (*ended, "unfinished", "placeholders", "other")
     assert stats.index.equals(pd.RangeIndex(1))
 
 
@@ -284,7 +287,8 @@ def test_filtered_jobs() -> None:
 
 def test_no_rows_in_one_group() -> None:
     stats = rf.duration_stats(jobs_of([]))
-    assert stats[["jobs", *COUNTS, "measured", "outliers"]].to_numpy().tolist() == [[0] * 9]
+    assert stats[["jobs", *COUNTS, "measured"]].to_numpy().tolist() == [[0] * 9]
+    assert stats["outliers"].isna().all()
     assert stats.filter(regex="_ms$").isna().all(axis=None)
 
 
@@ -514,7 +518,7 @@ def test_a_running_job_has_left_the_queue() -> None:
         jobs, measure="queue", unfinished="censor", as_of="1970-01-01T00:00:20Z"
     ).iloc[0]
 
-    assert row[["measured", "censored", "p50_ms", "max_ms"]].tolist() == [1, 1, 5_000, 1_000]
+    assert row[["measured", "censored", "p50_ms", "max_ms"]].tolist() == [1, 1, 6_000, 1_000]
     assert row["note"].startswith("p90, p95, p99 not reached: 1 of 4 still waiting; ")
 
 
@@ -644,6 +648,43 @@ def test_wrong_arguments_of_censoring(
         rf.duration_stats(running_jobs(), **arguments)
 
 
+LEFT_OUT = "1 completed job left out: no duration known"
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        (
+            {},
+            [
+                "2 completed jobs left out: no duration known",
+                "1 unfinished job left out: results biased low; " + LEFT_OUT,
+                None,
+            ],
+        ),
+        (
+            {"unfinished": "censor", "as_of": "1970-01-01T00:00:20Z"},
+            [
+                "2 completed jobs left out: no duration known",
+                "1 job with unknown start left out: results biased low; " + LEFT_OUT,
+                None,
+            ],
+        ),
+    ],
+)
+def test_completed_jobs_without_the_measure_are_noted(
+    options: dict[str, Any], notes: list[str | None]
+) -> None:
+    jobs = jobs_of(
+        [None, None, 5, None, 7, None, 4, None],
+        run_id=texts("a", "a", "a", "b", "b", "b", "c", "c"),
+        status=texts(*["completed"] * 5, "running", "completed", "error"),
+    )
+    found = rf.duration_stats(jobs, "run_id", **options)
+    assert pa.array(found["note"]).to_pylist() == notes
+    assert (found["completed"] - found["measured"]).tolist() == [2, 1, 0]
+
+
 def test_slowest_worked_by_hand() -> None:
     jobs = jobs_of(
         [10, 40, 20, 5, 40, None, 90, 80],
@@ -688,6 +729,18 @@ def test_slowest_marks_the_outliers_that_are_counted() -> None:
     assert marked.to_dict() == counted.to_dict()
     assert counted["exprun_equal"] > 0
     assert counted.sum() > 20
+
+
+@pytest.mark.parametrize(("size", "outliers"), [(11, None), (12, 1)])
+def test_a_run_that_is_too_small_has_no_outliers_and_no_lack_of_them(
+    size: int, outliers: int | None
+) -> None:
+    jobs = jobs_of([*range(100, 99 + size), 100_000])
+    counted = rf.duration_stats(jobs)["outliers"]
+    marked = rf.slowest(jobs, size)["is_outlier"]
+    assert pa.array(counted).to_pylist() == [outliers]
+    expected = [None] * size if outliers is None else [True] + [False] * (size - 1)
+    assert pa.array(marked).to_pylist() == expected
 
 
 def test_slowest_does_not_depend_on_the_order_of_rows() -> None:

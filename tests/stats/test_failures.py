@@ -37,7 +37,7 @@ def failed_jobs(*messages: str | None, **columns: pd.Series[Any]) -> pd.DataFram
         ("line_items[4].unit_price must be set", "line_items[<n>].unit_price must be set"),
         ("Could not read gs://b/expdoc_x1/page_19.png: HTTP 503, 3 tries",
          "Could not read <url>: HTTP 503, <n> tries"),
-        ("status: 429, status code 500, code 12", "status: 429, status code 500, code <n>"),
+        ("status: 429, status code 500, code 12", "status: 429, status code 500, code 12"),
         ("HTTP/1.1 404 Not Found", "HTTP/<n> 404 Not Found"),
         ("can't open 'a/b c.pdf' since it isn't there",
          "can't open <text> since it isn't there"),
@@ -61,6 +61,81 @@ def failed_jobs(*messages: str | None, **columns: pd.Series[Any]) -> pd.DataFram
 )  # fmt: skip
 def test_what_is_masked(message: str, expected: str) -> None:
     assert template(message) == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "429 Too Many Requests", "500 Internal Server Error", "503 - Service Unavailable",
+        "404 Client Error: Not Found", "Too Many Requests (429)", "503 error", "a 502 response",
+        "HTTPError: 502", "HTTP 503", "status=429", "http_status: 503",
+        "statusCode: 500", "Error code: 404 - gone", "rate limited (429)", "[503] upstream", "429",
+        "error 504", "error 504 while reading", "returned 500", "responded with 503 from upstream",
+        "exited with code 137", "exit code 1", "exited with 139", "exitCode: 2", "exit code -9",
+        "returned non-zero exit status 1", "exit code 0xC0000005", "exception 0xC0000005",
+        "signal 9", "died with signal 11 (core dumped)", "SIGKILL (9)",
+        "errno 28", "[Errno 28] No space left on device", "[WinError 5] Access is denied",
+        "SQLSTATE 23505", "SQLSTATE[42P01]: no relation", "ORA-00942: no table",
+        "MySQL error 1213: Deadlock", "grpc code 14", "rpc error: code = 14 desc = x",
+        "code 5, code 7, status 3",
+    ],
+)  # fmt: skip
+def test_codes_say_what_failed_and_are_not_masked(message: str) -> None:
+    assert template(message) == message
+    assert template(template(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("HTTP/2 502", "HTTP/<n> 502"),
+        ("500 pages", "<n> pages"),
+        ("404 pages not found", "<n> pages not found"),
+        ("took 429 ms", "took <n> ms"),
+        ("429 ms", "<n> ms"),
+        ("limit of 400", "limit of <n>"),
+        ("over the limit (500)", "over the limit (<n>)"),
+        ("too many pages (500)", "too many pages (<n>)"),
+        ("Error: 500 pages are too many", "Error: <n> pages are too many"),
+        ("ValueError: 3 rows", "ValueError: <n> rows"),
+        ("500 errors", "<n> errors"),
+        ("returned 500 rows", "returned <n> rows"),
+        ("got 503 tokens", "got <n> tokens"),
+        ("answered with 429 tokens", "answered with <n> tokens"),
+        ("amount 429.00", "amount <n>"),
+        ("error 0.5 %", "error <n> %"),
+        ("error 08:18:50", "error <time>"),
+        ("error 2026-09-29", "error <time>"),
+        ("code 12345678", "code <n>"),
+        ("zip code 12345 is not valid", "zip code <n> is not valid"),
+        ("country_code: 49", "country_code: <n>"),
+        ("page 404 not found", "page <n> not found"),
+        ("line 500: bad request", "line <n>: bad request"),
+        ("items[404] is missing", "items[<n>] is missing"),
+        ("could not decode 12 pages", "could not decode <n> pages"),
+        ("INV-2024 is missing", "INV-<n> is missing"),
+        ("HTTP 503, 500 ms, 12 tries", "HTTP 503, <n> ms, <n> tries"),
+        ("waited 500 s, got 503", "waited <n> s, got 503"),
+        ("exit code 1 after 137 s", "exit code 1 after <n> s"),
+        ('{"code": 429, "message": "x"}', "{<text>: 429, <text>: <text>}"),
+        ("see https://x.example/status/500 (code 7)", "see <url> (code 7)"),
+    ],
+)
+def test_counts_say_how_much_and_are_masked(message: str, expected: str) -> None:
+    assert template(message) == expected
+
+
+def test_failures_with_other_codes_are_counted_apart() -> None:
+    messages = ["429 Too Many Requests, 3 tries", "500 Internal Server Error, 3 tries"]
+    messages += ["exited with code 137 after 5 s", "exited with code 1 after 7 s"]
+    found = rf.failures(failed_jobs(*messages, *[m.replace("3", "4") for m in messages[:2]]))
+    assert found["jobs"].tolist() == [2, 2, 1, 1]
+    assert found["template"].nunique() == 4
+
+
+def test_codes_in_long_messages_take_no_longer_than_their_length() -> None:
+    short, long = ("error code status 5 " * n + "( [" * n for n in (50, 400))
+    assert template(short)[:19] == template(long)[:19] == "error code status 5"
 
 
 words = st.lists(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from dask.callbacks import Callback
 from factories import content, job
 from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
@@ -133,6 +134,76 @@ def test_a_store_on_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert partitioned.npartitions == 4
     for by in ("run_id", "experiment_id", "document_id", None):
         assert_frame_equal(duration_stats(partitioned, by), duration_stats(jobs, by))
+
+
+def count_moves(work: Callable[[], object]) -> int:
+    """Return how many of the tasks that a computation runs move rows between partitions."""
+    seen: set[str] = set()
+    notes = Callback(pretask=lambda key, *_: seen.add(str(key)))
+    with dask.config.set(HERE), notes:
+        work()
+    return sum("shuffle" in name or "repartition" in name for name in seen)
+
+
+@pytest.fixture
+def parts_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dd.DataFrame:
+    """Return the jobs of three experiments with four runs each, two runs a partition."""
+    store = rf.SnapshotStore(tmp_path / "store")
+    for run in range(12):
+        where = {"run_id": f"exprun_{run}", "experiment_id": f"exp_{run // 4}"}
+        rows = [
+            job(n, duration_ms=n, handle_inputs={}, status=STATUSES[n % 4], **where)
+            for n in range(20)
+        ]
+        store.write(rf.read_content({**content(*rows), **where}))
+    monkeypatch.setattr(scanning, "PARTITION_ROWS", 40)
+    return scan(store, engine="dask")
+
+
+@pytest.mark.parametrize("statistic", [duration_stats, failures])
+@pytest.mark.parametrize(
+    ("by", "moves"),
+    [
+        ("run_id", False),
+        (["run_id", "block_kind"], False),
+        (["block_kind", "run_id"], False),
+        (["run_id", "document_id"], False),
+        # an experiment has two partitions here
+        ("experiment_id", True),
+        ("block_kind", True),
+        (None, True),
+    ],
+)
+def test_groups_within_runs_move_no_rows(
+    parts_of_runs: dd.DataFrame,
+    statistic: Callable[..., pd.DataFrame],
+    by: By,
+    moves: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert parts_of_runs.npartitions == 6
+    assert (count_moves(lambda: statistic(parts_of_runs, by)) > 0) == moves
+
+
+def test_statuses_within_runs_move_no_rows(parts_of_runs: dd.DataFrame) -> None:
+    assert count_moves(lambda: duration_stats(parts_of_runs, ["run_id", "status"])) == 0
+    assert count_moves(lambda: duration_stats(parts_of_runs, "status")) > 0
+
+
+def test_an_experiment_that_fits_into_a_partition_moves_no_rows(
+    parts_of_runs: dd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "PARTITION_ROWS", 80)
+    parts = scan(tmp_path / "store", engine="dask")
+    assert (parts_of_runs.npartitions, parts.npartitions) == (6, 3)
+    assert count_moves(lambda: duration_stats(parts, "experiment_id")) == 0
+
+
+def test_only_the_groups_that_are_cut_are_moved() -> None:
+    jobs = jobs_of(8, each=10)
+    parts = cut(jobs, 20, 45)
+    assert count_moves(lambda: duration_stats(parts, "run_id")) > 0
+    whole = cut(jobs[jobs["run_id"] != "exprun_4"], 20, 40)
+    assert count_moves(lambda: duration_stats(whole, "run_id")) == 0
 
 
 def test_an_error_on_a_worker_is_raised() -> None:

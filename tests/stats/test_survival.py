@@ -70,10 +70,85 @@ def test_a_quantile_that_the_curve_does_not_reach_is_bounded_from_below() -> Non
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 99))
-def test_without_censoring_it_is_the_inverse_ecdf(values: list[int], percent: int) -> None:
-    rank = math.ceil(Fraction(percent, 100) * len(values))
+def test_without_censoring_it_is_the_averaged_inverse_ecdf(values: list[int], percent: int) -> None:
     ours = Survival(values, [True] * len(values)).quantile(percent / 100)
-    assert ours.value == sorted(values)[rank - 1]
+    expected = float(np.quantile(values, percent / 100, method="averaged_inverted_cdf"))
+    position, ordered = Fraction(percent * len(values), 100), sorted(values)
+    if position.denominator == 1:  # where numpy's own product may be rounded
+        expected = (ordered[int(position) - 1] + ordered[int(position)]) / 2
+    assert ours.value == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=60))
+def test_without_censoring_the_median_is_the_usual_one(values: list[int]) -> None:
+    assert Survival(values, [True] * len(values)).quantile(0.5).value == np.median(values)
+
+
+@pytest.mark.parametrize(
+    ("times", "observed", "q", "expected"),
+    [
+        # S is 3/4 from 10, 1/2 from 20, 1/4 from 40, 0 from 70
+        ([10, 20, 40, 70], [1, 1, 1, 1], 0.25, 15),
+        ([10, 20, 40, 70], [1, 1, 1, 1], 0.5, 30),
+        ([10, 20, 40, 70], [1, 1, 1, 1], 0.6, 40),
+        ([10, 20, 40, 70], [1, 1, 1, 1], 0.75, 55),
+        # a censored job within the step ends no step: 1/2 from 20 to the event at 70
+        ([10, 20, 40, 70], [1, 1, 0, 1], 0.5, 45),
+        # after the last event the step ends with the last job
+        ([10, 20, 40, 70], [1, 1, 0, 0], 0.5, 45),
+        ([10, 20, 40, 70], [1, 1, 0, 0], 0.25, 15),
+        ([10, 20, 40, 70], [1, 1, 0, 0], 0.51, math.nan),
+        # 5/6 from 1, 5/6 * 3/5 = 1/2 from 4 to 8, and two jobs were censored before
+        ([1, 4, 4, 8, 9, 9], [1, 1, 1, 1, 0, 0], 0.5, 6),
+        # jobs censored at the same time as the event were at risk: 1/2 from 5
+        ([5, 5, 7, 9], [1, 1, 0, 0], 0.5, 7),
+    ],
+)
+def test_a_step_at_the_share_is_crossed_in_its_middle(
+    times: list[float], observed: list[int], q: float, expected: float
+) -> None:
+    assert_array_equal(Survival(times, observed).quantile(q).value, expected)
+
+
+def as_survfit(times: list[float], shares: list[float], q: float) -> float:
+    """Return the quantile of a curve by the rule of R's survfit, one time after the other."""
+    height = 1 - q
+    for n, share in enumerate(shares):
+        if abs(share - height) < 1e-9:
+            later = [t for t, s in zip(times, shares, strict=True) if s < share - 1e-9]
+            return (times[n] + min(later, default=times[-1])) / 2
+        if share < height:
+            return times[n]
+    return math.nan
+
+
+@settings(deadline=None, max_examples=300)
+@given(JOBS, st.sampled_from([0.1, 0.2, 0.25, 1 / 3, 0.5, 0.6, 0.75, 0.8]))
+def test_quantiles_are_those_of_survfit(jobs: list[tuple[int, int]], q: float) -> None:
+    moments, shares, share = sorted({time for time, _ in jobs}), [], Fraction(1)
+    for moment in moments:
+        at_risk = sum(time >= moment for time, _ in jobs)
+        share *= 1 - Fraction(sum(job[1] > 0 and job[0] == moment for job in jobs), at_risk)
+        shares.append(float(share))
+    times, causes = np.array(jobs).T
+    ours = Survival(times, causes > 0).quantile(q).value
+    assert_array_equal(ours, as_survfit(list(map(float, moments)), shares, q))
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize(("row", "between"), [(0, (6, 7)), (2, (10, 13)), (5, (22, 23))])
+def test_a_step_of_a_band_is_crossed_in_its_middle(
+    end: int, row: int, between: tuple[float, float]
+) -> None:
+    curve = Survival(TIMES, OBSERVED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        band = curve._curve.confidence_interval(0.95, method="log-log")
+    edge = (band.low, band.high)[end]
+    height = edge.probabilities[edge.quantiles == TABLE[row][0]][0]
+    found = numbers(curve.quantile(1 - height))[1 + end]
+    assert found == sum(between) / 2
 
 
 @pytest.mark.parametrize("jobs", [10, 20, 60, 100])
@@ -81,7 +156,9 @@ def test_no_rounding_moves_a_quantile_to_the_next_value(jobs: int) -> None:
     # with one still running the curve is a product of rounded factors
     curve = Survival(np.arange(jobs), np.arange(jobs) < jobs - 1)
     for percent in range(1, 100 - 100 // jobs):
-        assert curve.quantile(percent / 100).value == -(-percent * jobs // 100) - 1
+        rank = Fraction(percent * jobs, 100)
+        middle = Fraction(1, 2) if rank.denominator == 1 else 0
+        assert curve.quantile(percent / 100).value == float(math.ceil(rank) - 1 + middle)
 
 
 @settings(deadline=None)
@@ -97,8 +174,8 @@ def test_the_bands_enclose_the_curve_so_that_no_interval_needs_widening(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         band = curve._curve.confidence_interval(confidence, method="log-log")
-    reached = band.high.quantiles[band.high.probabilities <= 1 - q + 1e-12]
-    assert_array_equal(high, min(reached, default=math.nan))
+    edge = list(band.high.quantiles), list(np.nan_to_num(band.high.probabilities, nan=2.0))
+    assert_array_equal(high, as_survfit(*edge, q))
 
 
 @settings(deadline=None)

@@ -23,7 +23,7 @@ Row = tuple[str, int | None, int | None, int | None]
 def plain(frame: pd.DataFrame) -> list[list[Any]]:
     """Return the rows with seconds and None, without the run."""
     at = (frame["at"].astype(pd.ArrowDtype(pa.int64())) / SECOND).tolist()
-    rest = frame.drop(columns=["run_id", "at"]).astype(object)
+    rest = frame.drop(columns=["run_id", "at", "left_out"]).astype(object)
     rows = rest.where(rest.notna(), None).to_numpy().tolist()
     return [[moment, *row] for moment, row in zip(at, rows, strict=True)]
 
@@ -59,6 +59,7 @@ def test_columns_and_their_types() -> None:
         "wall_clock_ms": real,
         "work_ms": real,
         "parallelism": real,
+        "left_out": count,
     }
     assert_frame_equal(rf.timeline(timed_jobs()), found.iloc[:0])
 
@@ -73,6 +74,8 @@ def test_columns_and_their_types() -> None:
         # over without a start
         (("cancelled", 0, None, 3), [[0, 1, 0], [3, 0, 0]]),
         (("skipped", 3, None, 1), [[3, 0, 0]]),
+        (("error", None, None, 3), [[3, 0, 0]]),
+        (("cancelled", None, None, 3), [[3, 0, 0]]),
         # created_at is null
         (("completed", None, 1, 2), [[1, 0, 1], [2, 0, 0]]),
         # clocks that differ
@@ -84,7 +87,8 @@ def test_columns_and_their_types() -> None:
         (("completed", 0, 1, None), []),
         (("running", 0, None, None), []),
         (("pending", None, None, None), []),
-        (("error", None, None, 3), []),
+        (("paused_by_hand", None, None, 3), []),
+        (("cancelled", 0, None, None), []),
     ],
 )
 def test_jobs_with_missing_or_contradicting_times(row: Row, expected: list[list[int]]) -> None:
@@ -92,10 +96,20 @@ def test_jobs_with_missing_or_contradicting_times(row: Row, expected: list[list[
     assert [moment[:3] for moment in found] == expected
 
 
-def test_placeholders_are_left_out() -> None:
+def test_placeholders_are_no_jobs_yet() -> None:
     jobs = timed_jobs(("pending", 0, None, None), ("completed", 1, 1, 2))
     jobs["is_placeholder"] = arrow([True, False], pa.bool_())
-    assert [row[:3] for row in plain(rf.timeline(jobs))] == [[1, 0, 1], [2, 0, 0]]
+    found = rf.timeline(jobs)
+    assert [row[:3] for row in plain(found)] == [[1, 0, 1], [2, 0, 0]]
+    assert found["left_out"].tolist() == [0, 0]
+
+
+def test_jobs_whose_times_are_not_known_are_counted() -> None:
+    a = timed_jobs(("completed", 0, 1, 4), ("completed", 0, None, 4), ("error", 0, 1, None))
+    b = timed_jobs(("cancelled", 0, None, 2)).assign(run_id=texts("b"))
+    found = rf.timeline(pd.concat([a, b], ignore_index=True))
+    assert found["left_out"].tolist() == [2, 2, 2, 0, 0]
+    assert found["ended"].tolist() == [0, 0, 1, 0, 1]
 
 
 def test_an_unfinished_job_goes_on_until_the_last_moment_known_of_its_run() -> None:
@@ -160,6 +174,8 @@ def test_equal_to_counting_the_jobs_at_each_moment(rows: list[Row]) -> None:
     moments = sorted({at for s in intervals for at in (s.created, s.started, s.ended)})
 
     assert [entry[0] for entry in found] == moments
+    left_out = rf.timeline(timed_jobs(*rows), as_of=AT_20)["left_out"]
+    assert left_out.tolist() == [len(rows) - len(intervals)] * len(moments)
     first = min((interval.started for interval in intervals if interval.ran), default=99)
     for at, *counted, wall, work, parallelism in found:
         waiting = [s.created <= at and (at < s.started or s.waits_on) for s in intervals]
@@ -187,6 +203,8 @@ def interval_of(row: Row) -> Interval | None:
     status, created, started, completed = row
     over = status in {"completed", *FAILED, *STOPPED}
     begun = created if started is None else started
+    if begun is None and status in {*FAILED, *STOPPED}:
+        begun = completed
     if begun is None or (over and completed is None):
         return None
     if started is None and status in {"completed", "running"}:
