@@ -11,6 +11,7 @@ import pandas as pd
 from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import make_side, sort_by_time
 from retab_frames.schemas.vocabulary import COMPLETED, OPEN
+from retab_frames.stats.measures import check_measure
 from retab_frames.stats.samples import has_status
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def measure_runs(
         ValueError: If a run is given twice or was never run, the measure is not known, or a column
             is missing or does not fit its type.
     """
+    check_measure(measure)
     parts = split_runs(runs, measure, reader=reader)
     given = [make_side(run, f"run {n}", measure) for n, run in enumerate(parts)]
     if not given:
