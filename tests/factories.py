@@ -127,7 +127,7 @@ def run(*jobs: dict[str, Any], run_id: str | None = "r", **record: Any) -> rf.Ru
     """
     rows = [
         {
-            "id": f"job_{n}",
+            "id": f"{run_id}/job_{n}",
             "run_id": run_id,
             "experiment_id": "exp",
             "document_id": f"doc_{n}",

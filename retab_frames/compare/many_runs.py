@@ -40,6 +40,8 @@ _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
 
+_PLAIN_RATIOS = (0.1, 1000)
+
 
 def compare_many(
     runs: Iterable[Run] | pd.DataFrame | dd.DataFrame,
@@ -280,7 +282,7 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
         found = runs[is_comparable & (runs["verdict"] == verdict)]
         names[verdict.capitalize()] = [
-            f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
+            f"{run_id}{'' if pd.isna(ratio) else f' (x {_format_ratio(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     broken = runs[runs["broken"] > 0].itertuples()
@@ -293,11 +295,17 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
             f"{label} ({run_id})"
             for label, run_id in zip(labels[since.notna()], since.dropna(), strict=True)
         ]
-    names["Always slow"] = labels[documents["always_slow"]].tolist()
+    for trait in ("failing", "slow"):
+        names[f"Always {trait}"] = labels[documents[f"always_{trait}"]].tolist()
     sentences = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
-    if len(runs):
+    if is_comparable.any():
         sentences += [*_list_too_small(comparison), _SCOPE]
     return sentences
+
+
+def _format_ratio(ratio: float) -> str:
+    """Return a ratio with two decimals, or where these say nothing, with three digits."""
+    return f"{ratio:.2f}" if _PLAIN_RATIOS[0] <= ratio < _PLAIN_RATIOS[1] else f"{ratio:.3g}"
 
 
 def _list_too_small(comparison: ManyComparison) -> list[str]:
