@@ -17,7 +17,7 @@ from retab_frames.compare.many_runs_table import (
     count_needed_pairs,
 )
 from retab_frames.compare.sides import list_columns, make_side
-from retab_frames.compare.summary import list_names, name_documents, name_run
+from retab_frames.compare.summary import list_names, name_documents, name_ends, name_run
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.intake import check_columns, take_columns
 from retab_frames.stats.measures import check_measure
@@ -333,7 +333,7 @@ def build_page(comparison: ManyComparison) -> Page:
     sections = [
         Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
         Section("Failures", [runs[["run_id", *rates]]]),
-        Section("Speed", [runs[["run_id", *ratios]], runs[["run_id", *totals]]]),
+        Section("Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])]),
         Section("Documents that need attention", [documents.loc[needs_attention, names]]),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

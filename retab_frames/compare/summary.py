@@ -22,6 +22,7 @@ __all__ = [
     "format_p",
     "list_names",
     "name_documents",
+    "name_ends",
     "name_run",
     "select_changed",
     "select_slowest",
@@ -31,6 +32,11 @@ _MAX_NAMES = 5
 _MAX_SLOWEST = 10
 _LEAST_P = 0.0001
 """A smaller p-value is told as less than this."""
+_PAGE_NAMES = {
+    f"{name}_{end}": f"{name}_ratio_{end}" for name in ("total", "p95") for end in ("low", "high")
+}
+# an interval without an estimate, whose ends a page shows as columns of their own
+_PAGE_NAMES |= {"composite_low": "composite_from", "composite_high": "composite_to"}
 _NO_SHARE = 1e-9
 """A smaller share is rounding."""
 
@@ -96,6 +102,11 @@ def name_documents(documents: pd.DataFrame) -> pd.Series[Any]:
     repeated = names.duplicated(keep=False)
     told_apart = names + " (" + documents["document_id"].astype(object) + ")"
     return names.where(~repeated, told_apart)
+
+
+def name_ends(speed: pd.DataFrame) -> pd.DataFrame:
+    """Return columns of SPEED with names by which a page puts an interval behind its estimate."""
+    return speed.rename(columns=_PAGE_NAMES)
 
 
 def _percent(share: float) -> str:
