@@ -243,12 +243,15 @@ def _describe_total(comparison: Comparison) -> str:
     if ratio.pairs < 2 or np.isnan(total.value):  # noqa: PLR2004 - one is told already
         return ""
     after, before = (format_duration(side.sum()) for side in (ratio.candidate, ratio.baseline))
-    interval = ""
+    change, interval = _format_shift(total.value), ""
     if not np.isnan([total.low, total.high]).any():
         rough = ", rough" if ratio.pairs < _ROUGH_BELOW else ""
-        interval = f" ({_format_ends(total.low, total.high)}{rough})"
+        ends = _format_ends(total.low, total.high)
+        interval = f" ({ends}{rough})"
+        if ends.startswith("x"):
+            change = f"x {total.value:.3g}"
     what = "All together" if comparison.earlier is None else "All together, in the two runs alone"
-    return f"{what}: {after}, was {before}, {_format_shift(total.value)}{interval}."
+    return f"{what}: {after}, was {before}, {change}{interval}."
 
 
 def _describe_movers(comparison: Comparison) -> str:
