@@ -199,8 +199,10 @@ def _check_reuse(documents: pd.DataFrame) -> ComparabilityCheck:
     values = (None, f"{same} of {total}")
     if not same:
         return ComparabilityCheck("reuse", values, "yes")
-    which = "every document" if same == total else f"{same} of {format_count(total, 'document')}"
-    reason = f"{which} has the same job in both runs, which tells nothing of a change"
+    which, have = f"{same} of {total} documents", "has" if same == 1 else "have"
+    if same == total:
+        which, have = "every document of both runs", "has"
+    reason = f"{which} {have} the same job in both, which tells nothing of a change"
     return ComparabilityCheck("reuse", values, "warning", reason)
 
 

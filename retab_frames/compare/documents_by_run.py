@@ -98,7 +98,8 @@ def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
             "runs": arrow_column(runs, INT64),
             "completed": arrow_column(completed, INT64),
             "failed": arrow_column(failed, INT64),
-            "flaky": arrow_column(changes["flaky"] == 1, BOOL),
+            # null for a document that no run completed or failed
+            "flaky": arrow_column((changes["flaky"] == 1).fillna(value=False), BOOL),
             "fixed_since": arrow_column(changes["fixed_since"], STRING),
             "broken_since": arrow_column(changes["broken_since"], STRING),
             "always_failing": arrow_column((failed >= _MIN_FAILED_RUNS) & (completed == 0), BOOL),

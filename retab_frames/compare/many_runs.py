@@ -17,7 +17,7 @@ from retab_frames.compare.many_runs_table import (
 )
 from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import list_columns, make_side
-from retab_frames.compare.summary import list_names, name_documents, name_run
+from retab_frames.compare.summary import list_names, name_documents, name_ends, name_run
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
@@ -40,6 +40,8 @@ __all__ = ["ManyComparison", "build_page", "compare_many"]
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
+
+_PLAIN_RATIOS = (0.1, 1000)
 
 
 def compare_many(
@@ -254,7 +256,7 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
         found = runs[is_comparable & (runs["verdict"] == verdict)]
         names[verdict.capitalize()] = [
-            f"{run_id}{'' if pd.isna(ratio) else f' (x {ratio:.2f})'}"
+            f"{run_id}{'' if pd.isna(ratio) else f' (x {_format_ratio(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     broken = runs[runs["broken"] > 0].itertuples()
@@ -267,11 +269,17 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
             f"{label} ({run_id})"
             for label, run_id in zip(labels[since.notna()], since.dropna(), strict=True)
         ]
-    names["Always slow"] = labels[documents["always_slow"]].tolist()
+    for trait in ("failing", "slow"):
+        names[f"Always {trait}"] = labels[documents[f"always_{trait}"]].tolist()
     sentences = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
-    if len(runs):
+    if is_comparable.any():
         sentences += [*_list_too_small(comparison), _SCOPE]
     return sentences
+
+
+def _format_ratio(ratio: float) -> str:
+    """Return a ratio with two decimals, or where these say nothing, with three digits."""
+    return f"{ratio:.2f}" if _PLAIN_RATIOS[0] <= ratio < _PLAIN_RATIOS[1] else f"{ratio:.3g}"
 
 
 def _list_too_small(comparison: ManyComparison) -> list[str]:
@@ -299,7 +307,7 @@ def build_page(comparison: ManyComparison) -> Page:
     sections = [
         Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
         Section("Failures", [runs[["run_id", *rates]]]),
-        Section("Speed", [runs[["run_id", *ratios]], runs[["run_id", *totals]]]),
+        Section("Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])]),
         Section("Documents that need attention", [documents.loc[needs_attention, names]]),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

@@ -178,8 +178,9 @@ def select_movers(documents: pd.DataFrame, ratio: PairedRatio) -> pd.DataFrame:
         The rows with their `ratio`, in which a duration of 0 counts as 0.5 ms.
     """
     logs = ratio.log_ratios
-    pairs = select_pairs(documents)[ratio.used]
-    pairs = pairs.assign(ratio=arrow_column(np.exp(logs), FLOAT64).array)
+    # as an array, since pandas would align a column by its index
+    ratios = arrow_column(np.exp(logs), FLOAT64).array
+    pairs = select_pairs(documents)[ratio.used].assign(ratio=ratios)
     moved = np.abs(logs) > np.log(MOVER)
     order = np.argsort(-logs[moved], kind="stable")
     moved_pairs: pd.DataFrame = pairs[moved].iloc[order].reset_index(drop=True)

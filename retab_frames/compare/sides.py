@@ -91,9 +91,9 @@ def make_side(run: RunContent | pd.DataFrame, name: str, measure: Measure = "dur
     run_id = _find_run_id(jobs, name)
     final = _select_final_jobs(jobs)
     if measure in SPANS:
-        final = final.assign(
-            **{f"{measure}_ms": arrow_column(measure_jobs(final, measure), FLOAT64)}
-        )
+        # as an array, since pandas would align a column by its index
+        spans = arrow_column(measure_jobs(final, measure), FLOAT64).array
+        final = final.assign(**{f"{measure}_ms": spans})
     if isinstance(run, RunContent):
         inputs: pd.DataFrame | None = run.handle_inputs[INPUT_COLUMNS]
         records = run.run_table.to_pylist()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.compare.paired_statistics import select_pairs
-from retab_frames.compare.summary import format_level, list_names, name_documents
+from retab_frames.compare.summary import format_level, format_p, list_names, name_documents
 from retab_frames.text.tables import format_count, format_duration
 
 if TYPE_CHECKING:
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from retab_frames.stats.measures import Measure
     from retab_frames.stats.paired_ratio import PairedRatio, Verdict
 
-__all__ = ["describe_change", "describe_speed"]
+__all__ = ["describe_speed"]
 
 _ROUGH_BELOW = 30
 """The interval of a total is rough on fewer documents."""
 _TIMES = 3
 """From here on a ratio is told as a factor, not in percent."""
-_NOUNS = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround": "takes"}
+_PART = 0.01
+"""Below this a ratio is told as a part, since it would round to 100 % less."""
+_MOST = 1000
+"""A slowdown of more is told as at least this."""
+_TAKES = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround": "takes"}
+_TAKEN = {"duration": "taken", "queue": "waited", "elapsed": "run", "turnaround": "taken"}
 _TITLES = {
     "duration": "Speed",
     "queue": "Time in the queue",
@@ -49,6 +54,10 @@ class Comparison(Protocol):
     @property
     def verdict(self) -> Verdict: ...
     @property
+    def margin(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
     def comparable(self) -> Comparable: ...
     @property
     def measure(self) -> Measure: ...
@@ -64,7 +73,7 @@ def describe_speed(comparison: Comparison) -> str:
     sentences = [
         f"{title}: {_describe_typical(comparison)}",
         _describe_left_out(comparison),
-        _describe_total(comparison.ratio),
+        _describe_total(comparison),
         _describe_movers(comparison),
         _describe_broken(comparison),
         _describe_scope(comparison),
@@ -72,58 +81,69 @@ def describe_speed(comparison: Comparison) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def describe_change(ratio: float) -> str:
-    """Return a ratio of durations in words: 14 % longer, 3.2 times as long, 12 % less time."""
-    if ratio >= _TIMES:
-        return f"{ratio:.3g} times as long"
-    amount = _format_share(abs(ratio - 1))
-    if amount == "0 %":
-        return "as long"
-    return f"{amount} {'longer' if ratio > 1 else 'less time'}"
-
-
 def _describe_typical(comparison: Comparison) -> str:
-    speed, noun = comparison.speed.iloc[0], _NOUNS[comparison.measure]
-    pairs = int(speed["pairs"])
-    if not pairs:
+    speed = comparison.speed.iloc[0]
+    effect = None if comparison.earlier is None else comparison.earlier.effect
+    if not speed["pairs"] and effect is None:
         return _describe_no_pairs(speed)
-    documents = format_count(pairs, "document")
-    than, documents = _describe_baseline(comparison, documents)
-    change = f"{noun} {describe_change(speed['ratio'])}{than}"
     if pd.isna(speed["ratio_low"]):
-        return _describe_open(comparison, change, pairs)
-    level = format_level(comparison.ratio.confidence)
+        return _describe_open(comparison)
+    counted, reference = format_count(int(speed["pairs"]), "document"), ""
+    if comparison.earlier is not None and effect is not None:
+        used = comparison.earlier.runs[comparison.earlier.runs["used"]]
+        least, most = int(used["pairs"].min()), int(used["pairs"].max())
+        each = format_count(most, "document") if least == most else f"{least} to {most} documents"
+        counted = f"{each} in each of {effect.runs} runs"
+        reference = f" {effect.runs} runs of the baseline's definition"
+    what = f"{format_level(comparison.confidence)}; {counted}"
     low, high = float(speed["ratio_low"]), float(speed["ratio_high"])
+    margin = _format_share(comparison.margin)
     assumed = ""
     if speed["interval"] == "student_t":
         assumed = " On so few documents this assumes even scatter."
     if speed["verdict"] == "inconclusive":
-        least, most = (_describe_end(end) for end in (low, high))
-        shown = _describe_detectable(float(speed["detectable_ratio"]))
+        least_change, most_change = (_describe_end(end) for end in (low, high))
+        against = f" against{reference}" if reference else ""
+        known = "not known"
+        if not low <= 1 <= high:
+            known = f"not known whether it changed by more than the margin of {margin}"
         return (
-            f"not known. Between {least} and {most} per typical document{than} ({level}; "
-            f"{documents}); {shown}.{assumed}"
+            f"{known}. Between {least_change} and {most_change} per typical document{against} "
+            f"({what}); {_describe_detectable(float(speed['detectable_ratio']))}.{assumed}"
         )
-    within = ""
-    if speed["verdict"] == "equivalent":
-        within = f", within the margin of {_format_share(comparison.ratio.margin)}"
+    within = f", within the margin of {margin}" if speed["verdict"] == "equivalent" else ""
+    change = _describe_change(float(speed["ratio"]), reference and f" in{reference}")
     return (
-        f"{speed['verdict']}. A typical document {change} ({level} {_format_ends(low, high)}"
-        f"{within}; {documents}).{assumed}"
+        f"{speed['verdict']}. A typical document {_TAKES[comparison.measure]} {change} "
+        f"({format_level(comparison.confidence)} {_format_ends(low, high)}{within}; {counted})."
+        f"{assumed}"
     )
 
 
-def _describe_baseline(comparison: Comparison, documents: str) -> tuple[str, str]:
-    """Return what a change is relative to, and what it is of, where there are earlier runs."""
-    if comparison.earlier is None or comparison.earlier.effect is None:
-        return "", documents
-    runs = comparison.earlier.effect.runs
-    return f" than in {runs} runs of the baseline's definition", f"{documents}, {runs} runs"
+def _describe_change(ratio: float, reference: str = "") -> str:
+    """Return a ratio in words: 14 % longer, 3.2 times as long, 12 % less time, as long.
+
+    Args:
+        ratio: Of two times.
+        reference: What it is relative to, such as " in 5 runs"; "" for the baseline.
+    """
+    than, as_ = (f" {word}{reference}" if reference else "" for word in ("than", "as"))
+    if ratio == 1:
+        return f"as long{as_ or ' as in the baseline'}"
+    if ratio >= _TIMES:
+        return f"{ratio:.3g} times as long{as_}"
+    if ratio < _PART:
+        return f"1/{1 / ratio:.3g} of the time{reference}"
+    return f"{_format_amount(ratio)} {'longer' if ratio > 1 else 'less time'}{than}"
 
 
 def _describe_no_pairs(speed: pd.Series[Any]) -> str:
-    if speed["same_job"]:
-        reason = "the documents completed in both runs have the same jobs there"
+    if speed["same_job"] and speed["left_out"]:
+        reason = (
+            "each document completed in both runs has the same job there, or no such time on a side"
+        )
+    elif speed["same_job"]:
+        reason = "each document completed in both runs has the same job there"
     elif speed["left_out"]:
         reason = "no document completed in both runs has this time on both sides"
     else:
@@ -131,42 +151,66 @@ def _describe_no_pairs(speed: pd.Series[Any]) -> str:
     return f"not known, {reason}."
 
 
-def _describe_open(comparison: Comparison, change: str, pairs: int) -> str:
+def _describe_open(comparison: Comparison) -> str:
     """Return the change and why it has no interval."""
     if comparison.earlier is not None:
-        reason = "there are no two other runs of the baseline's definition that differ"
         if comparison.earlier.effect is None:
-            reason = "the baseline's definition has no other run to compare with"
-        return f"not known, {reason}."
-    if pairs == 1:
-        return f"not known. The one document {change}, and one has no interval."
+            return (
+                "not known. This takes two runs of the baseline's definition, with documents "
+                "completed in them and in the candidate."
+            )
+        runs = comparison.earlier.effect.runs
+        return (
+            f"not known. The {runs} runs of the baseline's definition do not differ at all, so "
+            "there is nothing to measure this one by."
+        )
+    speed = comparison.speed.iloc[0]
+    change = f"{_TAKES[comparison.measure]} {_describe_change(float(speed['ratio']))}"
+    if speed["pairs"] == 1:
+        return f"not known. The one document {change}; one document has no interval."
     return (
-        f"not known. Each of the {pairs} documents {change}, and so few without scatter have no "
-        "interval."
+        f"not known. Each of the {speed['pairs']} documents {change}; so few without scatter have "
+        "no interval."
     )
 
 
 def _describe_detectable(ratio: float) -> str:
-    amount = f"x {ratio:.3g}" if ratio >= _TIMES else _format_share(ratio - 1)
-    return f"a slowdown of {amount} would probably have shown"
+    if ratio > _MOST:
+        return f"even {_MOST} times as long might not have shown"
+    amount = f"to {ratio:.3g} times as long" if ratio >= _TIMES else f"of {_format_amount(ratio)}"
+    return f"a slowdown {amount} would probably have shown"
 
 
 def _describe_end(ratio: float) -> str:
-    """Return an end of an interval in words: 4 % less, 9 % more, no change."""
+    """Return an end of an interval in words: 4 % less, 9 % more, 3.2 times as much, no change."""
+    if ratio == 1:
+        return "no change"
     if ratio >= _TIMES:
         return f"{ratio:.3g} times as much"
-    amount = _format_share(abs(ratio - 1))
-    if amount == "0 %":
-        return "no change"
-    return f"{amount} {'more' if ratio > 1 else 'less'}"
+    if ratio < _PART:
+        return f"1/{1 / ratio:.3g} as much"
+    return f"{_format_amount(ratio)} {'more' if ratio > 1 else 'less'}"
+
+
+def _format_amount(ratio: float) -> str:
+    """Return by how much a ratio differs from 1, which is never nothing."""
+    text = _format_share(abs(ratio - 1))
+    return "less than 0.1 %" if text == "0 %" else text
 
 
 def _format_ends(low: float, high: float) -> str:
-    """Return an interval of a ratio as shares of change: +8 to +21 %."""
-    if high >= _TIMES:
+    """Return an interval of a ratio as shares of change: +8 to +21 %; or x 0.004 to x 3.1."""
+    if high >= _TIMES or low < _PART:
         return f"x {low:.3g} to x {high:.3g}"
-    ends = [f"{'-' if end < 1 else '+'}{_format_share(abs(end - 1))}" for end in (low, high)]
-    return f"{ends[0].removesuffix(' %')} to {ends[1]}"
+    return f"{_format_shift(low).removesuffix(' %')} to {_format_shift(high)}"
+
+
+def _format_shift(ratio: float) -> str:
+    """Return a ratio as a share of change with its sign: +8 %, -21 %, 0 %; or x 3.1."""
+    if ratio >= _TIMES or 0 < ratio < _PART:
+        return f"x {ratio:.3g}"
+    text = _format_share(abs(ratio - 1))
+    return text if text == "0 %" else f"{'-' if ratio < 1 else '+'}{text}"
 
 
 def _format_share(share: float) -> str:
@@ -193,20 +237,21 @@ def _describe_left_out(comparison: Comparison) -> str:
     return f"{', '.join(parts)}." if parts else ""
 
 
-def _describe_total(ratio: PairedRatio) -> str:
+def _describe_total(comparison: Comparison) -> str:
     """Return the change of the total time of the pairs."""
-    total = ratio.total
+    ratio, total = comparison.ratio, comparison.ratio.total
     if ratio.pairs < 2 or np.isnan(total.value):  # noqa: PLR2004 - one is told already
         return ""
     after, before = (format_duration(side.sum()) for side in (ratio.candidate, ratio.baseline))
-    change = f"{'-' if total.value < 1 else '+'}{_format_share(abs(total.value - 1))}"
-    if total.value >= _TIMES:
-        change = f"x {total.value:.3g}"
-    interval = ""
+    change, interval = _format_shift(total.value), ""
     if not np.isnan([total.low, total.high]).any():
         rough = ", rough" if ratio.pairs < _ROUGH_BELOW else ""
-        interval = f" ({_format_ends(total.low, total.high)}{rough})"
-    return f"All together: {after}, was {before}, {change}{interval}."
+        ends = _format_ends(total.low, total.high)
+        interval = f" ({ends}{rough})"
+        if ends.startswith("x"):
+            change = f"x {total.value:.3g}"
+    what = "All together" if comparison.earlier is None else "All together, in the two runs alone"
+    return f"{what}: {after}, was {before}, {change}{interval}."
 
 
 def _describe_movers(comparison: Comparison) -> str:
@@ -219,7 +264,7 @@ def _describe_movers(comparison: Comparison) -> str:
     slower, faster = names[is_slower].tolist(), names[~is_slower].tolist()[::-1]
     if not slower and not faster:
         return "No document slowed by more than half or sped up as much."
-    p_value = f"p = {ratio.movers_p:.2g}"
+    p_value = format_p(ratio.movers_p)
     if not faster:
         count = format_count(len(slower), "document")
         what = f"slowed by more than half, none sped up as much ({p_value})"
@@ -243,24 +288,27 @@ def _describe_broken(comparison: Comparison) -> str:
     before = f"baseline_{comparison.measure}_ms"
     lost = documents.loc[documents["change"] == "broken", before].dropna()
     if len(lost):
+        which, medians = "Those that broke", ", those compared {} (medians)"
+        if len(lost) == 1:
+            which, medians = "The document that broke", "; the median of those compared is {}"
         usual = format_duration(float(select_pairs(documents)[before].median()))
         parts.append(
-            f"Those that broke had taken {format_duration(float(lost.median()))} in the baseline, "
-            f"those compared {usual} (medians)."
+            f"{which} had {_TAKEN[comparison.measure]} {format_duration(float(lost.median()))} in "
+            f"the baseline{medians.format(usual)}."
         )
     is_open = np.isnan([ratio.composite_low, ratio.composite_high]).any()
     if not is_open and ratio.composite_verdict != ratio.verdict:
-        both = [
-            f"{count} {what}"
-            for count, what in (
-                (ratio.broken, "that broke as the slowest"),
-                (ratio.fixed, "that were fixed as the fastest"),
+        counted = [
+            f"{format_count(count, f'{what} document')} as the {rank}"
+            for count, what, rank in (
+                (ratio.broken, "broken", "slowest"),
+                (ratio.fixed, "fixed", "fastest"),
             )
             if count
         ]
         parts.append(
-            f"This is of the documents that did not break or get fixed: with the "
-            f"{' and the '.join(both)}, the verdict on these two runs is {ratio.composite_verdict}."
+            "This is of the documents completed in both runs: with "
+            f"{' and '.join(counted)}, the verdict on these two runs is {ratio.composite_verdict}."
         )
     return " ".join(parts)
 

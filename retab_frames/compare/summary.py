@@ -19,8 +19,10 @@ __all__ = [
     "describe_failures",
     "describe_retries",
     "format_level",
+    "format_p",
     "list_names",
     "name_documents",
+    "name_ends",
     "name_run",
     "select_changed",
     "select_slowest",
@@ -28,6 +30,15 @@ __all__ = [
 
 _MAX_NAMES = 5
 _MAX_SLOWEST = 10
+_LEAST_P = 0.0001
+"""A smaller p-value is told as less than this."""
+_PAGE_NAMES = {
+    f"{name}_{end}": f"{name}_ratio_{end}" for name in ("total", "p95") for end in ("low", "high")
+}
+# an interval without an estimate, whose ends a page shows as columns of their own
+_PAGE_NAMES |= {"composite_low": "composite_from", "composite_high": "composite_to"}
+_NO_SHARE = 1e-9
+"""A smaller share is rounding."""
 
 
 def name_run(run_id: str | None) -> str:
@@ -72,7 +83,7 @@ def describe_failures(failure_rates: pd.DataFrame, confidence: float) -> str:
     share, low, high = (_percent(after[name]) for name in ("rate", "rate_low", "rate_high"))
     return (
         f"Failed: {after['failed']} of {after['documents']} ({share}, {format_level(confidence)} "
-        f"{low} to {high}), {before['failed']} before (p = {after['p_value']:.2g})."
+        f"{low} to {high}), {before['failed']} before ({format_p(after['p_value'])})."
     )
 
 
@@ -93,8 +104,26 @@ def name_documents(documents: pd.DataFrame) -> pd.Series[Any]:
     return names.where(~repeated, told_apart)
 
 
+def name_ends(speed: pd.DataFrame) -> pd.DataFrame:
+    """Return columns of SPEED with names by which a page puts an interval behind its estimate."""
+    return speed.rename(columns=_PAGE_NAMES)
+
+
 def _percent(share: float) -> str:
-    return "unknown" if pd.isna(share) else f"{100 * share:.0f} %"
+    """Return a share in percent; only none is told as 0 %, and only all as 100 %."""
+    if pd.isna(share):
+        return "unknown"
+    text = f"{100 * share:.0f}"
+    if text == "0" and share > _NO_SHARE:
+        text = "<1"
+    elif text == "100" and share < 1 - _NO_SHARE:
+        text = ">99"
+    return f"{text} %"
+
+
+def format_p(p_value: float) -> str:
+    """Return a p-value in words: p = 0.012, p < 0.0001."""
+    return f"p = {p_value:.2g}" if p_value >= _LEAST_P else f"p < {_LEAST_P}"
 
 
 def format_level(confidence: float) -> str:

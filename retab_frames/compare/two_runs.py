@@ -24,6 +24,7 @@ from retab_frames.compare.summary import (
     describe_comparability,
     describe_failures,
     describe_retries,
+    name_ends,
     name_run,
     select_changed,
     select_slowest,
@@ -318,7 +319,7 @@ def build_page(comparison: RunComparison) -> Page:
     total = ["total_ratio", "total_low", "total_high", "total_delta_ms", "median_delta_ms"]
     outliers = ["much_slower", "much_faster", "movers_p", "composite_low", "composite_high"]
     outliers += ["p95_ratio", "p95_low", "p95_high"]
-    parts = [speed[typical], speed[total], speed[outliers]]
+    parts = [speed[typical], name_ends(speed[total]), name_ends(speed[outliers])]
     if comparison.earlier is not None:
         parts.append(comparison.earlier.runs)
     durations = comparison.durations.drop(columns="run_id")

@@ -36,6 +36,7 @@ ALL = [
     "ended",
     "placeholders",
     "jobs",
+    "reuse",
     "inputs",
 ]
 
@@ -71,6 +72,7 @@ def test_runs_that_agree_in_all_are_comparable() -> None:
         ["ended", "completed", "completed", "yes", pd.NA],
         ["placeholders", "0", "0", "yes", pd.NA],
         ["jobs", "2", "2", "yes", pd.NA],
+        ["reuse", pd.NA, "0 of 2", "yes", pd.NA],
         ["inputs", pd.NA, "0 changed", "yes", pd.NA],
     ]
     assert combine_results(found) == "yes"
@@ -216,9 +218,14 @@ def test_documents_of_one_side_are_a_warning() -> None:
         (
             ended("running", "completed"),
             ended("completed", "queued", run_id="s"),
-            "no document has ended in both runs",
+            "no document was completed or failed in both runs",
         ),
-        (run({}), never_run(), "no document has ended in both runs"),
+        (
+            ended("completed", "cancelled"),
+            ended("skipped", "completed", run_id="s"),
+            "no document was completed or failed in both runs",
+        ),
+        (run({}), never_run(), "no document was completed or failed in both runs"),
     ],
 )
 def test_without_a_document_to_compare_nothing_is(
@@ -267,7 +274,7 @@ def test_jobs_that_have_not_ended(
     assert row(found, "ended") == expected
 
 
-def test_all_failed_is_combine_results() -> None:
+def test_runs_of_which_all_failed_compare() -> None:
     found = checks(ended("error", "error").jobs, ended("error", "cancelled", run_id="s").jobs)
 
     assert combine_results(found) == "yes"
@@ -313,6 +320,22 @@ def test_the_same_run_on_both_sides_is_told() -> None:
     assert row(found, "jobs") == ["1", "1", "warning", "both sides are the same run"]
 
 
+@pytest.mark.parametrize(
+    ("same", "others", "reason"),
+    [
+        (1, 0, "every document of both runs has the same job in both"),
+        (1, 2, "1 of 3 documents has the same job in both"),
+        (2, 1, "2 of 3 documents have the same job in both"),
+    ],
+)
+def test_jobs_of_both_runs_are_a_warning(same: int, others: int, reason: str) -> None:
+    jobs = [{"id": f"same_{n}"} for n in range(same)] + [{}] * others
+    found = checks(run(*jobs), run(*jobs, run_id="s"))
+
+    told = f"{reason}, which tells nothing of a change"
+    assert row(found, "reuse") == [pd.NA, f"{same} of {same + others}", "warning", told]
+
+
 def test_changed_inputs_are_counted() -> None:
     before = run(data(1), data(1), file(filename="x"))
     after = run(data(2), data(1), file(filename="y"), run_id="s")
@@ -339,6 +362,9 @@ def test_swapping_the_sides_swaps_the_values_and_keeps_the_results(
     back = checks(outcome_jobs(after, "s"), outcome_jobs(before, "r"))
 
     swapped = back.rename(columns={"baseline": "candidate", "candidate": "baseline"})
+    # what is of both sides stands in the second column
+    assert row(there, "reuse") == row(back, "reuse")
+    there, swapped = (found[found["check"] != "reuse"] for found in (there, swapped))
     columns = ["check", "baseline", "candidate", "result"]
     pd.testing.assert_frame_equal(there[columns], swapped[columns])
     assert combine_results(there) == combine_results(back)

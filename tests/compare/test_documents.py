@@ -27,10 +27,15 @@ def change(baseline: dict[str, Any], candidate: dict[str, Any]) -> str:
     [
         ("completed", "completed", "unchanged"),
         ("completed", "error", "broken"),
-        ("completed", "cancelled", "broken"),
-        ("completed", "skipped", "broken"),
+        ("completed", "cancelled", "cancelled"),
+        ("completed", "skipped", "cancelled"),
+        ("skipped", "completed", "cancelled"),
+        ("cancelled", "error", "cancelled"),
+        ("cancelled", "skipped", "cancelled"),
+        ("cancelled", "running", "pending"),
         ("error", "completed", "fixed"),
-        ("error", "cancelled", "still_failing"),
+        ("error", "cancelled", "cancelled"),
+        ("error", "error", "still_failing"),
         ("completed", "running", "pending"),
         ("queued", "completed", "pending"),
         ("completed", "hibernating", "pending"),
@@ -130,6 +135,42 @@ def test_artifacts_are_compared_where_both_sides_have_one() -> None:
     assert paired(before, after)["artifact_changed"].tolist() == [False, True, pd.NA]
 
 
+TIMES = {"started_at": "2026-01-01T00:00:00Z", "completed_at": "2026-01-01T00:00:01Z"}
+LATER = {"started_at": "2026-01-02T00:00:00Z", "completed_at": "2026-01-02T00:00:01Z"}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "expected"),
+    [
+        ({"id": "a"}, {"id": "a"}, True),
+        ({"id": "a"}, {"id": "b"}, False),
+        ({"artifact": {"id": "x"}}, {"artifact": {"id": "x"}}, True),
+        ({"artifact": {"id": "x"}}, {"artifact": {"id": "y"}}, False),
+        ({"artifact": {"id": "x"}}, {}, False),
+        (TIMES, TIMES, True),
+        (TIMES, LATER, False),
+        (TIMES, TIMES | {"completed_at": LATER["completed_at"]}, False),
+        (TIMES, TIMES | {"started_at": "2025-12-31T00:00:00Z"}, False),
+        ({"started_at": TIMES["started_at"]}, {"started_at": TIMES["started_at"]}, False),
+        ({"id": "a", "status": "error"}, {"id": "a", "status": "error"}, True),
+        ({}, {"document_id": "other"}, pd.NA),
+    ],
+)
+def test_a_job_on_both_sides_has_the_same_id_artifact_or_times(
+    baseline: dict[str, Any], candidate: dict[str, Any], expected: Any
+) -> None:
+    found = paired(run(baseline), run(candidate, run_id="s"))
+
+    assert found["same_job"][0] is expected or found["same_job"][0] == expected
+
+
+def test_attempts_of_both_sides() -> None:
+    found = paired(run({"attempt": 1}, {}), run({"attempt": 3}, {"attempt": 0}, run_id="s"))
+
+    assert found["baseline_attempt"].tolist() == [1, pd.NA]
+    assert found["candidate_attempt"].tolist() == [3, 0]
+
+
 def test_transitions_count_every_document_once() -> None:
     before, after = ended("completed", "error", "error"), ended(*["completed"] * 4, run_id="s")
 
@@ -142,7 +183,8 @@ def test_transitions_count_every_document_once() -> None:
     ]
 
 
-TYPES = [pa.string()] * 5 + [pa.int64()] * 3 + [pa.float64()] + [pa.bool_()] * 2
+TYPES = [*[pa.string()] * 5, *[pa.int64()] * 3, pa.float64(), pa.bool_()]
+TYPES += [*[pa.int64()] * 2, *[pa.bool_()] * 2]
 
 
 @pytest.mark.parametrize("sides", [(run(), run(run_id="s")), (timed(1), timed(2, run_id="s"))])
@@ -164,6 +206,8 @@ def expected_change(before: Outcome | None, after: Outcome | None) -> str:
     terminal = ("completed", "error", "cancelled", "skipped")
     if before.status not in terminal or after.status not in terminal:
         return "pending"
+    if {before.status, after.status} & {"cancelled", "skipped"}:
+        return "cancelled"
     done = (before.status == "completed", after.status == "completed")
     words = {(True, True): "unchanged", (True, False): "broken", (False, True): "fixed"}
     return words.get(done, "still_failing")

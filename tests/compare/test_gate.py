@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def gate(
     comparison: rf.RunComparison,
-    max_broken: int | None = 0,
+    max_broken: Any = 0,
     max_slowdown: float | None = None,
 ) -> list[list[Any]]:
     checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
@@ -45,26 +45,33 @@ OK, BAD = "completed", "error"
         ([BAD, OK], [BAD, OK], 0, ["0", "0", "pass", pd.NA]),
         ([OK, OK], [BAD, OK], 1, ["1", "1", "pass", pd.NA]),
         ([OK, OK], [BAD, OK], 0, ["1", "0", "regression", "doc_0"]),
-        ([OK] * 5, [BAD] * 4 + [OK], 3, ["4", "3", "regression", "doc_0, doc_1, doc_2, …"]),
+        ([OK] * 5, [BAD] * 4 + [OK], 3, ["4", "3", "regression", "doc_0, doc_1, doc_2, doc_3"]),
         (
             [OK, OK],
             ["running", OK],
             0,
-            ["0", "0", "inconclusive", "1 document pending or removed, which could be broken"],
+            ["0", "0", "missing", "1 document pending, cancelled or removed could be broken"],
         ),
         ([OK, OK], ["running", OK], 1, ["0", "1", "pass", pd.NA]),
         (
             [OK] * 4,
             [BAD, "queued", OK],
             2,
-            ["1", "2", "inconclusive", "2 documents pending or removed, which could be broken"],
+            ["1", "2", "missing", "2 documents pending, cancelled or removed could be broken"],
         ),
         (
             ["running", OK],
             [BAD, OK],
             0,
-            ["0", "0", "inconclusive", "1 document pending or removed, which could be broken"],
+            ["0", "0", "missing", "1 document pending, cancelled or removed could be broken"],
         ),
+        (
+            [OK, OK, OK],
+            ["cancelled", "skipped", OK],
+            1,
+            ["0", "1", "missing", "2 documents pending, cancelled or removed could be broken"],
+        ),
+        (["cancelled", OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
         (["running", OK], [OK, OK], 0, ["0", "0", "pass", pd.NA]),
         ([BAD, OK], ["running", OK], 0, ["0", "0", "pass", pd.NA]),
         ([OK], [OK, BAD], 0, ["0", "0", "pass", pd.NA]),
@@ -77,12 +84,77 @@ def test_broken_documents(
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "found", "outcome", "reason"),
+    [
+        ([OK] * 9, [OK] * 9, "0, 0 fixed (one-sided p = 1)", "pass", pd.NA),
+        ([BAD] * 9, [OK] * 9, "0, 9 fixed (one-sided p = 1)", "pass", pd.NA),
+        (
+            [OK] * 9,
+            [BAD] * 4 + [OK] * 5,
+            "4, 0 fixed (one-sided p = 0.062)",
+            "inconclusive",
+            "this can be chance; run again: doc_0, doc_1, doc_2, doc_3",
+        ),
+        (
+            [OK] * 9,
+            [BAD] * 5 + [OK] * 4,
+            "5, 0 fixed (one-sided p = 0.031)",
+            "regression",
+            "doc_0, doc_1, doc_2, doc_3, doc_4",
+        ),
+        (
+            [OK] * 7 + [BAD],
+            [BAD] * 7 + [OK],
+            "7, 1 fixed (one-sided p = 0.035)",
+            "regression",
+            "doc_0, doc_1, doc_2, doc_3, doc_4 and 2 more",
+        ),
+        (
+            [OK] * 6 + [BAD] * 2,
+            [BAD] * 6 + [OK] * 2,
+            "6, 2 fixed (one-sided p = 0.14)",
+            "inconclusive",
+            "this can be chance; run again: doc_0, doc_1, doc_2, doc_3, doc_4 and 1 more",
+        ),
+        (
+            [OK] * 9,
+            [BAD] * 5 + ["running"] * 4,
+            "5, 0 fixed (one-sided p = 0.031)",
+            "regression",
+            "doc_0, doc_1, doc_2, doc_3, doc_4",
+        ),
+        (
+            [OK] * 9,
+            [BAD, "cancelled", *[OK] * 7],
+            "1, 0 fixed (one-sided p = 0.5)",
+            "missing",
+            "1 document pending, cancelled or removed could be broken",
+        ),
+    ],
+)
+def test_more_documents_broke_than_chance_explains(
+    before: list[str], after: list[str], found: str, outcome: str, reason: Any
+) -> None:
+    assert gate(of_statuses(before, after), "chance") == [
+        ["broken", found, "chance", outcome, reason]
+    ]
+
+
+def test_the_level_of_chance_is_that_of_the_comparison() -> None:
+    sides = ended(*[OK] * 9), ended(*[BAD] * 4, *[OK] * 5, run_id="s")
+
+    for confidence, outcome in ((0.9, "regression"), (0.95, "inconclusive")):
+        comparison = rf.compare_runs(*sides, confidence=confidence)
+        assert gate(comparison, "chance")[0][3] == outcome
+
+
+@pytest.mark.parametrize(
     ("before", "after", "allowed", "expected"),
     [
-        ([100] * 3, [105] * 3, 0.1, ["x 1.05 (1.05 to 1.05)", "x 1.1", "pass", pd.NA]),
+        ([100] * 6, [105] * 6, 0.1, ["x 1.05 (1.05 to 1.05)", "x 1.1", "pass", pd.NA]),
         (
-            [100] * 3,
-            [120] * 3,
+            [100] * 6,
+            [120] * 6,
             0.1,
             ["x 1.2 (1.2 to 1.2)", "x 1.1", "regression", "the interval is above the limit"],
         ),
@@ -94,7 +166,7 @@ def test_broken_documents(
                 "x 1.1 (0.3277 to 3.693)",
                 "x 1.1",
                 "inconclusive",
-                "the limit is within the interval: more documents make the interval narrower",
+                "the limit is within the interval: more documents or runs make it narrower",
             ],
         ),
         (
@@ -104,19 +176,28 @@ def test_broken_documents(
             [
                 "-",
                 "x 1.1",
-                "inconclusive",
-                "1 document completed in both with a duration: at least 2 are needed",
+                "missing",
+                "1 document completed in both by jobs of their own, which have no interval",
             ],
         ),
-        ([100] * 2, [80] * 2, 0.005, ["x 0.8 (0.8 to 0.8)", "x 1.005", "pass", pd.NA]),
+        ([100] * 6, [80] * 6, 0.005, ["x 0.8 (0.8 to 0.8)", "x 1.005", "pass", pd.NA]),
     ],
 )
 def test_slowdown(before: list[int], after: list[int], allowed: float, expected: list[Any]) -> None:
     assert gate(of_times(before, after), None, allowed) == [["slowdown", *expected]]
 
 
+def test_reused_jobs_are_no_evidence_at_the_gate() -> None:
+    jobs = [{"id": f"job_{n}"} for n in range(12)]
+    comparison = rf.compare_runs(run(*jobs), run(*jobs, run_id="s"))
+
+    found = gate(comparison, None, 0.05)
+    reason = "0 documents completed in both by jobs of their own, which have no interval"
+    assert found == [["slowdown", "-", "x 1.05", "missing", reason]]
+
+
 def test_both_limits_are_two_rows() -> None:
-    checks = gate(of_times([100] * 3, [200] * 3), 0, 0.1)
+    checks = gate(of_times([100] * 6, [200] * 6), 0, 0.1)
 
     assert [row[0] for row in checks] == ["broken", "slowdown"]
     assert [row[3] for row in checks] == ["pass", "regression"]
@@ -128,7 +209,7 @@ def test_runs_that_do_not_compare_are_judged_no_further() -> None:
 
     assert comparison.changes["broken"] == 1
     assert gate(comparison) == [
-        ["comparable", "no", "yes", "inconclusive", "the runs are of two kinds of block"]
+        ["comparable", "no", "yes", "missing", "the runs are of two kinds of block"]
     ]
     with pytest.raises(InconclusiveError):
         rf.assert_no_regression(comparison)
@@ -137,18 +218,41 @@ def test_runs_that_do_not_compare_are_judged_no_further() -> None:
 
 
 def test_a_pass_is_silent() -> None:
-    rf.assert_no_regression(of_times([100] * 3, [100] * 3), max_slowdown=0.05)
+    rf.assert_no_regression(of_times([100] * 6, [100] * 6), max_slowdown=0.05)
+
+
+def test_an_inconclusive_check_is_a_warning_and_an_error_if_strict() -> None:
+    comparison = of_statuses([OK] * 4, [BAD] + [OK] * 3)
+
+    told = (
+        "the gate is inconclusive: broken: found 1, 0 fixed \\(one-sided p = 0.5\\), allowed "
+        "chance, inconclusive \\(this can be chance; run again: doc_0\\)."
+    )
+    with pytest.warns(rf.RetabFramesWarning, match=told) as caught:
+        rf.assert_no_regression(comparison)
+    assert caught[0].filename == __file__
+    with pytest.raises(InconclusiveError, match="this can be chance") as raised:
+        rf.assert_no_regression(comparison, strict=True)
+    assert raised.value.checks["outcome"].tolist() == ["inconclusive"]
+
+
+def test_a_regression_comes_before_what_is_missing() -> None:
+    comparison = of_statuses([OK] * 3, [BAD, OK, OK])
+
+    with pytest.raises(RegressionError) as caught:
+        rf.assert_no_regression(comparison, max_broken=0, max_slowdown=0.1)
+    assert caught.value.checks["outcome"].tolist() == ["regression", "missing"]
 
 
 def test_a_regression_is_an_assertion_with_its_table() -> None:
     with pytest.raises(RegressionError) as caught:
-        rf.assert_no_regression(of_statuses([OK, OK], [BAD, OK]), max_slowdown=0.1)
+        rf.assert_no_regression(of_statuses([OK, OK], [BAD, OK]), max_broken=0, max_slowdown=0.1)
 
     error = caught.value
     assert isinstance(error, AssertionError)
     assert isinstance(error, GateError)
     assert isinstance(error, rf.RetabFramesError)
-    assert error.checks["outcome"].tolist() == ["regression", "inconclusive"]
+    assert error.checks["outcome"].tolist() == ["regression", "missing"]
     lines = str(error).splitlines()
     assert lines[0] == "s against r"
     assert "2 documents: 1 broken, 1 unchanged." in lines
@@ -172,6 +276,7 @@ def test_what_cannot_be_told_is_no_regression() -> None:
     ("limits", "message"),
     [
         ({"max_broken": None}, "the gate has no limit"),
+        ({"max_broken": "some"}, "max_broken must be a number, \"chance\" or None, not 'some'"),
         ({"max_broken": -1}, "max_broken must be 0 or more, not -1"),
         ({"max_slowdown": -0.1}, "max_slowdown must be 0 or more, not -0.1"),
         ({"max_slowdown": float("nan")}, "max_slowdown must be 0 or more, not nan"),
@@ -187,7 +292,7 @@ def test_the_message_is_printable() -> None:
     comparison = rf.compare_runs(run(job), run({**job, "status": "error"}, run_id="s"))
 
     with pytest.raises(RegressionError, match=r"\\x1b\[2J\\u202e\.pdf") as caught:
-        rf.assert_no_regression(comparison)
+        rf.assert_no_regression(comparison, max_broken=0)
     assert "\x1b" not in str(caught.value)
 
 
@@ -200,8 +305,8 @@ def test_runs_of_the_api_at_the_gate(client: Client) -> None:
     with pytest.raises(RegressionError, match="slowdown"):
         rf.assert_no_regression(rf.compare_runs(first, slow), max_slowdown=0.05)
     with pytest.raises(RegressionError, match="broken"):
-        rf.assert_no_regression(rf.compare_runs(first, broken))
-    with pytest.raises(InconclusiveError, match="9 documents pending or removed"):
+        rf.assert_no_regression(rf.compare_runs(first, broken), max_broken=0)
+    with pytest.raises(InconclusiveError, match="9 documents pending, cancelled or removed"):
         rf.assert_no_regression(rf.compare_runs(first, running))
     rf.assert_no_regression(rf.compare_runs(first, slow))
 
@@ -216,8 +321,9 @@ def test_gate_and_verdict_come_from_the_same_rows(
     outcomes = {row[0]: row[3] for row in gate(comparison, 0, comparison.margin)}
 
     if comparison.comparable == "no":
-        assert outcomes == {"comparable": "inconclusive"}
+        assert outcomes == {"comparable": "missing"}
         return
+    assert (outcomes["slowdown"] == "missing") == (comparison.ratio.interval == "none")
     assert (outcomes["slowdown"] == "regression") == (comparison.verdict == "slower")
     if comparison.verdict in ("faster", "equivalent"):
         assert outcomes["slowdown"] == "pass"

@@ -177,7 +177,7 @@ def test_the_final_job_is_chosen_by_numbers_and_times_not_by_their_text(
 
 
 def test_a_column_that_no_comparison_reads_may_be_anything() -> None:
-    odd = BEFORE.jobs.assign(created_at=5, error_details=1.5, mine=pd.Series([{}], dtype=object))
+    odd = BEFORE.jobs.assign(fetched_at=5, error_details=1.5, mine=pd.Series([{}], dtype=object))
     pd.testing.assert_frame_equal(paired(odd, AFTER.jobs), paired(BEFORE.jobs, AFTER.jobs))
 
 
@@ -225,12 +225,12 @@ def test_a_side_of_several_runs_is_refused() -> None:
         (
             timed(1).jobs.assign(attempt=["one"]),
             ValueError,
-            "its column attempt does not fit int64: job_0 is one: not a number",
+            "its column attempt does not fit int64: r/job_0 is one: not a number",
         ),
         (
             timed(1).jobs.assign(is_placeholder=pd.Series([None], dtype=object)),
             ValueError,
-            "column is_placeholder does not fit bool: job_0 is null: this column has no nulls",
+            "column is_placeholder does not fit bool: r/job_0 is null: this column has no nulls",
         ),
         (
             timed(1).jobs.assign(document_id=[7]),

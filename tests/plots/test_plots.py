@@ -404,7 +404,7 @@ def test_pairs_stand_at_their_durations_by_what_became_of_them() -> None:
     after = jobs_of(
         [2000, 1000, 3050, None, 6000, None],
         run_id=texts(*["exprun_2"] * 6),
-        status=texts(*["completed"] * 3, "error", "completed", "cancelled"),
+        status=texts(*["completed"] * 3, "error", "completed", "error"),
     )
     ax = plots.paired(rf.compare_runs(before, after))
     slower, faster, same = (points(c).tolist() for c in ax.collections[:3])
@@ -420,6 +420,21 @@ def test_pairs_stand_at_their_durations_by_what_became_of_them() -> None:
         "within the margin (1)",
         "broken (2)",
     ]
+
+
+def test_documents_with_one_job_on_both_sides_are_rings() -> None:
+    before = jobs_of([1000, 2000, 3000])
+    after = jobs_of(
+        [1000, 2000, 3000],
+        run_id=texts(*["exprun_2"] * 3),
+        job_id=texts("expjob_1", "own", "expjob_3"),
+    )
+    ax = plots.paired(rf.compare_runs(before, after))
+    slower, faster, same, rings = (points(c).tolist() for c in ax.collections[:4])
+    assert [slower, faster, same] == [[], [], [[2000, 2000]]]
+    assert rings == [[1000, 1000], [3000, 3000]]
+    assert "same job in both (2)" in legend_of(ax)
+    assert "typical change x 1.00" in legend_of(ax)
 
 
 def test_the_line_of_a_pair_plot_is_the_ratio_of_the_comparison() -> None:
@@ -455,7 +470,8 @@ def test_a_matrix_has_the_status_of_each_document_in_each_run() -> None:
 
 
 def test_a_matrix_of_durations_has_their_values() -> None:
-    many = rf.compare_many([jobs_of([1000, 0]), jobs_of([500, 60_000]).assign(run_id="exprun_2")])
+    second = jobs_of([500, 60_000], run_id=texts("exprun_2", "exprun_2"))
+    many = rf.compare_many([jobs_of([1000, 0]), second])
     ax = plots.matrix(many, value="duration_ms")
     values = np.ma.asarray(ax.images[0].get_array()).tolist()
     # the shortest stands for 0, which has no place on a log scale
