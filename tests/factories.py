@@ -234,15 +234,9 @@ def jobs_of(duration_ms: Sequence[int | None], **columns: pd.Series[Any]) -> pd.
     """Return completed jobs with these durations; `columns` replace or add to theirs."""
     count = len(duration_ms)
     numbers = range(1, count + 1)
-    runs = columns["run_id"] if "run_id" in columns else ["exprun_1"] * count
-    # the jobs of another run are jobs of their own
-    ids = [
-        f"expjob_{n}" if run == "exprun_1" else f"{run}/{n}"
-        for n, run in zip(numbers, runs, strict=True)
-    ]
     plain = {
         "run_id": texts(*["exprun_1"] * count),
-        "job_id": texts(*ids),
+        "job_id": texts(*[f"expjob_{n}" for n in numbers]),
         "document_id": texts(*[f"expdoc_{n}" for n in numbers]),
         "filename": texts(*[f"invoice_{n}.pdf" for n in numbers]),
         "status": texts(*["completed"] * count),
