@@ -557,7 +557,7 @@ def test_runs_of_the_api(client: Client) -> None:
     final = jobs.sort_values("attempt").drop_duplicates(["run_id", "document_id"], keep="last")
     ended = final[final["status"].isin(["completed", "error"])].sort_values("created_at")
     changes = {
-        name: int((part["status"] != part["status"].shift()).sum() - 1)
+        name: int((part["status"] != part["status"].shift(fill_value="")).sum() - 1)
         for name, part in ended.groupby("document_id")
     }
     documents = found.documents.set_index("document_id")

@@ -431,7 +431,7 @@ def test_documents_with_one_job_on_both_sides_are_rings() -> None:
     assert [slower, faster, same] == [[], [], [[2000, 2000]]]
     assert rings == [[1000, 1000], [3000, 3000]]
     assert "same job in both (2)" in legend_of(ax)
-    assert "typical change x 1.00" in legend_of(ax)
+    assert "typical x 1.00" in legend_of(ax)
 
 
 def test_the_line_of_a_pair_plot_is_the_ratio_of_the_comparison() -> None:
