@@ -482,7 +482,7 @@ def test_a_matrix_has_no_other_values() -> None:
     with pytest.raises(
         ValueError, match="value must be status, duration_ms or ratio_to_run_median"
     ):
-        plots.matrix(many, value="slow")  # type: ignore[arg-type]
+        plots.matrix(many, value="slow")
 
 
 def test_a_trend_goes_by_when_the_runs_began() -> None:
