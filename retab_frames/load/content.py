@@ -103,7 +103,7 @@ class RunContent:
         source: The server and the route that it came from; None if not read from the API.
         validated: The tables of which these are parts, where runs were flattened together.
         store: The store that it was read from, which may have more runs; None if there is none, or
-            after pickling, since a store may hold credentials.
+            after pickling or copying, since a store may hold credentials.
     """
 
     experiment_id: str | None

@@ -140,6 +140,6 @@ def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]
         style: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--", "color": text_colour()}
         (dashed,) = ax.plot(at, at * ratio.ratio, **style)
         is_open = ratio.interval == "none"
-        ends = "" if is_open else f" ({ratio.ratio_low:.2f} to {ratio.ratio_high:.2f})"
-        entries.append((dashed, f"typical change x {ratio.ratio:.2f}{ends}"))
+        ends = "" if is_open else f" ({ratio.ratio_low:#.3g} to {ratio.ratio_high:#.3g})"
+        entries.append((dashed, f"typical x {ratio.ratio:#.3g}{ends}"))
     return entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_type, cast
+from typing import TYPE_CHECKING, Literal, assert_type, cast
 
 import dask.dataframe as dd
 import duckdb
@@ -113,7 +113,7 @@ def compare(store: rf.SnapshotStore) -> rf.RunComparison:
         comparison.speed,
     ):
         assert_type(frame, pd.DataFrame)
-    assert_type(comparison.verdict, str)
+    assert_type(comparison.verdict, Literal["faster", "slower", "equivalent", "inconclusive"])
     if comparison.comparable == "yes":
         assert_type(comparison.summary() + comparison.to_markdown(), str)
     return comparison
