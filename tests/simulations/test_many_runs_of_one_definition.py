@@ -29,7 +29,7 @@ TRIALS = 1_500
 DOCUMENTS = (12, 30, 100)
 EARLIER = (3, 5, 10)
 SHIFTS = (0.0, 0.02, 0.05)
-NOISY = ("normal noise", "x10 outliers in both runs")
+NOISY = ("normal", "x10 in both runs")
 SLOWDOWN = np.log(1.25)
 
 SERIES = 500
