@@ -14,7 +14,7 @@ from retab_frames.compare.measured_runs import MeasuredRuns, measure_runs
 NAN = np.nan
 
 
-def measured(runs: Any, measure: str = "duration") -> MeasuredRuns:
+def measured(runs: Any, measure: Any = "duration") -> MeasuredRuns:
     return measure_runs(runs, measure=measure, reader="plan")
 
 
