@@ -17,7 +17,13 @@ from retab_frames.compare.many_runs_table import (
 )
 from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import list_columns, make_side
-from retab_frames.compare.summary import list_names, name_documents, name_ends, name_run
+from retab_frames.compare.summary import (
+    format_ratio,
+    list_names,
+    name_documents,
+    name_ends,
+    name_run,
+)
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
@@ -40,8 +46,6 @@ __all__ = ["ManyComparison", "build_page", "compare_many"]
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
-
-_PLAIN_RATIOS = (0.1, 1000)
 
 
 def compare_many(
@@ -256,7 +260,7 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
         found = runs[is_comparable & (runs["verdict"] == verdict)]
         names[verdict.capitalize()] = [
-            f"{run_id}{'' if pd.isna(ratio) else f' (x {_format_ratio(ratio)})'}"
+            f"{run_id}{'' if pd.isna(ratio) else f' (x {format_ratio(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     broken = runs[runs["broken"] > 0].itertuples()
@@ -275,11 +279,6 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
     if is_comparable.any():
         sentences += [*_list_too_small(comparison), _SCOPE]
     return sentences
-
-
-def _format_ratio(ratio: float) -> str:
-    """Return a ratio with two decimals, or where these say nothing, with three digits."""
-    return f"{ratio:.2f}" if _PLAIN_RATIOS[0] <= ratio < _PLAIN_RATIOS[1] else f"{ratio:.3g}"
 
 
 def _list_too_small(comparison: ManyComparison) -> list[str]:

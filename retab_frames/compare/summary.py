@@ -20,6 +20,7 @@ __all__ = [
     "describe_retries",
     "format_level",
     "format_p",
+    "format_ratio",
     "list_names",
     "name_documents",
     "name_ends",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _MAX_NAMES = 5
+_PLAIN_RATIOS = (0.1, 1_000)
 _MAX_SLOWEST = 10
 _LEAST_P = 0.0001
 """A smaller p-value is told as less than this."""
@@ -39,6 +41,11 @@ _PAGE_NAMES = {
 _PAGE_NAMES |= {"composite_low": "composite_from", "composite_high": "composite_to"}
 _NO_SHARE = 1e-9
 """A smaller share is rounding."""
+
+
+def format_ratio(ratio: float) -> str:
+    """Return a ratio with two decimals, or where these say nothing, with three digits."""
+    return f"{ratio:.2f}" if _PLAIN_RATIOS[0] <= ratio < _PLAIN_RATIOS[1] else f"{ratio:.3g}"
 
 
 def name_run(run_id: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
+from retab_frames.compare.summary import format_ratio
 from retab_frames.plots.figures import MAX_SHAPES, ensure_axes, show_message, text_colour
 from retab_frames.plots.labels import add_legend, format_label, style_label
 from retab_frames.plots.palette import BLUE, GREY, VERMILLION
@@ -140,6 +141,7 @@ def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]
         style: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--", "color": text_colour()}
         (dashed,) = ax.plot(at, at * ratio.ratio, **style)
         is_open = ratio.interval == "none"
-        ends = "" if is_open else f" ({ratio.ratio_low:#.3g} to {ratio.ratio_high:#.3g})"
-        entries.append((dashed, f"typical x {ratio.ratio:#.3g}{ends}"))
+        low, high = format_ratio(ratio.ratio_low), format_ratio(ratio.ratio_high)
+        interval = "" if is_open else f" ({low} to {high})"
+        entries.append((dashed, f"typical x {format_ratio(ratio.ratio)}{interval}"))
     return entries
