@@ -60,6 +60,7 @@ def many_jobs(count: int, runs: int = 1, names: Sequence[str | None] | None = No
             jobs_of(
                 ms.tolist(),
                 run_id=texts(*[f"exprun_invoices_{run}"] * count),
+                job_id=texts(*[f"expjob_{run}_{n}" for n in range(count)]),
                 filename=texts(*(names or [f"Invoice of someone {n}.pdf" for n in range(count)])),
                 status=texts(*["error" if n % 10 == 3 else "completed" for n in range(count)]),
                 created_at=seconds(*[1e6 * run] * count),
@@ -404,6 +405,7 @@ def test_pairs_stand_at_their_durations_by_what_became_of_them() -> None:
     after = jobs_of(
         [2000, 1000, 3050, None, 6000, None],
         run_id=texts(*["exprun_2"] * 6),
+        job_id=texts(*[f"other_{n}" for n in range(6)]),
         status=texts(*["completed"] * 3, "error", "completed", "error"),
     )
     ax = plots.paired(rf.compare_runs(before, after))
