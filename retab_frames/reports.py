@@ -14,6 +14,7 @@ import pandas as pd
 
 from retab_frames.compare import many_runs, two_runs
 from retab_frames.compare.many_runs import ManyComparison
+from retab_frames.compare.summary import MEASURE_NAMES
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.intake import check_frame, take_columns
@@ -132,12 +133,16 @@ def _add_plot(page: Page, section: str, draw: Callable[[Any], Any], caption: str
 
 def _make_many_page(comparison: ManyComparison) -> Page:
     # a cell is the final job of a document, which is what the runs are compared by
-    jobs = comparison.cells.assign(is_placeholder=False)
+    name = f"{comparison.measure}_ms"
+    jobs = comparison.cells.rename(columns={name: "duration_ms"}).assign(is_placeholder=False)
+    # the other measures are fractions of a millisecond, too
+    jobs["duration_ms"] = jobs["duration_ms"].round()
     page = _add_plot(
         many_runs.build_page(comparison),
         "Speed",
         lambda plots: plots.trend(jobs),
-        "Quantiles of the durations by run, with 95 % intervals; an arrow is an unbounded end",
+        f"Quantiles of the {MEASURE_NAMES[comparison.measure]} by run, with 95 % intervals; an "
+        "arrow is an unbounded end",
     )
     return _add_plot(
         page,

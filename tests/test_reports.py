@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import polars as pl
 import pytest
+from compare.series import runs_of
 from factories import jobs_of, seconds, texts, timed_jobs
 
 import retab_frames as rf
@@ -154,7 +155,7 @@ def test_a_page_about_a_comparison_is_its_markdown_and_plots(name: str, tmp_path
     captions = [value for key, value in page.attributes if key == "alt"]
     expected = {
         "comparison": ["Each document's duration in the candidate"],
-        "many": ["Quantiles of the durations by run", "The status of each document in each run"],
+        "many": ["Quantiles of the duration by run", "The status of each document in each run"],
     }
     assert len(captions) == len(expected[name])
     for caption, start in zip(captions, expected[name], strict=True):
@@ -303,3 +304,11 @@ def test_a_report_on_a_frame_of_text_is_that_of_the_jobs(tmp_path: Path) -> None
 def test_no_jobs_make_a_report_too(ending: str, tmp_path: Path) -> None:
     text = report(jobs_of([]), tmp_path / f"a.{ending}").read_text(encoding="utf-8")
     assert "0 jobs." in text
+
+
+def test_a_report_of_many_runs_shows_what_they_are_compared_by(tmp_path: Path) -> None:
+    many = rf.compare_many(runs_of(3, 8), measure="queue")
+
+    text = rf.report(many, tmp_path / "queue.html").read_text(encoding="utf-8")
+
+    assert "Quantiles of the time in the queue by run" in text

@@ -40,7 +40,13 @@ class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type 
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
         """Return the count, or the word."""
-        return value if value == "chance" else _COUNT.convert(value, param, ctx)
+        if value == "chance":
+            return str(value)
+        try:
+            count = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor chance.", param, ctx)
+        return _COUNT.convert(count, param, ctx)
 
 
 @main.command()
@@ -120,7 +126,9 @@ def compare(
 
     Example: retab-frames compare exprun_1 exprun_2 --fail-on broken,slower
     """
-    limits = _parse_limits(fail_on, max_broken, margin)
+    source = click.get_current_context().get_parameter_source("max_broken")
+    is_limited = source is not click.core.ParameterSource.DEFAULT
+    limits = _parse_limits(fail_on, max_broken, margin, strict=strict, is_limited=is_limited)
     store = open_store(root)
     if len(candidates) > 1:
         for option, given in (("--fail-on", limits), ("--earlier", earlier)):
@@ -173,13 +181,20 @@ def report(*, runs: tuple[str, ...], output: str, title: str | None, root: str) 
     echo(f"Wrote {write_report(subject, output, title=title)}.")
 
 
-def _parse_limits(fail_on: str | None, max_broken: Any, margin: float) -> dict[str, Any]:
+def _parse_limits(
+    fail_on: str | None, max_broken: Any, margin: float, *, strict: bool, is_limited: bool
+) -> dict[str, Any]:
     """Return the arguments of the gate; none without --fail-on."""
     known = {"broken": ("max_broken", max_broken), "slower": ("max_slowdown", margin)}
     words = [word.strip() for word in fail_on.split(",")] if fail_on is not None else []
     unknown = [word for word in words if word not in known]
     if unknown:
         raise click.UsageError(f"--fail-on takes broken, slower or both, not {unknown[0]!r}")
+    # without its condition an option of the gate would do nothing, and the gate seem to pass
+    if strict and not words:
+        raise click.UsageError("--strict needs --fail-on")
+    if is_limited and "broken" not in words:
+        raise click.UsageError("--max-broken needs --fail-on broken")
     return {"max_broken": None} | dict(known[word] for word in words) if words else {}
 
 

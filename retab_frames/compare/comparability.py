@@ -152,7 +152,8 @@ def _check_ended(sides: tuple[Side, Side]) -> ComparabilityCheck:
             values.append(status or ("running" if not_ended else "ended"))
         if not_ended:
             documents = format_count(jobs, "document")
-            reasons.append(f"{not_ended} of {documents} of the {name} not ended yet")
+            have = "has" if not_ended == 1 else "have"
+            reasons.append(f"{not_ended} of {documents} of the {name} {have} not ended yet")
         elif status not in (None, *TERMINAL_RUN):
             reasons.append(f"the {name} had not ended when its record was read")
         none_ended = none_ended or 0 < jobs == not_ended
@@ -171,8 +172,9 @@ def _check_placeholders(sides: tuple[Side, Side]) -> ComparabilityCheck:
     if any(n and n == len(side.final) for side, n in zip(sides, counts, strict=True)):
         return ComparabilityCheck("placeholders", counts, "no", "a side was never run")
     if any(counts):
-        never_run = format_count(len(set().union(*documents)), "document")
-        reason = f"{never_run} never run on a side: pending"
+        count = len(set().union(*documents))
+        were = "was" if count == 1 else "were"
+        reason = f"{format_count(count, 'document')} {were} never run on a side: pending"
         return ComparabilityCheck("placeholders", counts, "warning", reason)
     return ComparabilityCheck("placeholders", counts, "yes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from retab_frames.stats.run_effects import effect_against
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -84,12 +85,16 @@ def choose_earlier(
         chosen: Iterable[Run] = _search_store(runs, sides)
     elif isinstance(earlier, RunContent) or hasattr(earlier, "columns"):
         raise TypeError("earlier must be a list of runs: put the run into brackets")
+    elif not isinstance(earlier, Iterable):
+        raise TypeError(f"earlier must be a list of runs, not {type(earlier).__name__}")
     else:
         chosen = earlier
     baseline, candidate = sides
     found: dict[str | None, Side] = {}
     for number, run in enumerate(chosen):
         side = make_side(run, f"earlier run {number}", baseline.measure)
+        if side.run_id is None:
+            raise ValueError(f"earlier run {number} has no run id, it was never run: leave it out")
         if side.run_id == candidate.run_id:
             raise ValueError(f"the candidate {printable(side.run_id)} is among the earlier runs")
         definitions = [_read_definition(one) for one in (side, baseline)]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from numbers import Integral
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from retab_frames.compare.summary import list_names, name_documents
+from retab_frames.compare.two_runs import RunComparison
 from retab_frames.errors import InconclusiveError, RegressionError, RetabFramesWarning
 from retab_frames.schemas.frames import STRING, frame_of_rows
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.stats.estimates import is_number
 from retab_frames.stats.paired_ratio import one_sided_mcnemar
 from retab_frames.text.tables import format_count, render_terminal
-
-if TYPE_CHECKING:
-    from retab_frames.compare.two_runs import RunComparison
 
 __all__ = ["assert_no_regression", "describe_checks", "gate_checks"]
 
@@ -61,7 +61,8 @@ def assert_no_regression(
         InconclusiveError: If a check cannot be made, because what it needs is missing: the runs
             cannot be compared, no documents were completed in both, or documents that are pending,
             cancelled or removed could be broken. With `strict`, also if a check is inconclusive.
-        ValueError: If a limit is negative, or there is none.
+        TypeError: If it is not the result of `compare_runs`.
+        ValueError: If a limit is negative or no number, or there is none.
 
     Warns:
         RetabFramesWarning: If a check is inconclusive, without `strict`.
@@ -87,13 +88,13 @@ def gate_checks(
     The outcome is "pass"; "regression"; "inconclusive": the numbers allow either; or "missing":
     what the check needs is not there. `reason` is null for a pass.
     """
+    if not isinstance(comparison, RunComparison):
+        raise TypeError(
+            f"the gate takes the result of compare_runs, not {type(comparison).__name__}"
+        )
     if max_broken is None and max_slowdown is None:
         raise ValueError("the gate has no limit: give max_broken or max_slowdown")
-    if isinstance(max_broken, str) and max_broken != "chance":
-        raise ValueError(f'max_broken must be a number, "chance" or None, not {max_broken!r}')
-    for name, limit in (("max_broken", max_broken), ("max_slowdown", max_slowdown)):
-        if limit is not None and not isinstance(limit, str) and not limit >= 0:
-            raise ValueError(f"{name} must be 0 or more, not {limit!r}")
+    _check_limits(max_broken, max_slowdown)
     checks = []
     if comparison.comparable == "no":
         table = comparison.comparability
@@ -105,6 +106,20 @@ def gate_checks(
         if max_slowdown is not None:
             checks.append(_check_slowdown(comparison, max_slowdown))
     return frame_of_rows(checks, dict.fromkeys(GateCheck._fields, STRING))
+
+
+def _check_limits(max_broken: object, max_slowdown: object) -> None:
+    """Check the limits: a share of a document, or a truth value, would pass for a count."""
+    is_word = isinstance(max_broken, str) and max_broken == "chance"
+    if max_broken is not None and not is_word:
+        if not (is_number(max_broken) and isinstance(max_broken, Integral)):
+            raise ValueError(
+                f'max_broken must be a whole number, "chance" or None, not {max_broken!r}'
+            )
+        if max_broken < 0:
+            raise ValueError(f"max_broken must be 0 or more, not {max_broken!r}")
+    if max_slowdown is not None and not (is_number(max_slowdown) and max_slowdown >= 0):  # type: ignore[operator]
+        raise ValueError(f"max_slowdown must be 0 or more, not {max_slowdown!r}")
 
 
 def describe_checks(checks: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ from retab_frames.compare.summary import (
     name_ends,
     name_run,
 )
+from retab_frames.schemas.intake import check_columns
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
@@ -76,7 +78,7 @@ def compare_many(
         measure: As in `compare_runs`.
 
     Raises:
-        TypeError: If these are not runs, or only one content.
+        TypeError: If these are not runs, or only one content, or the baseline is no position or id.
         ValueError: If there are fewer than two runs, a run is given twice or was never run, the
             baseline is not among them, or a column is missing or does not fit its type.
     """
@@ -110,15 +112,18 @@ def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
             known = ", ".join(printable(run) for run in ids[:5])
             raise ValueError(f"run {printable(baseline)} is not among the runs: {known}")
         return ids.index(baseline)
+    if isinstance(baseline, bool) or not isinstance(baseline, Integral):
+        raise TypeError(f"baseline must be a position or a run id, not {printable(baseline)}")
     if not -len(ids) <= baseline < len(ids):
         raise ValueError(f"there is no run {baseline} among {len(ids)}")
-    return baseline % len(ids)
+    return int(baseline) % len(ids)
 
 
 def _compare_on_dask(
     jobs: Any, baseline: int | str, measure: Measure, *, margin: float, confidence: float
 ) -> ManyComparison:
     """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
+    check_columns(pd.DataFrame(columns=list(jobs.columns)), ["run_id"], reader="compare_many")
     jobs = take_partitions(jobs[list_columns(jobs, measure)])
     ids = apply_by_group(jobs[["run_id"]], "run_id", _list_run_ids, columns=())["run_id"].tolist()
     run_id = ids[_find_baseline(ids, baseline)]
@@ -243,7 +248,8 @@ class ManyComparison:
         verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
         return (
             f"ManyComparison({self.baseline_run_id!r} -> {format_count(len(self.runs), 'run')}"
-            f"{f': {verdicts}' if verdicts else ''}; {len(self.documents)} documents)"
+            f"{f': {verdicts}' if verdicts else ''}; "
+            f"{format_count(len(self.documents), 'document')})"
         )
 
 

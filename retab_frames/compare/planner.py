@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retab_frames.compare.measured_runs import measure_runs
-from retab_frames.compare.summary import list_names
+from retab_frames.compare.summary import MEASURE_NAMES, list_names
 from retab_frames.schemas.frames import FLOAT64, INT64, STRING, frame_of_rows
-from retab_frames.stats.estimates import check_confidence
+from retab_frames.stats.estimates import check_confidence, check_margin, is_number
 from retab_frames.stats.run_noise import count_documents, detectable_ratio, estimate_noise
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
@@ -88,9 +88,8 @@ def plan(
         >>> print(rf.plan(jobs, detect=0.5).summary().splitlines()[2])
         A slowdown of 50 % shows in about 8 of 10 cases with 1 run a side of 6 documents.
     """
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
-    if not margin < detect < math.inf:
+    check_margin(margin)
+    if not (is_number(detect) and margin < detect < math.inf):
         raise ValueError(
             f"detect must be above the margin of {margin!r}, such as {2 * margin or 0.1:g}, "
             f"not {detect!r}: a smaller slowdown does not matter"
@@ -122,6 +121,7 @@ def plan(
         unfinished=sum(count > 0 for count in measured.unfinished),
         reused=measured.reused,
         definitions=measured.definitions,
+        measure=measure,
     )
 
 
@@ -145,6 +145,7 @@ class RunPlan:
         unfinished: How many of the runs have not ended.
         reused: How many jobs were left out since another run has the same.
         definitions: The fingerprint of the definition of each run; None where no record tells it.
+        measure: What is measured.
     """
 
     run_ids: tuple[str, ...]
@@ -156,6 +157,7 @@ class RunPlan:
     unfinished: int
     reused: int
     definitions: tuple[str | None, ...]
+    measure: Measure = "duration"
 
     @property
     def documents(self) -> int:
@@ -172,9 +174,10 @@ class RunPlan:
         Raises:
             ValueError: If one is below 1.
         """
-        if not (documents >= 1 and runs_a_side >= 1):
+        if not all(is_number(one) and one >= 1 for one in (documents, runs_a_side)):
             raise ValueError(
-                f"documents and runs_a_side must be 1 or more, not {documents} and {runs_a_side}"
+                f"documents and runs_a_side must be 1 or more, not {documents!r} and "
+                f"{runs_a_side!r}"
             )
         within, between = self.noise["log_sd"].tolist()
         return detectable_ratio(
@@ -277,8 +280,8 @@ def _describe_noise(found: RunPlan) -> str:
         for row, before in zip(found.noise.to_dict("records"), (level, ""), strict=True)
     )
     return (
-        f"From run to run the duration of a document varies by about {within}, and whole runs are "
-        f"shifted by about {between}."
+        f"From run to run the {MEASURE_NAMES[found.measure]} of a document varies by about "
+        f"{within}, and whole runs are shifted by about {between}."
     )
 
 
@@ -290,7 +293,7 @@ def _describe_needed(found: RunPlan) -> str:
     if rows.empty:
         return (
             f"{wish} probably does not show with {RUNS_A_SIDE[-1]} runs a side, however many "
-            f"documents there are: it takes more than {_count_runs(found)} runs."
+            f"documents there are: it takes more than {_count_runs(found)} runs a side."
         )
     ways = [
         f"{format_count(row['runs_a_side'], 'run')} a side of "

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.compare.measured_runs import measure_runs
-from retab_frames.compare.summary import name_run
+from retab_frames.compare.summary import TAKES, name_run
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, TIME, frame_of_rows
 from retab_frames.stats.change_points import (
     MIN_RUNS,
@@ -20,7 +20,7 @@ from retab_frames.stats.change_points import (
     compute_cusum,
     find_changes,
 )
-from retab_frames.stats.estimates import check_confidence
+from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios
 from retab_frames.stats.signed_rank import SignedRank
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
@@ -102,8 +102,7 @@ def trend(
         >>> print(rf.trend(jobs).summary().splitlines()[2])
         The newest run raises no alarm.
     """
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
+    check_margin(margin)
     check_confidence(confidence)
     measured = measure_runs(runs, measure=measure, reader="trend")
     if len(measured.run_ids) < 2:  # noqa: PLR2004 - the first has nothing before it
@@ -139,6 +138,7 @@ def trend(
         margin=margin,
         confidence=confidence,
         reused=measured.reused,
+        measure=measure,
     )
 
 
@@ -163,6 +163,7 @@ class RunTrend:
         margin: The largest slowdown that does not matter.
         confidence: Of the intervals.
         reused: How many jobs were left out since an earlier run has the same.
+        measure: What is measured.
     """
 
     runs: pd.DataFrame
@@ -170,6 +171,7 @@ class RunTrend:
     margin: float
     confidence: float
     reused: int
+    measure: Measure = "duration"
 
     def summary(self) -> str:
         """Return the trend in words: a title, each change, and whether the newest run alarms."""
@@ -286,8 +288,9 @@ def _describe_change(row: Any, found: RunTrend) -> str:
         head, tail = f"A bit {head.lower()}", f"; that is within {margin}"
     elif row["verdict"] == "inconclusive":
         head, tail = "Changed", f"; whether by more than {margin} is not known"
+    takes = TAKES[found.measure]
     return (
-        f"{head} since run {name_run(row['run_id'])}: a typical document takes {amount} than "
+        f"{head} since run {name_run(row['run_id'])}: a typical document {takes} {amount} than "
         f"before{ends.replace('%', ' %')}, p = {row['p_value']:.2g}{tail}."
     )
 
@@ -296,8 +299,9 @@ def _describe_no_change(found: RunTrend) -> str:
     known = int((found.runs["documents"] > 0).sum())
     if known < MIN_RUNS:
         return (
-            f"Whether the runs changed is not known: {format_count(known, 'run')} are too few to "
-            f"tell a change from chance, which takes {MIN_RUNS}, with three on each side of it."
+            f"Whether the runs changed is not known: {format_count(known, 'run')} "
+            f"{'is' if known == 1 else 'are'} too few to tell a change from chance, which takes "
+            f"{MIN_RUNS}, with three on each side of it."
         )
     return (
         f"No change found in {known} runs. One in the last two runs could not be told yet, and one "

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from retab_frames.compare.paired_statistics import select_pairs
-from retab_frames.compare.summary import format_level, format_p, list_names, name_documents
+from retab_frames.compare.summary import (
+    MEASURE_NAMES,
+    TAKES,
+    format_level,
+    format_p,
+    list_names,
+    name_documents,
+)
 from retab_frames.text.tables import format_count, format_duration
 
 if TYPE_CHECKING:
@@ -30,14 +37,8 @@ _PART = 0.01
 """Below this a ratio is told as a part, since it would round to 100 % less."""
 _MOST = 1000
 """A slowdown of more is told as at least this."""
-_TAKES = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround": "takes"}
 _TAKEN = {"duration": "taken", "queue": "waited", "elapsed": "run", "turnaround": "taken"}
-_TITLES = {
-    "duration": "Speed",
-    "queue": "Time in the queue",
-    "elapsed": "Time from start to end",
-    "turnaround": "Time from creation to end",
-}
+_TITLES = {name: text.capitalize() for name, text in MEASURE_NAMES.items()} | {"duration": "Speed"}
 
 
 class Comparison(Protocol):
@@ -114,7 +115,7 @@ def _describe_typical(comparison: Comparison) -> str:
     within = f", within the margin of {margin}" if speed["verdict"] == "equivalent" else ""
     change = _describe_change(float(speed["ratio"]), reference and f" in{reference}")
     return (
-        f"{speed['verdict']}. A typical document {_TAKES[comparison.measure]} {change} "
+        f"{speed['verdict']}. A typical document {TAKES[comparison.measure]} {change} "
         f"({format_level(comparison.confidence)} {_format_ends(low, high)}{within}; {counted})."
         f"{assumed}"
     )
@@ -165,7 +166,7 @@ def _describe_open(comparison: Comparison) -> str:
             "there is nothing to measure this one by."
         )
     speed = comparison.speed.iloc[0]
-    change = f"{_TAKES[comparison.measure]} {_describe_change(float(speed['ratio']))}"
+    change = f"{TAKES[comparison.measure]} {_describe_change(float(speed['ratio']))}"
     if speed["pairs"] == 1:
         return f"not known. The one document {change}; one document has no interval."
     return (

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "MEASURE_NAMES",
+    "TAKES",
     "describe_changes",
     "describe_comparability",
     "describe_failures",
@@ -28,6 +30,15 @@ __all__ = [
     "select_changed",
     "select_slowest",
 ]
+
+MEASURE_NAMES = {
+    "duration": "duration",
+    "queue": "time in the queue",
+    "elapsed": "time from start to end",
+    "turnaround": "time from creation to end",
+}
+TAKES = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround": "takes"}
+"""What a document does for so long."""
 
 _MAX_NAMES = 5
 _PLAIN_RATIOS = (0.1, 1_000)

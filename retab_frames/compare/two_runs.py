@@ -30,7 +30,9 @@ from retab_frames.compare.summary import (
     select_slowest,
 )
 from retab_frames.schemas.frames import frame_of_rows
+from retab_frames.stats.estimates import check_confidence, is_number
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,10 +120,9 @@ def compare_sides(
     earlier: list[Side] | None = None,
 ) -> RunComparison:
     """Return what changed from one side to the other."""
-    if not 0 < margin < float("inf"):
+    if not (is_number(margin) and 0 < margin < float("inf")):
         raise ValueError(f"margin must be a positive share, such as 0.05 for 5 %, not {margin!r}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
+    check_confidence(confidence)
     documents = pair_documents(baseline, candidate)
     levels = {"margin": margin, "confidence": confidence}
     return RunComparison(
@@ -290,7 +291,7 @@ class RunComparison:
         counts = ", ".join(f"{n} {change}" for change, n in self.changes.items() if n)
         return (
             f"RunComparison({self.baseline_run_id!r} -> {self.candidate_run_id!r}: "
-            f"{len(self.documents)} documents{f' ({counts})' if counts else ''}, "
+            f"{format_count(len(self.documents), 'document')}{f' ({counts})' if counts else ''}, "
             f"{self.verdict}, comparable: {self.comparable})"
         )
 

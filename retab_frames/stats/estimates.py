@@ -13,7 +13,9 @@ There are three kinds, each with its interval:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimate",
     "check_confidence",
+    "check_margin",
     "geometric_mean",
+    "is_number",
     "mean",
     "proportion",
     "quantile",
@@ -203,13 +207,28 @@ def student_interval(values: Floats, confidence: float) -> tuple[float, float]:
 
 
 def check_confidence(confidence: float) -> None:
-    """Check that a confidence lies between 0 and 1.
+    """Check that a confidence is a number between 0 and 1.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it is not.
     """
-    if not 0 < confidence < 1:
+    if not (is_number(confidence) and 0 < confidence < 1):
         raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
+
+
+def check_margin(margin: float) -> None:
+    """Check that a margin is a number of 0 or more, and finite.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not (is_number(margin) and 0 <= margin < math.inf):
+        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
+
+
+def is_number(value: object) -> bool:
+    """Return whether this is a real number; a truth value is none, though Python counts with it."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _check_sample(values: ArrayLike, confidence: float) -> Floats:

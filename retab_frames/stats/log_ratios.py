@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from retab_frames.stats.grouped_values import Flags, Floats, Ints
+    from retab_frames.stats.grouped_values import Flags, Ints
 
 __all__ = ["LOG_UNIT", "LogRatios", "compute_log_ratios", "to_log_units"]
 
@@ -52,9 +52,9 @@ def compute_log_ratios(baseline: ArrayLike, candidate: ArrayLike) -> LogRatios:
     return LogRatios(logs, used, int(np.count_nonzero(is_zero)))
 
 
-def to_log_units(logs: Floats) -> Ints:
+def to_log_units(logs: ArrayLike) -> Ints:
     """Return logarithms as whole numbers of LOG_UNIT.
 
     The logarithms of equal ratios of different durations differ in their last bits.
     """
-    return np.round(np.asarray(logs) / LOG_UNIT).astype(np.int64)
+    return np.round(np.asarray(logs, dtype=np.float64) / LOG_UNIT).astype(np.int64)

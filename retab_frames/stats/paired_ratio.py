@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from retab_frames.stats.detectable import scale_reach
-from retab_frames.stats.estimates import check_confidence
+from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios, to_log_units
 from retab_frames.stats.signed_rank import SignedRank, find_rank
 from retab_frames.stats.total_ratio import quantile_ratio, total_ratio
@@ -224,7 +224,7 @@ class PairedRatio:
 
     @cached_property
     def _margin(self) -> int:
-        return int(to_log_units(np.log1p(self.margin)))
+        return int(to_log_units(math.log1p(self.margin)))
 
     @cached_property
     def _mover(self) -> int:
@@ -312,8 +312,7 @@ def paired_ratio(
             negative, or the confidence not between 0 and 1.
     """
     check_confidence(confidence)
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
+    check_margin(margin)
     _check_counts(broken, fixed)
     before, after = (np.asarray(side, dtype=np.float64) for side in (baseline, candidate))
     if before.ndim != 1 or before.shape != after.shape:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retab_frames.stats.detectable import scale_reach
-from retab_frames.stats.estimates import check_confidence
+from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios
 from retab_frames.stats.signed_rank import SignedRank
 
@@ -161,8 +161,7 @@ def effect_against(
             the margin is negative or not finite, or the confidence not between 0 and 1.
     """
     check_confidence(confidence)
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"margin must be 0 or more, such as 0.05 for 5 %, not {margin!r}")
+    check_margin(margin)
     logs, matrix = (np.asarray(side, dtype=np.float64) for side in (candidate, between))
     runs = len(logs)
     if logs.ndim != 1 or matrix.shape != (runs, runs):

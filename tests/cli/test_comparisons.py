@@ -52,6 +52,10 @@ def test_compare_takes_many_candidates(pulled: str) -> None:
         (3, "--fail-on nothing", 2, "--fail-on takes broken, slower or both, not 'nothing'"),
         (3, "--fail-on broken --max-broken some", 2, "Invalid value for '--max-broken'"),
         (3, "--fail-on broken --max-broken -1", 2, "Invalid value for '--max-broken'"),
+        (3, "--fail-on broken --max-broken Chance", 2, "neither a whole number nor chance"),
+        (4, "--strict", 2, "--strict needs --fail-on"),
+        (4, "--max-broken 0", 2, "--max-broken needs --fail-on broken"),
+        (4, "--fail-on slower --max-broken chance", 2, "--max-broken needs --fail-on broken"),
         (3, "--measure speed", 2, "Invalid value for '--measure'"),
     ],
 )

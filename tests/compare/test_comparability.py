@@ -244,7 +244,7 @@ def test_without_a_document_to_compare_nothing_is(
         (
             ["completed", "completed"],
             ["completed", "running"],
-            ["ended", "running", "warning", "1 of 2 documents of the candidate not ended yet"],
+            ["ended", "running", "warning", "1 of 2 documents of the candidate has not ended yet"],
         ),
         (
             ["completed", None],
@@ -254,15 +254,15 @@ def test_without_a_document_to_compare_nothing_is(
                 "running",
                 "warning",
                 (
-                    "1 of 2 documents of the baseline not ended yet; "
-                    "1 of 2 documents of the candidate not ended yet"
+                    "1 of 2 documents of the baseline has not ended yet; "
+                    "1 of 2 documents of the candidate has not ended yet"
                 ),
             ],
         ),
         (
             ["completed"],
             ["queued"],
-            ["ended", "running", "no", "1 of 1 document of the candidate not ended yet"],
+            ["ended", "running", "no", "1 of 1 document of the candidate has not ended yet"],
         ),
     ],
 )
@@ -292,7 +292,7 @@ def test_placeholders_among_jobs_are_counted_once_per_document() -> None:
     blank = {"is_placeholder": True, "status": "pending", "duration_ms": None}
     found = checks(run({}, blank, blank, {}), run({}, {}, blank, blank, run_id="s"))
 
-    reason = "3 documents never run on a side: pending"
+    reason = "3 documents were never run on a side: pending"
     assert row(found, "placeholders") == ["2", "2", "warning", reason]
     assert row(found, "ended")[2] == "yes"
     assert combine_results(found) == "warnings"

@@ -244,6 +244,8 @@ def test_a_baseline_without_fingerprint_cannot_be_looked_for(store: rf.SnapshotS
             "earlier run odd has another definition than the baseline",
         ),
         (["old0"], TypeError, "earlier run 0 must be a RunContent or a jobs frame, not str"),
+        (5, TypeError, "earlier must be a list of runs, not int"),
+        ([EARLIER[0].jobs.assign(run_id=None)], ValueError, "earlier run 0 has no run id"),
     ],
 )
 def test_odd_earlier_runs_are_refused(earlier: Any, error: type[Exception], message: str) -> None:

@@ -276,8 +276,16 @@ def test_what_cannot_be_told_is_no_regression() -> None:
     ("limits", "message"),
     [
         ({"max_broken": None}, "the gate has no limit"),
-        ({"max_broken": "some"}, "max_broken must be a number, \"chance\" or None, not 'some'"),
+        (
+            {"max_broken": "some"},
+            "max_broken must be a whole number, \"chance\" or None, not 'some'",
+        ),
         ({"max_broken": -1}, "max_broken must be 0 or more, not -1"),
+        ({"max_broken": True}, "max_broken must be a whole number"),
+        ({"max_broken": 2.5}, "max_broken must be a whole number"),
+        ({"max_broken": pd.NA}, "max_broken must be a whole number"),
+        ({"max_slowdown": True}, "max_slowdown must be 0 or more, not True"),
+        ({"max_slowdown": "0.1"}, "max_slowdown must be 0 or more, not '0.1'"),
         ({"max_slowdown": -0.1}, "max_slowdown must be 0 or more, not -0.1"),
         ({"max_slowdown": float("nan")}, "max_slowdown must be 0 or more, not nan"),
     ],
@@ -285,6 +293,13 @@ def test_what_cannot_be_told_is_no_regression() -> None:
 def test_odd_limits_are_refused(limits: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rf.assert_no_regression(of_statuses([OK], [OK]), **limits)
+
+
+def test_the_gate_takes_comparisons_of_two_runs() -> None:
+    many = rf.compare_many([run({}), run({}, run_id="s")])
+
+    with pytest.raises(TypeError, match="takes the result of compare_runs, not ManyComparison"):
+        rf.assert_no_regression(many)  # type: ignore[arg-type]
 
 
 def test_the_message_is_printable() -> None:

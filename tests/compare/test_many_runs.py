@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -518,6 +519,9 @@ def test_hostile_names_are_text() -> None:
         ([run({}), run({}, run_id="s")], "t", ValueError, "run t is not among the runs: r, s"),
         ([run({}), run({}, run_id="s")], 2, ValueError, "there is no run 2 among 2"),
         ([run({}), run({}, run_id="s")], -3, ValueError, "there is no run -3 among 2"),
+        ([run({}), run({}, run_id="s")], 1.5, TypeError, "must be a position or a run id, not 1.5"),
+        ([run({}), run({}, run_id="s")], True, TypeError, "a position or a run id, not True"),
+        ([run({}), run({}, run_id="s")], None, TypeError, "a position or a run id, not None"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -570,3 +574,10 @@ def test_runs_of_the_api(client: Client) -> None:
     direct = final[final["run_id"] == "exprun_invoices_4"].set_index("document_id")["status"]
     assert status.to_dict() == direct.to_dict()
     assert found.cells.dtypes["duration_ms"].pyarrow_dtype == pa.int64()
+
+
+def test_a_dask_frame_without_runs_is_refused() -> None:
+    jobs = dd.from_pandas(run({}).jobs.drop(columns="run_id"), npartitions=1)
+
+    with pytest.raises(ValueError, match="it lacks the column run_id"):
+        compare_many(jobs)

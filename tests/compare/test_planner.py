@@ -89,7 +89,7 @@ def test_words_where_runs_shift() -> None:
         ),
         (
             "A slowdown of 10 % probably does not show with 10 runs a side, however many documents "
-            "there are: it takes more than 21 runs."
+            "there are: it takes more than 21 runs a side."
         ),
         (
             "With the 100 documents at hand, the smallest slowdown that probably shows is 32 % "
@@ -207,11 +207,20 @@ def test_where_all_jobs_are_reused_it_says_so() -> None:
         ({"detect": math.nan}, "detect must be above the margin"),
         ({"margin": -1}, "margin must be 0 or more"),
         ({"confidence": 1}, "confidence must be between 0 and 1"),
+        ({"detect": "0.2"}, "detect must be above the margin of 0.05, such as 0.1, not '0.2'"),
+        ({"margin": True}, "margin must be 0 or more, such as 0.05 for 5 %, not True"),
+        ({"confidence": None}, "confidence must be between 0 and 1, not None"),
     ],
 )
-def test_options_are_checked(options: dict[str, float], message: str) -> None:
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rf.plan(runs_of(2, 6), **options)  # type: ignore[arg-type]
+        rf.plan(runs_of(2, 6), **options)
+
+
+def test_the_words_are_those_of_the_measure() -> None:
+    summary = rf.plan(runs_of(3, 6), measure="elapsed").summary()
+
+    assert "From run to run the time from start to end of a document varies by about" in summary
 
 
 @pytest.mark.parametrize("sizes", [(0, 1), (1, 0), (math.nan, 1)])

@@ -247,3 +247,21 @@ def test_what_has_no_trend_is_refused(runs: Any, error: type[Exception], message
 def test_options_are_checked(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         rf.trend(runs_of(2, 6), **options)  # type: ignore[arg-type]
+
+
+def test_one_run_is_too_few() -> None:
+    other = run_jobs([1_000.0], 1).assign(document_id="other")
+
+    summary = rf.trend([run_jobs([1_000.0]), other]).summary()
+
+    assert "Whether the runs changed is not known: 1 run is too few to tell" in summary
+
+
+def test_the_words_are_those_of_the_measure() -> None:
+    runs = runs_of(10, 12)
+    for jobs in runs[5:]:
+        jobs["started_at"] = jobs["started_at"] + pd.Timedelta(minutes=5)
+
+    summary = rf.trend(runs, measure="queue").summary()
+
+    assert "since run run_05: a typical document waits" in summary

@@ -378,3 +378,13 @@ def test_wrong_counts_and_p_values() -> None:
         mcnemar(-1, 2)
     with pytest.raises(ValueError, match=r"between 0\.? and 1"):
         adjust_p_values([-0.5])
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_a_margin_of_few_digits_is_still_a_margin(kind: Any) -> None:
+    before = np.arange(1_000, 1_012)
+
+    found = paired_ratio(before, before * 1.01, margin=kind(0.05))
+
+    assert found.verdict == "equivalent"
+    assert found.slower_p == 1.0
