@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from retab_frames.compare import many_runs, two_runs
+from retab_frames.compare import many_runs, planner, run_trend, two_runs
 from retab_frames.compare.many_runs import ManyComparison
+from retab_frames.compare.planner import RunPlan
+from retab_frames.compare.run_trend import RunTrend
 from retab_frames.compare.summary import MEASURE_NAMES
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.load.content import RunContent
@@ -50,7 +52,7 @@ _QUANTILES = [f"{name}{end}_ms" for name in ("p50", "p90", "p95") for end in (""
 
 
 def report(
-    subject: RunContent | RunComparison | ManyComparison | pd.DataFrame,
+    subject: RunContent | RunComparison | ManyComparison | RunPlan | RunTrend | pd.DataFrame,
     path: str | os.PathLike[str],
     *,
     title: str | None = None,
@@ -61,7 +63,8 @@ def report(
     is written completely or not at all, and replaces an existing one.
 
     Args:
-        subject: A run, a comparison of two runs or of many, or a jobs frame of one run or several.
+        subject: A run, a comparison of two runs or of many, a plan, a trend, or a jobs frame of one
+            run or several.
         path: Where to write; `.html` is a page with plots, `.md` Markdown for a pull request,
             without plots and with tables of at most 20 rows.
         title: The heading; None names the subject.
@@ -104,11 +107,22 @@ def _make_page(subject: object) -> Page:
             two_runs.build_page(subject),
             "Speed",
             lambda plots: plots.paired(subject),
-            "Each document's duration in the candidate over that in the baseline",
+            f"Each document's {subject.measure} in the candidate over that in the baseline",
         )
     if isinstance(subject, ManyComparison):
         return _make_many_page(subject)
-    wants = "a report is about a RunContent, a RunComparison, a ManyComparison or a jobs frame"
+    if isinstance(subject, RunPlan):
+        caption = "The smallest slowdown that probably shows, by documents and by runs a side"
+        page = planner.build_page(subject)
+        return _add_plot(page, page.sections[-1].title, lambda plots: plots.plan(subject), caption)
+    if isinstance(subject, RunTrend):
+        caption = "The typical change of each run from the first, with its interval"
+        page = run_trend.build_page(subject)
+        return _add_plot(page, "Runs", lambda plots: plots.run_trend(subject), caption)
+    wants = (
+        "a report is about a RunContent, a RunComparison, a ManyComparison, a RunPlan, a RunTrend "
+        "or a jobs frame"
+    )
     return _make_jobs_page(check_frame(subject, wants))
 
 

@@ -246,6 +246,16 @@ def test_many_runs_begin_with_their_summary(tmp_path: Path) -> None:
     assert "| run\\_id |" in page
 
 
+def test_plans_and_trends_have_a_page_with_a_plot(tmp_path: Path) -> None:
+    runs = runs_of(4)
+    for found, section in ((rf.plan(runs), "To show 10 %"), (rf.trend(runs), "Runs")):
+        page = report(found, tmp_path / "page.html").read_text()
+        plot = page.index("data:image/svg+xml")
+        assert page.index(f"<h2>{section}</h2>") < plot
+        assert page.count("data:image/svg+xml") == 1
+        assert report(found, tmp_path / "page.md").read_text() == found.to_markdown()
+
+
 @pytest.mark.parametrize("name", subjects())
 def test_markdown_shows_names_as_they_are(name: str, tmp_path: Path) -> None:
     text = report(subjects()[name], tmp_path / "a.md").read_text(encoding="utf-8")

@@ -79,16 +79,8 @@ def choose_earlier(
     Raises:
         TypeError, ValueError: As `compare_runs`.
     """
-    if isinstance(earlier, str):
-        if earlier != "store":
-            raise ValueError(f'earlier must be a list of runs, or "store", not {earlier!r}')
-        chosen: Iterable[Run] = _search_store(runs, sides)
-    elif isinstance(earlier, RunContent) or hasattr(earlier, "columns"):
-        raise TypeError("earlier must be a list of runs: put the run into brackets")
-    elif not isinstance(earlier, Iterable):
-        raise TypeError(f"earlier must be a list of runs, not {type(earlier).__name__}")
-    else:
-        chosen = earlier
+    in_store = isinstance(earlier, str) and earlier == "store"
+    chosen = _search_store(runs, sides) if in_store else _check_list(earlier)
     baseline, candidate = sides
     found: dict[str | None, Side] = {}
     for number, run in enumerate(chosen):
@@ -103,9 +95,26 @@ def choose_earlier(
                 f"earlier run {printable(side.run_id)} has another definition than the baseline: "
                 "only runs of the baseline's definition tell how much such runs differ"
             )
+        if side.run_id in found:
+            raise ValueError(f"earlier run {printable(side.run_id)} is given twice")
         if side.run_id != baseline.run_id:
             found[side.run_id] = side
     return list(found.values())
+
+
+def _check_list(earlier: object) -> Iterable[Run]:
+    """Return the runs given.
+
+    Raises:
+        TypeError, ValueError: If they are no list.
+    """
+    if isinstance(earlier, str):
+        raise ValueError(f'earlier must be a list of runs, or "store", not {earlier!r}')  # noqa: TRY004 - a word
+    if isinstance(earlier, RunContent) or hasattr(earlier, "columns"):
+        raise TypeError("earlier must be a list of runs: put the run into brackets")
+    if not isinstance(earlier, Iterable):
+        raise TypeError(f"earlier must be a list of runs, not {type(earlier).__name__}")
+    return earlier
 
 
 def compare_with_earlier(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from retab_frames.stats.measures import Measure
     from retab_frames.stats.run_noise import RunNoise
 
-__all__ = ["RUNS_A_SIDE", "RunPlan", "plan"]
+__all__ = ["RUNS_A_SIDE", "RunPlan", "build_page", "plan"]
 
 RUNS_A_SIDE = (1, 2, 3, 5, 10)
 """The numbers of runs that a plan tells of."""
@@ -195,10 +195,10 @@ class RunPlan:
 
     def to_markdown(self) -> str:
         """Return the plan as Markdown."""
-        return render_markdown(_build_page(self))
+        return render_markdown(build_page(self))
 
     def _repr_html_(self) -> str:
-        return render_fragment(_build_page(self))
+        return render_fragment(build_page(self))
 
     def __repr__(self) -> str:
         within, between = self.noise["log_sd"].tolist()
@@ -340,7 +340,8 @@ def _percent(log: float) -> str:
     return f"{change:.1f} %" if 0 < change < 1 else f"{change:.0f} %"
 
 
-def _build_page(found: RunPlan) -> Page:
+def build_page(found: RunPlan) -> Page:
+    """Return the plan as a page of sentences and tables; `rf.report` adds the plot."""
     sections = [
         Section("Noise", [found.noise]),
         Section(f"To show {100 * found.detect:.10g} %", [found.needed]),

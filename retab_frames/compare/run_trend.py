@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from retab_frames.stats.grouped_values import Floats, Ints
     from retab_frames.stats.measures import Measure
 
-__all__ = ["RunTrend", "trend"]
+__all__ = ["RunTrend", "build_page", "trend"]
 
 _RUNS = {
     "run_id": STRING,
@@ -179,10 +179,10 @@ class RunTrend:
 
     def to_markdown(self) -> str:
         """Return the trend as Markdown."""
-        return render_markdown(_build_page(self))
+        return render_markdown(build_page(self))
 
     def _repr_html_(self) -> str:
-        return render_fragment(_build_page(self))
+        return render_fragment(build_page(self))
 
     def __repr__(self) -> str:
         changes = format_count(len(self.changes), "change")
@@ -335,6 +335,7 @@ def _describe_newest(found: RunTrend) -> str:
     return "The newest run raises no alarm."
 
 
-def _build_page(found: RunTrend) -> Page:
+def build_page(found: RunTrend) -> Page:
+    """Return the trend as a page of sentences and tables; `rf.report` adds the plot."""
     sections = [Section("Changes", [found.changes]), Section("Runs", [found.runs])]
     return Page(_make_title(found), _list_sentences(found), sections)

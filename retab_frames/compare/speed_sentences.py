@@ -156,9 +156,15 @@ def _describe_open(comparison: Comparison) -> str:
     """Return the change and why it has no interval."""
     if comparison.earlier is not None:
         if comparison.earlier.effect is None:
+            runs = len(comparison.earlier.runs)
+            there = (
+                "the baseline is the only one"
+                if runs == 1
+                else f"too few of the {runs} given have these"
+            )
             return (
                 "not known. This takes two runs of the baseline's definition, with documents "
-                "completed in them and in the candidate."
+                f"completed in them and in the candidate; {there}."
             )
         runs = comparison.earlier.effect.runs
         return (

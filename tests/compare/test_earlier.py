@@ -109,8 +109,15 @@ def test_without_another_run_of_the_definition_nothing_is_known() -> None:
     assert speed[["ratio_low", "ratio_high", "p_value", "detectable_ratio"]].isna().all()
     told = "Speed: not known. This takes two runs of the baseline's definition, with documents"
     assert told in found.summary()
+    assert "in the candidate; the baseline is the only one." in found.summary()
     assert found.earlier is not None
     assert found.earlier.runs["used"].tolist() == [False]
+
+
+def test_an_earlier_run_counts_once() -> None:
+    earlier = timed(*[100] * 8, run_id="e")
+    with pytest.raises(ValueError, match="earlier run e is given twice"):
+        rf.compare_runs(BASELINE, CANDIDATE, earlier=[earlier, earlier])
 
 
 def test_runs_that_do_not_differ_give_no_measure() -> None:
@@ -140,8 +147,8 @@ def test_the_order_of_the_runs_makes_no_difference() -> None:
     )
 
     pd.testing.assert_frame_equal(there.speed, back.speed)
-    # the baseline among them, or one twice, counts once
-    again = rf.compare_runs(BASELINE, CANDIDATE, earlier=[*EARLIER, BASELINE, EARLIER[0]])
+    # the baseline among them counts once
+    again = rf.compare_runs(BASELINE, CANDIDATE, earlier=[*EARLIER, BASELINE])
     pd.testing.assert_frame_equal(there.speed, again.speed)
     frames = rf.compare_runs(
         BASELINE.jobs, CANDIDATE.jobs, earlier=[content.jobs for content in EARLIER]
