@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from retab_frames.compare.comparability import Comparable
     from retab_frames.compare.earlier import EarlierRuns
     from retab_frames.stats.measures import Measure
-    from retab_frames.stats.paired_ratio import PairedRatio, Verdict
+    from retab_frames.stats.paired_ratio import PairedRatio
+    from retab_frames.stats.verdicts import Verdict
 
 __all__ = ["describe_speed"]
 

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from retab_frames.compare.sides import Side
     from retab_frames.load.content import RunContent
     from retab_frames.stats.measures import Measure
-    from retab_frames.stats.paired_ratio import PairedRatio, Verdict
+    from retab_frames.stats.paired_ratio import PairedRatio
+    from retab_frames.stats.verdicts import Verdict
 
 __all__ = ["RunComparison", "build_page", "compare_runs", "compare_sides"]
 

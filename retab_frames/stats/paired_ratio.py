@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from retab_frames.stats.detectable import scale_reach
 from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios, to_log_units
 from retab_frames.stats.signed_rank import SignedRank, find_rank
 from retab_frames.stats.total_ratio import quantile_ratio, total_ratio
+from retab_frames.stats.verdicts import find_verdict, scale_reach
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from retab_frames.stats.estimates import Estimate
     from retab_frames.stats.grouped_values import Flags, Floats, Ints
+    from retab_frames.stats.verdicts import Verdict
 
 __all__ = [
     "MOVER",
     "PairedRatio",
-    "Verdict",
     "adjust_p_values",
-    "find_verdict",
     "mcnemar",
     "one_sided_mcnemar",
     "paired_ratio",
 ]
 
-Verdict = Literal["faster", "slower", "equivalent", "inconclusive"]
 IntervalMethod = Literal["signed_rank", "student_t", "none"]
 
 MOVER = 1.5
@@ -332,21 +330,6 @@ def paired_ratio(
         margin=margin,
         confidence=confidence,
     )
-
-
-def find_verdict(low: float, high: float, margin: float) -> Verdict:
-    """Return the verdict of an interval of log ratios; inconclusive if an end is NaN.
-
-    Args:
-        low: The lower end.
-        high: The upper end.
-        margin: The log ratio that is too small to matter; an end at it is not within, nor beyond.
-    """
-    if -margin < low and high < margin:
-        return "equivalent"
-    if low > margin:
-        return "slower"
-    return "faster" if high < -margin else "inconclusive"
 
 
 def mcnemar(broken: int, fixed: int) -> float:

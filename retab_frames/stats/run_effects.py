@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retab_frames.stats.detectable import scale_reach
 from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios
 from retab_frames.stats.signed_rank import SignedRank
+from retab_frames.stats.verdicts import find_verdict, scale_reach
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from retab_frames.stats.grouped_values import Floats
-    from retab_frames.stats.paired_ratio import Verdict
+    from retab_frames.stats.verdicts import Verdict
 
 __all__ = [
     "RunEffect",
@@ -84,12 +84,7 @@ class RunEffect:
 
         `equivalent` if it lies wholly within, without touching it; else `inconclusive`.
         """
-        low, high = self._log_interval
-        if -self._log_margin < low and high < self._log_margin:
-            return "equivalent"
-        if low > self._log_margin:
-            return "slower"
-        return "faster" if high < -self._log_margin else "inconclusive"
+        return find_verdict(*self._log_interval, self._log_margin)
 
     @property
     def slower_p(self) -> float:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from retab_frames.stats.paired_ratio import PairedRatio, Verdict, paired_ratio
+from retab_frames.stats.paired_ratio import PairedRatio, paired_ratio
 
 from .noise import NOISES, generator, percents, two_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from retab_frames.stats.verdicts import Verdict
 
     Figure = Callable[[str], None]
 

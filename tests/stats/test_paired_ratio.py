@@ -13,11 +13,11 @@ from scipy import stats
 from retab_frames.stats.paired_ratio import (
     PairedRatio,
     adjust_p_values,
-    find_verdict,
     mcnemar,
     one_sided_mcnemar,
     paired_ratio,
 )
+from retab_frames.stats.verdicts import find_verdict
 
 MARGIN = math.log(1.05)
 DURATION = st.integers(1, 10**7).map(float)

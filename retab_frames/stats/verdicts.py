@@ -1,14 +1,33 @@
-"""How large a change must be so that an interval probably shows it."""
+"""The verdict that an interval allows, and how large a change it would probably show."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-__all__ = ["scale_reach"]
+__all__ = ["Verdict", "find_verdict", "scale_reach"]
+
+Verdict = Literal["faster", "slower", "equivalent", "inconclusive"]
 
 _REACH = {2: 3.03, 3: 2.02, 4: 1.77, 5: 1.69, 6: 1.61, 8: 1.56, 12: 1.51, 15: 1.50, 30: 1.46}
 _REACH |= {60: 1.45, 200: 1.43}
 """Half widths by number of values, at 95 %; simulated with normal noise."""
+
+
+def find_verdict(low: float, high: float, margin: float) -> Verdict:
+    """Return the verdict of an interval of log ratios; inconclusive if an end is NaN.
+
+    Args:
+        low: The lower end.
+        high: The upper end.
+        margin: The log ratio that is too small to matter; an end at it is not within, nor beyond.
+    """
+    if -margin < low and high < margin:
+        return "equivalent"
+    if low > margin:
+        return "slower"
+    return "faster" if high < -margin else "inconclusive"
 
 
 def scale_reach(values: int, confidence: float) -> float:
