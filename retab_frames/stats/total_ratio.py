@@ -52,9 +52,8 @@ def total_ratio(baseline: Floats, candidate: Floats, confidence: float) -> Estim
     ratio = new / old if old > 0 else np.nan
     if pairs < _MIN_PAIRS or not (old > 0 and new > 0):
         return Estimate(ratio, np.nan, np.nan)
-    # in an order of their own, so that the order of the rows does not change the resamples
-    order = np.lexsort((baseline - candidate, np.abs(baseline - candidate), baseline + candidate))
-    before, after = baseline[order] / old, candidate[order] / new
+    before, after = _sort_pairs(baseline, candidate)
+    before, after = before / old, after / new
     error = _linear_error(pairs, np.ones((1, pairs)), before, after)[1][0]
     if error <= 0:
         return Estimate(ratio, ratio, ratio)
@@ -82,29 +81,45 @@ def quantile_ratio(baseline: Floats, candidate: Floats, q: float, confidence: fl
     bootstrap of 1,999 resamples of pairs, always the same ones.
 
     Args:
-        baseline: The values of the pairs, above 0 and finite.
+        baseline: The values of the pairs, 0 or more and finite.
         candidate: The values of the same pairs in the same order.
         q: Between 0 and 1.
         confidence: Between 0 and 1.
 
     Returns:
-        All NaN below 72 pairs, and above 5,000 without ends.
+        All NaN below 72 pairs, and if a quantile is 0; without ends above 5,000, and if that of a
+        resample is 0.
     """
     pairs = len(baseline)
     if pairs < MIN_QUANTILE_PAIRS:
         return Estimate(np.nan, np.nan, np.nan)
-    ratio = float(np.quantile(candidate, q) / np.quantile(baseline, q))
-    if pairs > _MAX_BOOTSTRAP_PAIRS:
+    ratio = float(_divide(*(np.atleast_1d(np.quantile(v, q)) for v in (candidate, baseline)))[0])
+    if pairs > _MAX_BOOTSTRAP_PAIRS or np.isnan(ratio):
         return Estimate(ratio, np.nan, np.nan)
-    order = np.lexsort((baseline - candidate, np.abs(baseline - candidate), baseline + candidate))
+    before, after = _sort_pairs(baseline, candidate)
     chance = np.random.default_rng(0)
     found = []
     for rows in _iterate_batches(pairs):
-        drawn = order[chance.integers(0, pairs, (rows, pairs))]
+        drawn = chance.integers(0, pairs, (rows, pairs))
         found.append(
-            np.quantile(candidate[drawn], q, axis=1) / np.quantile(baseline[drawn], q, axis=1)
+            _divide(np.quantile(after[drawn], q, axis=1), np.quantile(before[drawn], q, axis=1))
         )
-    return Estimate(ratio, *_find_ends(np.concatenate(found), confidence))
+    ratios = np.concatenate(found)
+    if np.isnan(ratios).any():
+        return Estimate(ratio, np.nan, np.nan)
+    return Estimate(ratio, *_find_ends(ratios, confidence))
+
+
+def _sort_pairs(baseline: Floats, candidate: Floats) -> tuple[Floats, Floats]:
+    """Return the pairs in an order of their own, so that the given one changes no resample."""
+    order = np.lexsort((baseline - candidate, np.abs(baseline - candidate), baseline + candidate))
+    return baseline[order], candidate[order]
+
+
+def _divide(after: Floats, before: Floats) -> Floats:
+    """Return the ratios; NaN where a side is 0."""
+    known = (after > 0) & (before > 0)
+    return np.where(known, after / np.where(known, before, 1.0), np.nan)
 
 
 def _linear_error(

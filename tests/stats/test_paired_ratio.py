@@ -233,6 +233,20 @@ def test_a_duration_of_0_counts_as_half_a_millisecond() -> None:
     assert ours.total.value == 34 / 36
 
 
+@pytest.mark.parametrize("zeros", [80, 97, 100])
+def test_a_95th_percentile_of_0_has_no_ratio(zeros: int) -> None:
+    baseline, candidate = noisy(100, 1.1)
+    known = paired_ratio(baseline, candidate).p95
+    assert known.value == pytest.approx(
+        np.quantile(candidate, 0.95) / np.quantile(baseline, 0.95), rel=1e-12
+    )
+    assert known.low < known.value < known.high
+    baseline[:zeros] = 0
+    found = paired_ratio(baseline, candidate).p95
+    assert math.isnan(found.value) == (zeros > 95)
+    assert math.isnan(found.low) == math.isnan(found.high)
+
+
 def test_many_documents_that_fall_to_0_are_faster() -> None:
     baseline, candidate = noisy(100, 1.0)
     candidate[:60] = 0
