@@ -9,18 +9,18 @@ import click
 from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import EXIT_FOUND, EXIT_INCONCLUSIVE
 from retab_frames.cli.options import (
-    FRACTION,
-    MARGIN,
     OutputFormat,
     add_format_options,
     check_once,
+    confidence_option,
+    margin_option,
+    measure_option,
     store_option,
 )
 from retab_frames.cli.output import print_table, print_text
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
 from retab_frames.errors import InconclusiveError, RegressionError
-from retab_frames.stats.measures import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,22 +52,8 @@ class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type 
 @main.command()
 @click.argument("baseline")
 @click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...", callback=check_once)
-@click.option(
-    "--margin",
-    type=MARGIN,
-    metavar="FRACTION",
-    default=0.05,
-    show_default=True,
-    help="The largest slowdown that counts as equivalent; 0.05 is 5 %.",
-)
-@click.option(
-    "--confidence",
-    type=FRACTION,
-    metavar="FRACTION",
-    default=0.95,
-    show_default=True,
-    help="The confidence level of the intervals; 0.95 is 95 %.",
-)
+@margin_option
+@confidence_option
 @click.option(
     "--fail-on",
     metavar="CONDITIONS",
@@ -88,14 +74,7 @@ class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type 
     help="With --fail-on broken: how many broken documents are allowed; chance: so many that "
     "chance explains them.",
 )
-@click.option(
-    "--measure",
-    type=click.Choice(MEASURES),
-    default="duration",
-    show_default=True,
-    help="What is compared: the duration as reported, or the time in the queue, from start to "
-    "end (elapsed), or from creation to end (turnaround).",
-)
+@measure_option
 @click.option(
     "--earlier",
     is_flag=True,

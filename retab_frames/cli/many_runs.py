@@ -9,17 +9,18 @@ import click
 from retab_frames.cli.application import main
 from retab_frames.cli.measurements import choose_runs
 from retab_frames.cli.options import (
-    FRACTION,
     MARGIN,
     OutputFormat,
     add_format_options,
     check_once,
+    confidence_option,
+    margin_option,
+    measure_option,
     store_option,
 )
 from retab_frames.cli.output import print_table, print_text
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
-from retab_frames.stats.measures import MEASURES
 
 if TYPE_CHECKING:
     from retab_frames.load.content import RunContent
@@ -30,29 +31,6 @@ _EXPERIMENT = click.option(
     "experiment_id",
     metavar="EXPERIMENT_ID",
     help="All runs of this experiment.  [default: the runs that are named]",
-)
-_MARGIN = click.option(
-    "--margin",
-    type=MARGIN,
-    metavar="FRACTION",
-    default=0.05,
-    show_default=True,
-    help="The largest slowdown that does not matter; 0.05 is 5 %.",
-)
-_CONFIDENCE = click.option(
-    "--confidence",
-    type=FRACTION,
-    metavar="FRACTION",
-    default=0.95,
-    show_default=True,
-    help="The confidence level of the intervals; 0.95 is 95 %.",
-)
-_MEASURE = click.option(
-    "--measure",
-    type=click.Choice(MEASURES),
-    default="duration",
-    show_default=True,
-    help="What is measured, as in `retab-frames stats`.",
 )
 
 
@@ -67,9 +45,9 @@ _MEASURE = click.option(
     show_default=True,
     help="The slowdown that is to be shown, above the margin; 0.1 is 10 %.",
 )
-@_MARGIN
-@_CONFIDENCE
-@_MEASURE
+@margin_option
+@confidence_option
+@measure_option
 @store_option
 @add_format_options
 def plan(
@@ -108,9 +86,9 @@ def plan(
 @main.command()
 @_RUNS
 @_EXPERIMENT
-@_MARGIN
-@_CONFIDENCE
-@_MEASURE
+@margin_option
+@confidence_option
+@measure_option
 @store_option
 @add_format_options
 def trend(

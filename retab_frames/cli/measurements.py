@@ -13,13 +13,13 @@ from retab_frames.cli.options import (
     add_format_options,
     check_once,
     experiment_option,
+    measure_option,
     runs_option,
     store_option,
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
-from retab_frames.stats.measures import MEASURES
 from retab_frames.text.messages import did_you_mean
 
 if TYPE_CHECKING:
@@ -40,14 +40,7 @@ __all__ = ["choose_runs", "condense_stats", "read_jobs"]
     metavar="COLUMN",
     help="Group by this column of the jobs; can be repeated.  [default: run_id]",
 )
-@click.option(
-    "--measure",
-    type=click.Choice(MEASURES),
-    default="duration",
-    show_default=True,
-    help="duration: as the API reports it; queue: from created to started; elapsed: from started "
-    "to completed; turnaround: from created to completed.",
-)
+@measure_option
 @click.option(
     "--censor",
     is_flag=True,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from retab_frames.stats.measures import MEASURES
 from retab_frames.text.messages import printable
 
 __all__ = [
@@ -16,7 +17,10 @@ __all__ = [
     "OutputFormat",
     "add_format_options",
     "check_once",
+    "confidence_option",
     "experiment_option",
+    "margin_option",
+    "measure_option",
     "runs_option",
     "store_option",
 ]
@@ -68,6 +72,30 @@ runs_option = click.option(
     callback=check_once,
     metavar="RUN_ID",
     help="Only this run; can be repeated.  [default: all runs]",
+)
+margin_option = click.option(
+    "--margin",
+    type=MARGIN,
+    metavar="FRACTION",
+    default=0.05,
+    show_default=True,
+    help="The largest slowdown that does not matter; 0.05 is 5 %.",
+)
+confidence_option = click.option(
+    "--confidence",
+    type=FRACTION,
+    metavar="FRACTION",
+    default=0.95,
+    show_default=True,
+    help="The confidence level of the intervals; 0.95 is 95 %.",
+)
+measure_option = click.option(
+    "--measure",
+    type=click.Choice(MEASURES),
+    default="duration",
+    show_default=True,
+    help="duration: as the API reports it; queue: from created to started; elapsed: from started "
+    "to completed; turnaround: from created to completed.",
 )
 store_option = click.option(
     "--store",
