@@ -32,6 +32,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers know the name; typing takes longer to import than all this
 if TYPE_CHECKING:
+    from typing import Literal, Self
+
     import pandas as pd
 
 __all__ = [
@@ -78,14 +80,35 @@ def _escape_lines(text: str) -> str:
     return "\n".join(map(escape_line, text.split("\n")))
 
 
-class RetabFramesError(Exception):
-    """The base class of all errors of this library.
+class Advised(Exception):  # noqa: N818 - warnings are among them
+    """A message, and what to do next, in the words of the place where it is read.
 
-    Its message has no character that a terminal would obey, whatever data is in it.
+    The text has no character that a terminal would obey, whatever data is in it.
+
+    Attributes:
+        next_step: What to do next, in Python and in the shell; None if the message says it.
     """
 
+    next_step: tuple[str, str] | None = None
+
+    def advise(self, next_step: tuple[str, str]) -> Self:
+        """Say what to do next, and return the error: `raise Error(...).advise(LIST_RUNS)`."""
+        self.next_step = next_step
+        return self
+
     def __str__(self) -> str:
-        return _escape_lines(super().__str__())
+        return self.tell("python")
+
+    def tell(self, place: Literal["python", "shell"]) -> str:
+        """Return the message, and the next step in Python or in the shell."""
+        text = super().__str__()
+        if self.next_step is not None:
+            text += f"; {self.next_step[place == 'shell']}"
+        return _escape_lines(text)
+
+
+class RetabFramesError(Advised):
+    """The base class of all errors of this library."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by state, because the subclasses have keyword-only arguments."""
@@ -100,11 +123,8 @@ def _restore(
     return error
 
 
-class RetabFramesWarning(UserWarning):
+class RetabFramesWarning(Advised, UserWarning):
     """A warning of this library; the result is returned all the same."""
-
-    def __str__(self) -> str:
-        return _escape_lines(super().__str__())
 
 
 class ConfigError(RetabFramesError):

@@ -211,7 +211,7 @@ class Client:
             if error.status_code not in NO_ROUTE:
                 raise
             missing = error
-        raise build_not_found_error(f"workflow {printable(workflow_id)}", "check its id", missing)
+        raise build_not_found_error(f"workflow {printable(workflow_id)}", missing)
 
     def runs(self, workflow_id: str, experiment_id: str) -> Records:
         """Return the records of all runs of an experiment, newest first.

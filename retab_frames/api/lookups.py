@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from retab_frames.api.routes import Route, locate_experiment, locate_run, locate_runs
-from retab_frames.api.status_errors import NEXT_STEPS
 from retab_frames.errors import ApiStatusError, MalformedResponseError, NotFoundError
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_EXISTING
 from retab_frames.wire.envelopes import parse_record, parse_records, record_id, record_owner
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def detect_generation(
     what = f"experiment {printable(experiment_id)} of workflow {printable(workflow_id)}"
     if has_experiment:
         what = f"run {printable(run_id)} in {what}"
-        raise build_not_found_error(what, NEXT_STEPS[404], missing)
-    raise build_not_found_error(what, NEXT_STEPS[404], missing)
+        raise build_not_found_error(what, missing)
+    raise build_not_found_error(what, missing)
 
 
 def fetch_run_record(
@@ -106,14 +106,14 @@ def check_experiment(
     _check_owner(f"experiment {printable(experiment_id)}", found, "workflow", workflow_id, route)
 
 
-def build_not_found_error(what: str, next_step: str, missing: ApiStatusError) -> NotFoundError:
+def build_not_found_error(what: str, missing: ApiStatusError) -> NotFoundError:
     """Return the error for a record that no route has, as `missing` says of one of them."""
     return NotFoundError(
-        f"there is no {what}: {next_step}",
+        f"there is no {what}",
         path=missing.path,
         status_code=404,
         request_id=missing.request_id,
-    )
+    ).advise(LIST_EXISTING)
 
 
 def check_records(records: Iterable[Record], route: Route, **owners: str) -> None:
@@ -174,8 +174,7 @@ def _check_owner(
     owner = record_owner(found, kind)
     if owner not in (None, expected):
         raise NotFoundError(
-            f"{what} belongs to {kind} {printable(owner)}, not to {printable(expected)}: "
-            f"{NEXT_STEPS[404]}",
+            f"{what} belongs to {kind} {printable(owner)}, not to {printable(expected)}",
             path=route.path,
             status_code=404,
-        )
+        ).advise(LIST_EXISTING)

@@ -17,6 +17,7 @@ from retab_frames.api.retries import (
 )
 from retab_frames.errors import ApiStatusError, AuthError, NotFoundError, RateLimitError
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_EXISTING, NextStep
 from retab_frames.wire.envelopes import error_detail
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ ERRORS: dict[int, type[ApiStatusError]] = {
     404: NotFoundError,
     429: RateLimitError,
 }
-NEXT_STEPS = {
-    401: f"check the key in {KEY_VARIABLE} or Client(api_key=...)",
-    403: f"check the key in {KEY_VARIABLE} or Client(api_key=...)",
-    404: "load_experiments and load_runs list what exists",
-}
+_CHECK_KEY = NextStep(
+    f"check the key in {KEY_VARIABLE} or Client(api_key=...)", f"check the key in {KEY_VARIABLE}"
+)
+NEXT_STEPS = {401: _CHECK_KEY, 403: _CHECK_KEY, 404: LIST_EXISTING}
 
 
 def build_status_error(
@@ -63,8 +63,6 @@ def build_status_error(
     detail = printable(mask(error_detail(mask(body))), 200)
     parts = [f"GET {path}: {code} {printable(mask(reason))}".rstrip(), detail]
     message = ": ".join(part for part in parts if part)
-    if code in NEXT_STEPS:
-        message += f"; {NEXT_STEPS[code]}"
     if code in _REDIRECTS:
         target = mask(_redirect_host(headers))
         message += f"; redirects (here to {target}) are not followed: correct base_url"
@@ -81,6 +79,8 @@ def build_status_error(
         status_code=code,
         request_id=None if request_id is None else mask(request_id),
     )
+    if code in NEXT_STEPS:
+        error.advise(NEXT_STEPS[code])
     return AttemptError(error, retry=code in RETRIED_STATUSES and not too_long, wait_s=wait_s)
 
 

@@ -18,7 +18,7 @@ from retab_frames.cli.exit_codes import (
     CommandError,
 )
 from retab_frames.cli.streams import echo, finish_streams, prepare_streams
-from retab_frames.errors import RetabFramesError
+from retab_frames.errors import Advised, RetabFramesError
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _told(*, debug: bool) -> Iterator[None]:
         if debug:
             echo(traceback.format_exc(), err=True)
         if isinstance(error, RetabFramesError | ValueError | OSError | MemoryError):
-            raise CommandError(str(error) or type(error).__name__) from None
+            raise CommandError(_tell(error) or type(error).__name__) from None
         echo(
             f"Error: this is a bug of retab-frames ({type(error).__name__}: "
             f"{printable(str(error), 200)}): `retab-frames --debug COMMAND ...` shows where",
@@ -119,7 +119,12 @@ def _show_usage(error: click.UsageError) -> None:
 
 
 def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    echo(f"Note: {message}", err=True)
+    echo(f"Note: {_tell(message)}", err=True)
+
+
+def _tell(message: BaseException | str) -> str:
+    """Return the text of an error or a warning, with the next step in the words of the shell."""
+    return message.tell("shell") if isinstance(message, Advised) else str(message)
 
 
 @click.group(

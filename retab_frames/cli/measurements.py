@@ -21,6 +21,7 @@ from retab_frames.cli.output import print_table
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
 from retab_frames.text.messages import did_you_mean
+from retab_frames.text.next_steps import LIST_STORED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,9 +152,7 @@ def choose_runs(
     if runs.empty:
         wanted = f" of experiment {experiment_id}" if experiment_id else ""
         hint = did_you_mean(experiment_id or "", stored["experiment_id"].unique())
-        raise CommandError(
-            f"there is no run{wanted} in {store.root}{hint}: `retab-frames ls` lists them"
-        )
+        raise CommandError(f"there is no run{wanted} in {store.root}{hint}; {LIST_STORED.shell}")
     others = [run for run in run_ids if run in set(stored["run_id"]) - set(runs["run_id"])]
     if others:
         raise CommandError(f"run {others[0]} is not of experiment {experiment_id}")

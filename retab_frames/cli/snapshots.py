@@ -18,6 +18,7 @@ from retab_frames.cli.options import (
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.streams import echo
+from retab_frames.text.next_steps import PULL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,7 +263,7 @@ def open_store(root: str) -> SnapshotStore:
 
     store = SnapshotStore(root)
     if not store.exists():
-        raise CommandError(f"there is no store in {root}: `retab-frames pull` writes one")
+        raise CommandError(f"there is no store in {root}; {PULL.shell}")
     return store
 
 

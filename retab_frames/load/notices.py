@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from retab_frames.errors import RetabFramesWarning
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_ISSUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
+
+    from retab_frames.text.next_steps import NextStep
 
 __all__ = ["describe_count_mismatch", "warn_of_changed_values", "warn_of_count_mismatches"]
 
@@ -69,12 +72,15 @@ def warn_of_changed_values(actions: Iterable[str | None]) -> None:
     changed = sum(not (action or "").startswith("kept") for action in actions)
     if changed:
         text = f"{changed} values did not fit their columns and were changed or left out"
-        _warn(f"{text}; `load_content` lists them in its `issues`, and has them in `raw`")
+        _warn(text, LIST_ISSUES)
 
 
-def _warn(text: str) -> None:
+def _warn(text: str, next_step: NextStep | None = None) -> None:
     """Give a warning that points at the line outside this library that started the load."""
+    warning = RetabFramesWarning(text)
+    if next_step is not None:
+        warning.advise(next_step)
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, RetabFramesWarning, stacklevel=level + 1)
+    warnings.warn(warning, stacklevel=level + 1)

@@ -22,6 +22,7 @@ from retab_frames.store.removal import finish_removal, mark_removed, own_files, 
 from retab_frames.store.table_versions import TABLES
 from retab_frames.store.views import VIEW, find_orphans, find_stale, write_view
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,8 +159,8 @@ def remove(files: Storage, run_id: str, *, dry_run: bool) -> pd.DataFrame:
         files.delete_folder(f"{FOLDER}/{folder_name(run_id)}")
         raise SnapshotNotFoundError(
             f"there is no snapshot of run {printable(run_id)} in {printable(str(files))}"
-            f"{catalog.suggest(run_id)}; list() shows the runs"
-        )
+            f"{catalog.suggest(run_id)}"
+        ).advise(LIST_STORED)
     rows = _remove_files(files, last, f"is of run {printable(run_id)}", dry_run=dry_run)
     if not dry_run:
         removed = last if last.removed else mark_removed(files, last)

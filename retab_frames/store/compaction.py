@@ -50,6 +50,7 @@ from retab_frames.store.parquet import encode
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.store.tables import has_content, read_table
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_STORED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -169,9 +170,8 @@ def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
     runs = [one for one in Catalog(files).all() if one.experiment_id == experiment_id]
     if not runs:
         raise SnapshotNotFoundError(
-            f"there is no run of experiment {printable(experiment_id)} in {printable(str(files))}; "
-            "list() shows what there is"
-        )
+            f"there is no run of experiment {printable(experiment_id)} in {printable(str(files))}"
+        ).advise(LIST_STORED)
     return sorted(runs, key=run_order)
 
 

@@ -40,6 +40,7 @@ from retab_frames.store.listing import list_runs
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_STORED
 from retab_frames.text.tables import escape_html, render_html
 
 if TYPE_CHECKING:
@@ -234,8 +235,8 @@ class SnapshotStore:
             hint = self._catalog.suggest(run_id) if revision is None else ""
             raise SnapshotNotFoundError(
                 f"there is no snapshot of run {printable(run_id)}{which} in "
-                f"{printable(self.root)}{hint}; list() shows the runs"
-            )
+                f"{printable(self.root)}{hint}"
+            ).advise(LIST_STORED)
         tables = {
             name: self._read_table(manifest, name)
             for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")

@@ -28,6 +28,7 @@ from retab_frames.store.manifest import FOLDER, Manifest, folder_name, manifest_
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.store.views import VIEW
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import LIST_STORED, PULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,9 +148,8 @@ def _folders(catalog: Catalog, files: Storage, run_id: str | None) -> list[str]:
     if run_id is None and (folders or catalog.exists()):
         return folders
     what = "store" if run_id is None else f"snapshot of run {printable(run_id)}"
-    raise SnapshotNotFoundError(
-        f"there is no {what} in {printable(str(files))}; list() shows the runs"
-    )
+    error = SnapshotNotFoundError(f"there is no {what} in {printable(str(files))}")
+    raise error.advise(PULL if run_id is None else LIST_STORED)
 
 
 def _check_run(files: Storage, catalog: Catalog, level: Level, folder: str) -> list[_Problem]:

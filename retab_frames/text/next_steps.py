@@ -1,0 +1,37 @@
+"""What to do next, in Python and in the shell; for `advise` of errors and warnings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = [
+    "LIST_EXISTING",
+    "LIST_ISSUES",
+    "LIST_STORED",
+    "PULL",
+    "NextStep",
+]
+
+
+class NextStep(NamedTuple):
+    """One step in the words of each place.
+
+    Attributes:
+        python: Names functions and methods.
+        shell: Names commands and options.
+    """
+
+    python: str
+    shell: str
+
+
+LIST_EXISTING = NextStep(
+    "load_experiments and load_runs list what exists",
+    "`retab-frames experiments` and `retab-frames runs` list what exists",
+)
+LIST_STORED = NextStep("SnapshotStore.list() shows the runs", "`retab-frames ls` shows the runs")
+LIST_ISSUES = NextStep(
+    "`load_content` lists them in its `issues`, and has them in `raw`",
+    '`retab-frames sql "from issues"` lists them',
+)
+PULL = NextStep("SnapshotStore.pull() writes one", "`retab-frames pull` writes one")
