@@ -39,6 +39,7 @@ from retab_frames.errors import (
     PaginationError,
 )
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import CHECK_ID
 from retab_frames.wire import envelopes
 from retab_frames.wire.envelopes import RunResponses, record_id
 
@@ -211,7 +212,7 @@ class Client:
             if error.status_code not in NO_ROUTE:
                 raise
             missing = error
-        raise build_not_found_error(f"workflow {printable(workflow_id)}", missing)
+        raise build_not_found_error(f"workflow {printable(workflow_id)}", missing, CHECK_ID)
 
     def runs(self, workflow_id: str, experiment_id: str) -> Records:
         """Return the records of all runs of an experiment, newest first.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from retab_frames.api.routes import Route, locate_experiment, locate_run, locate_runs
 from retab_frames.errors import ApiStatusError, MalformedResponseError, NotFoundError
 from retab_frames.text.messages import printable
-from retab_frames.text.next_steps import LIST_EXISTING
+from retab_frames.text.next_steps import LIST_EXISTING, NextStep
 from retab_frames.wire.envelopes import parse_record, parse_records, record_id, record_owner
 
 if TYPE_CHECKING:
@@ -106,14 +106,16 @@ def check_experiment(
     _check_owner(f"experiment {printable(experiment_id)}", found, "workflow", workflow_id, route)
 
 
-def build_not_found_error(what: str, missing: ApiStatusError) -> NotFoundError:
+def build_not_found_error(
+    what: str, missing: ApiStatusError, next_step: NextStep = LIST_EXISTING
+) -> NotFoundError:
     """Return the error for a record that no route has, as `missing` says of one of them."""
     return NotFoundError(
         f"there is no {what}",
         path=missing.path,
         status_code=404,
         request_id=missing.request_id,
-    ).advise(LIST_EXISTING)
+    ).advise(next_step)
 
 
 def check_records(records: Iterable[Record], route: Route, **owners: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
+    "CHECK_ID",
     "LIST_EXISTING",
     "LIST_ISSUES",
     "LIST_STORED",
@@ -25,6 +26,7 @@ class NextStep(NamedTuple):
     shell: str
 
 
+CHECK_ID = NextStep("check its id", "check its id")
 LIST_EXISTING = NextStep(
     "load_experiments and load_runs list what exists",
     "`retab-frames experiments` and `retab-frames runs` list what exists",
