@@ -21,7 +21,7 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ls", "--store", "nowhere"], "Error: there is no store in nowhere: `retab-frames pull`"),
+        (["ls", "--store", "nowhere"], "Error: there is no store in nowhere; `retab-frames pull`"),
         (["compare", "a", "b", "--store", "nowhere"], "Error: there is no store in nowhere"),
         (["pull", "wf", "exp"], "Error: no api_key: set the environment variable RETAB_API_KEY"),
     ],
