@@ -9,7 +9,8 @@ import pytest
 from factories import run
 
 import retab_frames as rf
-from retab_frames.store import labels as module
+from retab_frames.store import labels
+from retab_frames.store.manifest import seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,8 +189,7 @@ def test_a_run_removed_meanwhile_has_no_label(
         store.remove("exprun_a1", dry_run=False)
         return seal(struct)
 
-    seal = module.seal
-    monkeypatch.setattr(module, "seal", remove_first)
+    monkeypatch.setattr(labels, "seal", remove_first)
     with pytest.raises(rf.SnapshotNotFoundError, match="exprun_a1 was removed meanwhile"):
         store.label("exprun_a1", "prod")
     assert not list(Path(store.root).glob("labels/*/*"))
