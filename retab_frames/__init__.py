@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     )
     from retab_frames.reports import report as report
     from retab_frames.sandbox import Sandbox as Sandbox
-    from retab_frames.schemas.models import (
+    from retab_frames.schemas.pandera_models import (
         ExperimentsSchema as ExperimentsSchema,
         HandlesSchema as HandlesSchema,
         IssuesSchema as IssuesSchema,
@@ -102,7 +102,7 @@ _PUBLIC = {
     ),
     "reports": ("report",),
     "sandbox": ("Sandbox",),
-    "schemas.models": (
+    "schemas.pandera_models": (
         "ExperimentsSchema",
         "HandlesSchema",
         "IssuesSchema",
