@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from retab_frames.api.client import Client
-    from retab_frames.load.from_api import RunIds
+    from retab_frames.load.choosing import RunIds
     from retab_frames.schemas.frames import DtypeBackend
     from retab_frames.store.compaction import Compaction
     from retab_frames.store.manifest import Manifest

@@ -56,7 +56,7 @@ def test_all_runs_are_one_validated_frame(store: rf.SnapshotStore, table: str) -
     assert isinstance(found.index, pd.RangeIndex)
 
 
-@pytest.mark.parametrize("options", [{}])
+@pytest.mark.parametrize("options", [{}, {"with_runs": True}])
 def test_jobs_are_those_of_the_api(
     store: rf.SnapshotStore, client: rf.Client, options: dict[str, Any]
 ) -> None:

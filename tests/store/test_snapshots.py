@@ -23,7 +23,7 @@ from retab_frames.store.manifest import folder_name, sha256
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from retab_frames.load.from_api import RunIds
+    from retab_frames.load.choosing import RunIds
 
 CANARY = "rt_live_CANARY0f3b71c2d4e5"
 TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
