@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from types import ModuleType
     from typing import Any
 
+    from retab_frames import plots as plots
     from retab_frames.api.client import Client as Client
     from retab_frames.compare.gate import assert_no_regression as assert_no_regression
     from retab_frames.compare.many_runs import (
@@ -141,6 +142,8 @@ if not TYPE_CHECKING:  # or checkers would believe any name
         """Import the module of a public name when it is first asked for (PEP 562)."""
         if name == "__version__":
             return import_module("importlib.metadata").version("retab-frames")
+        if name == "plots":
+            return import_module(f"{__name__}.plots")
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
@@ -148,8 +151,9 @@ if not TYPE_CHECKING:  # or checkers would believe any name
 
 
 def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+    """List the public names, imported or not; what this module itself imports is not public."""
+    special = (name for name in globals() if name.startswith("__"))
+    return [*__all__, "plots", "__version__", *special]
 
 
 class _PandasFinder:
