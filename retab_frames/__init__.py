@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     )
     from retab_frames.reports import report as report
     from retab_frames.sandbox import Sandbox as Sandbox
+    from retab_frames.schemas.dictionary import describe as describe
     from retab_frames.schemas.models import (
         ExperimentsSchema as ExperimentsSchema,
         HandlesSchema as HandlesSchema,
@@ -103,6 +104,7 @@ _PUBLIC = {
     ),
     "reports": ("report",),
     "sandbox": ("Sandbox",),
+    "schemas.dictionary": ("describe",),
     "schemas.models": (
         "ExperimentsSchema",
         "HandlesSchema",
