@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         SnapshotsSchema as SnapshotsSchema,
     )
     from retab_frames.schemas.validation import validate as validate
+    from retab_frames.spreadsheets import to_excel as to_excel
     from retab_frames.stats.durations import duration_stats as duration_stats, slowest as slowest
     from retab_frames.stats.failures import failures as failures
     from retab_frames.stats.incidence import cumulative_incidence as cumulative_incidence
@@ -115,6 +116,7 @@ _PUBLIC = {
         "SnapshotsSchema",
     ),
     "schemas.validation": ("validate",),
+    "spreadsheets": ("to_excel",),
     "stats.durations": (
         "duration_stats",
         "slowest",

@@ -478,8 +478,8 @@ def describe(name: str | None = None) -> pd.DataFrame:
     """
     if name is None:
         titles = {key: title for key, (title, _) in {**_MODELS, **_COMPUTED}.items()}
-        rows = ((key, len(list_columns(key)), title) for key, title in titles.items())
-        return frame_of_rows(rows, _LISTED)
+        listed = ((key, len(list_columns(key)), title) for key, title in titles.items())
+        return frame_of_rows(listed, _LISTED)
     if not isinstance(name, str):
         raise TypeError(
             f'describe takes the name of a frame, such as "jobs", not {type(name).__name__}'

@@ -66,16 +66,16 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
         "comparison.earlier.runs": [two.earlier.runs] if two.earlier else [],
         "show_versions": [rf.show_versions()],
     }
+    results: dict[str, list[Any]] = {
+        "comparison": [two, queues],
+        "compare_many": [many, many_queues],
+        "plan": [plan],
+        "trend": [trend],
+    }
     for name in NAMES:
         owner, _, attribute = name.partition(".")
-        results: list[Any] = {
-            "comparison": [two, queues],
-            "compare_many": [many, many_queues],
-            "plan": [plan],
-            "trend": [trend],
-        }.get(owner, [])
         if name not in found:
-            found[name] = [getattr(one, attribute) for one in results]
+            found[name] = [getattr(one, attribute) for one in results[owner]]
     return found
 
 
