@@ -90,8 +90,9 @@ def to_excel(
     if target.suffix.lower() != ".xlsx":
         raise ValueError(f"an Excel file ends in .xlsx, not {printable(target.name)}")
     sheets = _list_sheets(subject)
-    is_result = isinstance(subject, RunComparison | ManyComparison | RunPlan | RunTrend)
-    summary = subject.summary().splitlines() if is_result else ()
+    summary: list[str] = []
+    if isinstance(subject, RunComparison | ManyComparison | RunPlan | RunTrend):
+        summary = subject.summary().splitlines()
     rendered = render_excel(sheets, summary)
     if not target.absolute().parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} in")
