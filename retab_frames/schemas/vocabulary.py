@@ -1,15 +1,23 @@
-"""The words of the API that mean something to this library; any other is kept as it came."""
+"""The words of the API that mean something to this library, and those that stand for runs.
+
+Any other word of the API is kept as it came.
+"""
 
 from __future__ import annotations
 
 __all__ = [
+    "ALL",
     "COMPLETED",
     "COUNTED_STATUSES",
+    "ENDED",
     "FAILED",
     "KNOWN_HANDLE_TYPES",
     "KNOWN_VALUES",
+    "LATEST",
+    "LATEST_ENDED",
     "OPEN",
     "RUNNING",
+    "RUN_WORDS",
     "STOPPED",
     "TERMINAL",
     "TERMINAL_RUN",
@@ -26,6 +34,12 @@ TERMINAL = (*COMPLETED, *FAILED, *STOPPED)
 """The statuses of a job that will not change any more."""
 TERMINAL_RUN = ("completed", "error", "cancelled")
 """The statuses of a run that will not change any more."""
+ENDED = "ended"
+"""Stands for all of these."""
+
+LATEST, LATEST_ENDED, ALL = "latest", "latest_ended", "all"
+RUN_WORDS = (LATEST, LATEST_ENDED, ALL)
+"""What can be asked for in the place of the ids of runs."""
 
 KNOWN_VALUES: dict[str, frozenset[str]] = {
     "status": frozenset((*OPEN, *TERMINAL)),
