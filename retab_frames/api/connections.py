@@ -405,7 +405,7 @@ def _translate(error: Exception) -> ExchangeError:
     if bad_certificate:
         problem += (
             " (where a proxy decrypts the traffic, name the CA certificates of your organization "
-            "by SSL_CERT_FILE or Client(verify=...))"
+            "by SSL_CERT_FILE)"
         )
     return ExchangeError(
         problem,

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from retab_frames.errors import ConfigError
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import NextStep
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -61,6 +62,16 @@ class Secret:
         return text
 
 
+_GIVE_KEY = NextStep(
+    f"set the environment variable {KEY_VARIABLE}, or give Client(api_key=...)",
+    f"set the environment variable {KEY_VARIABLE}",
+)
+_GIVE_NO_KEY_IN_URL = NextStep(
+    "give the key as api_key and a token as access_token",
+    f"give the key in the environment variable {KEY_VARIABLE}",
+)
+
+
 def check_secret(secret: Secret, *, name: str = "api_key") -> Secret:
     """Return the secret if it can be sent in a header.
 
@@ -70,8 +81,9 @@ def check_secret(secret: Secret, *, name: str = "api_key") -> Secret:
         ConfigError: If it is empty or cannot be sent; the message never shows it.
     """
     if not secret:
-        variable = f"set the environment variable {KEY_VARIABLE}, or " if name == "api_key" else ""
-        raise ConfigError(f"no {name}: {variable}give Client({name}=...)")
+        if name == "api_key":
+            raise ConfigError("no api_key").advise(_GIVE_KEY)
+        raise ConfigError(f"no {name}: give Client({name}=...)")
     if not all("!" <= character <= "~" for character in secret.reveal()):
         problem = "contains spaces, control characters or non-ASCII letters"
         raise ConfigError(f"the {name} {problem}: copy it again")
@@ -94,9 +106,8 @@ def normalize_base_url(text: str) -> str:
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
-            f"the base URL for {printable(parts.hostname)} contains a user, a query or a fragment: "
-            "give the key as api_key and a token as access_token"
-        )
+            f"the base URL for {printable(parts.hostname)} contains a user, a query or a fragment"
+        ).advise(_GIVE_NO_KEY_IN_URL)
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ConfigError(
             f"http would send the key to {printable(parts.hostname)} unencrypted: use https "

@@ -65,7 +65,7 @@ def build_status_error(
     message = ": ".join(part for part in parts if part)
     if code in _REDIRECTS:
         target = mask(_redirect_host(headers))
-        message += f"; redirects (here to {target}) are not followed: correct base_url"
+        message += f"; redirects (here to {target}) are not followed: correct the base URL"
     wait_s = None
     if code in RETRIED_STATUSES:
         wait_s = parse_retry_after(headers.get("retry-after", ""))

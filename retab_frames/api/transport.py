@@ -39,6 +39,7 @@ from retab_frames.errors import (
 )
 from retab_frames.forks import call_in_child, delay_forks
 from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import NextStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,8 @@ _MAX_ERROR_BYTES = 2**20
 _MAX_QUOTED_BYTES, _QUOTED_BYTES = 2**24, 4096
 _GZIP = 16 + zlib.MAX_WBITS
 _OK = 200
-_CHECK_URL = f"check base_url and {URL_VARIABLE}"
+_CHECK_URL = NextStep(f"check base_url and {URL_VARIABLE}", f"check --base-url and {URL_VARIABLE}")
+_WAIT_LONGER = NextStep("give Client a longer timeout", "--timeout takes more seconds")
 
 _log = logging.getLogger(__name__)
 # without a handler Python would print stamina's event names to stderr
@@ -317,7 +319,7 @@ class Transport:
 
     def _build_deadline_error(self, request: _Request) -> AttemptError:
         message = f"GET {request.path}: not finished within {self._timeout:g} s"
-        error = DeadlineError(f"{message}; give Client a longer timeout", path=request.path)
+        error = DeadlineError(message, path=request.path).advise(_WAIT_LONGER)
         return AttemptError(error, retry=False)
 
     def _build_transport_error(
@@ -327,9 +329,11 @@ class Transport:
         check = _CHECK_URL
         if self._proxy is not None:
             host += f" through the proxy {self._proxy.host}"
-            check = f"check the proxy, which {self._proxy.named_by} names, and base_url"
-        message = f"GET {request.path}: no complete response from {host}: {problem}; {check}"
-        return AttemptError(TransportError(message, path=request.path), retry=retry)
+            proxy = f"check the proxy, which {self._proxy.named_by} names, and"
+            check = NextStep(f"{proxy} base_url", f"{proxy} --base-url")
+        message = f"GET {request.path}: no complete response from {host}: {problem}"
+        error = TransportError(message, path=request.path).advise(check)
+        return AttemptError(error, retry=retry)
 
     def _build_malformed_error(
         self, request: _Request, body: bytes, decode: Callable[[bytes], object]
@@ -349,9 +353,10 @@ class Transport:
                 decode(masked.encode(errors="surrogateescape"))
             except MalformedResponseError as error:
                 message, where = str(error), error.where
-        hint = f"; {_CHECK_URL}" if body.lstrip()[:1] == b"<" else ""
         request.malformed_bodies += 1
-        malformed = MalformedResponseError(f"GET {request.path}: {message}{hint}", where=where)
+        malformed = MalformedResponseError(f"GET {request.path}: {message}", where=where)
+        if body.lstrip()[:1] == b"<":
+            malformed.advise(_CHECK_URL)
         return AttemptError(malformed, retry=request.malformed_bodies == 1)
 
 

@@ -8,6 +8,7 @@ try:
         demo,
         many_runs,
         measurements,
+        pulls,
         sandbox,
         snapshots,
     )

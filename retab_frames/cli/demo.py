@@ -10,7 +10,7 @@ from retab_frames.cli.application import main
 from retab_frames.cli.comparisons import condense_documents
 from retab_frames.cli.measurements import condense_stats, read_jobs
 from retab_frames.cli.output import print_table, print_text
-from retab_frames.cli.snapshots import tabulate_snapshots
+from retab_frames.cli.pulls import print_pulled
 from retab_frames.cli.streams import echo
 
 if TYPE_CHECKING:
@@ -52,12 +52,8 @@ def demo(root: str) -> None:
 
 def _show_snapshots(store: SnapshotStore, server: Sandbox, client: Client) -> None:
     echo(f"2. Every run of two experiments, loaded and stored in {store.root}:\n")
-    written = [
-        snapshot
-        for experiment_id in server.experiment_ids[:2]
-        for snapshot in store.pull(server.workflow_id, experiment_id, run_id="all", client=client)
-    ]
-    print_table(tabulate_snapshots(written), None)
+    pulled = store.pull(server.workflow_id, server.experiment_ids[:2], client=client)
+    print_pulled(pulled)
 
 
 def _show_durations(store: SnapshotStore, experiment_id: str) -> None:

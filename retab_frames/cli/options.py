@@ -15,7 +15,9 @@ __all__ = [
     "FRACTION",
     "MARGIN",
     "OutputFormat",
+    "add_client_options",
     "add_format_options",
+    "check_ids",
     "check_once",
     "confidence_option",
     "experiment_option",
@@ -58,6 +60,13 @@ def check_once(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     if twice is not None:
         raise click.BadParameter(f"{printable(twice)} is given twice.", ctx, param)
     return values
+
+
+def check_ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Refuse an id that is empty, such as an unset variable of a script, or given twice."""
+    if "" in values:
+        raise click.BadParameter("an id is empty.", ctx, param)
+    return check_once(ctx, param, values)
 
 
 experiment_option = click.option(
@@ -119,4 +128,42 @@ def add_format_options(command: Any) -> Any:
     for name in ("csv", "json"):
         text = f"Print {name.upper()}: all columns, raw values.  [default: a table]"
         command = click.option(f"--{name}", "output_format", flag_value=name, help=text)(command)
+    return command
+
+
+def add_client_options(command: Any) -> Any:
+    """Add the options of a Client, which are passed on under its names."""
+    for option in (
+        click.option(
+            "--connections",
+            "max_connections",
+            type=click.IntRange(1, 1_000),
+            metavar="NUMBER",
+            default=16,
+            show_default=True,
+            help="How many requests run at a time.",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 100),
+            metavar="NUMBER",
+            default=3,
+            show_default=True,
+            help="How often a request is tried again that failed for a while.",
+        ),
+        click.option(
+            "--timeout",
+            type=_Number(0, min_open=True),
+            metavar="SECONDS",
+            default=120.0,
+            show_default=True,
+            help="How long one request may take, with its retries.",
+        ),
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="Address of the API.  [default: RETAB_API_BASE_URL, else https://api.retab.com]",
+        ),
+    ):
+        command = option(command)
     return command

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from retab_frames.cli.options import OutputFormat
 
-__all__ = ["print_table", "print_text"]
+__all__ = ["fits", "print_table", "print_text"]
 
 
 def print_table(
@@ -36,6 +36,14 @@ def print_table(
     else:
         width = shutil.get_terminal_size().columns
         echo(tables.render_terminal(frame if condensed is None else condensed, width=width))
+
+
+def fits(frame: pd.DataFrame) -> bool:
+    """Return whether a table is no wider than the terminal, without that anything is cut."""
+    from retab_frames.text import tables  # noqa: PLC0415 - as above
+
+    _, rule, _ = tables.render_terminal(frame, width=1_000_000).split("\n", 2)
+    return len(rule) <= shutil.get_terminal_size().columns
 
 
 def print_text(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands that write, check and query the snapshots of a store."""
+"""Commands that list, check, query and clean up the snapshots of a store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from retab_frames.cli.options import (
     check_once,
     experiment_option,
     one_experiment_option,
-    runs_option,
     store_option,
 )
 from retab_frames.cli.output import print_table
@@ -27,47 +26,11 @@ from retab_frames.text.next_steps import LIST_STORED, PULL
 if TYPE_CHECKING:
     import pandas as pd
 
-    from retab_frames.store.snapshots import Snapshot, SnapshotStore
+    from retab_frames.store.snapshots import SnapshotStore
 
-__all__ = ["list_runs", "open_store", "tabulate_snapshots"]
+__all__ = ["list_runs", "open_store"]
 
 _MAX_SQL_ROWS = 50
-
-
-@main.command()
-@click.argument("workflow_id")
-@click.argument("experiment_id")
-@runs_option
-@click.option("--latest", is_flag=True, help="Only the latest run.")
-@click.option(
-    "--base-url",
-    metavar="URL",
-    help="Address of the API.  [default: RETAB_API_BASE_URL, else https://api.retab.com]",
-)
-@store_option
-@add_format_options
-def pull(
-    *,
-    workflow_id: str,
-    experiment_id: str,
-    run_ids: tuple[str, ...],
-    latest: bool,
-    base_url: str | None,
-    root: str,
-    output_format: OutputFormat,
-) -> None:
-    """Load the runs of an experiment and store a snapshot of each.
-
-    Example: retab-frames pull wf_abc123 exp_abc --latest
-    """
-    from retab_frames.api.client import Client  # noqa: PLC0415 - help must not load httpx
-    from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415
-
-    chosen: Any = list(run_ids) or (None if latest else "all")
-    with Client(base_url=base_url) as client:
-        store = SnapshotStore(root)
-        written = store.pull(workflow_id, experiment_id, run_id=chosen, client=client)
-    print_table(tabulate_snapshots(written), output_format)
 
 
 @main.command("ls")
@@ -348,11 +311,3 @@ def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: st
     echo(f"{format_count(len(found), 'file')}, {found['size_bytes'].sum():,} bytes.")
     if (found["action"] == "would be removed").any():
         echo("Nothing was removed: --yes removes them.")
-
-
-def tabulate_snapshots(snapshots: list[Snapshot]) -> pd.DataFrame:
-    """Return one row per snapshot that was written or found unchanged."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    columns = ["experiment_id", "run_id", "jobs", "complete", "revision", "action"]
-    return pd.DataFrame([vars(snapshot) for snapshot in snapshots], columns=columns)

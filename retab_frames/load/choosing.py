@@ -10,7 +10,7 @@ from retab_frames.api.routes import locate_runs
 from retab_frames.errors import NotFoundError, RetabFramesError
 from retab_frames.load.near_misses import add_near_miss, suggest_experiment
 from retab_frames.load.parallel import map_in_order
-from retab_frames.schemas.vocabulary import TERMINAL_RUN
+from retab_frames.schemas.vocabulary import ALL, LATEST, LATEST_ENDED, RUN_WORDS, TERMINAL_RUN
 from retab_frames.text.messages import printable
 from retab_frames.text.next_steps import LIST_EXISTING
 from retab_frames.wire.envelopes import record_id
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from retab_frames.wire.envelopes import Record
 
 __all__ = [
-    "ALL",
-    "LATEST",
-    "LATEST_ENDED",
-    "WORDS",
     "ExperimentIds",
     "Listing",
     "RunIds",
@@ -49,9 +45,6 @@ ExperimentIds = str | Iterable[str] | None
 """One experiment id, any sequence or Series of them, or None for all of the workflow."""
 RunsAsked = str | list[str]
 """One of the words, or a list of ids."""
-
-LATEST, LATEST_ENDED, ALL = "latest", "latest_ended", "all"
-WORDS = (LATEST, LATEST_ENDED, ALL)
 
 
 class Listing(NamedTuple):
@@ -87,12 +80,12 @@ def check_run_ids(run_id: RunIds) -> RunsAsked:
         TypeError, ValueError: If it is neither, an id is empty or given twice, or a word stands
             among ids.
     """
-    if run_id is None or (isinstance(run_id, str) and run_id in WORDS):
+    if run_id is None or (isinstance(run_id, str) and run_id in RUN_WORDS):
         return run_id or LATEST
     ids = _list_ids(run_id, "run")
     if "" in ids:
         raise ValueError("a run id is empty; None asks for the latest run")
-    if found := [one for one in ids if one in WORDS]:
+    if found := [one for one in ids if one in RUN_WORDS]:
         raise ValueError(f"run_id takes {found[0]!r} alone, and here it stands among run ids")
     if len(set(ids)) != len(ids):
         twice = next(one for n, one in enumerate(ids) if one in ids[:n])
@@ -236,9 +229,9 @@ def select_runs(
 def _build_missing_error(
     workflow_id: str, experiment_ids: Sequence[str], run_id: str, known: Iterable[str]
 ) -> NotFoundError:
-    count = f"{len(experiment_ids)} experiments asked for" if experiment_ids else "experiments"
     error = NotFoundError(
-        f"there is no run {printable(run_id)} in the {count} of workflow {printable(workflow_id)}",
+        f"run {printable(run_id)} is in none of {len(experiment_ids)} experiments of workflow "
+        f"{printable(workflow_id)}",
         path=locate_runs("results", workflow_id, "").path,
         status_code=404,
     ).advise(LIST_EXISTING)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from retab_frames.schemas.models import Model
 
 __all__ = [
+    "MARKED_INCOMPLETE",
     "RunContent",
     "RunStore",
     "Validated",
@@ -46,6 +47,8 @@ __all__ = [
 ]
 
 _JOBS_SHOWN = 5
+MARKED_INCOMPLETE = "marked incomplete"
+"""The action of an issue that says why a run is not complete."""
 
 
 class Validated:
@@ -304,7 +307,7 @@ def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[I
     gaps: list[Issue] = []
 
     def add(field: str, problem: str, value: str | None = None) -> None:
-        gaps.append(Issue(source.run_id, None, field, problem, value, "marked incomplete"))
+        gaps.append(Issue(source.run_id, None, field, problem, value, MARKED_INCOMPLETE))
 
     if source.responses and source.responses[-1].after:
         add(CURSOR, "there are more pages")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retab_frames.errors import NotFoundError, RetabFramesError
 from retab_frames.load.choosing import (
-    LATEST,
-    WORDS,
     list_experiment_ids,
     list_runs,
     raise_first,
@@ -16,6 +14,8 @@ from retab_frames.load.choosing import (
 )
 from retab_frames.load.near_misses import add_near_miss, suggest_experiment, suggest_run
 from retab_frames.load.parallel import map_in_order, show_progress
+from retab_frames.schemas.vocabulary import LATEST, RUN_WORDS
+from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -141,6 +141,7 @@ def fetch_runs(
         listing = listings.get(one.experiment_id or "")
         listed_at = listing.listed_at if listing else None
         if isinstance(result, RetabFramesError):
+            _name_run(result, one.run_id)
             _add_hint(api, workflow_id, one, result, listing)
             yield RequestedRun(one.experiment_id, one.run_id, result, None, listed_at)
         else:
@@ -152,6 +153,13 @@ def fetch_runs(
         del result  # not held while the next one is waited for
 
 
+def _name_run(error: RetabFramesError, run_id: str | None) -> None:
+    """Begin the error with the run, which stands in the query of some routes."""
+    text = str(error.args[0])
+    if run_id is not None and printable(run_id) not in text:
+        error.args = (f"run {printable(run_id)}: {text}", *error.args[1:])
+
+
 def _add_hint(
     api: Client, workflow_id: str, one: Wanted, error: RetabFramesError, listing: Listing | None
 ) -> None:
@@ -161,6 +169,6 @@ def _add_hint(
     if one.run_id is None:
         suggest_experiment(api, error, workflow_id, one.experiment_id)
     elif listing is None:
-        suggest_run(api, error, workflow_id, one.experiment_id, one.run_id, also=WORDS)
+        suggest_run(api, error, workflow_id, one.experiment_id, one.run_id)
     else:
-        add_near_miss(error, one.run_id, [*listing.records, *WORDS])
+        add_near_miss(error, one.run_id, [*listing.records, *RUN_WORDS])

@@ -14,8 +14,6 @@ from retab_frames.errors import RetabFramesError
 from retab_frames.flatten.runs import experiments_table, runs_table
 from retab_frames.flatten.tables import Flattener
 from retab_frames.load.choosing import (
-    ALL,
-    LATEST_ENDED,
     check_experiment_ids,
     check_run_ids,
     list_experiment_ids,
@@ -25,6 +23,7 @@ from retab_frames.load.choosing import (
 from retab_frames.load.content import RunContent, contents_of, make_unloaded_content
 from retab_frames.load.fetching import choose_runs, fetch_runs
 from retab_frames.load.notices import (
+    Incomplete,
     find_incomplete,
     warn_of_changed_values,
     warn_of_incomplete_runs,
@@ -42,6 +41,7 @@ from retab_frames.schemas.models import (
 )
 from retab_frames.schemas.run_columns import join_runs
 from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.vocabulary import ALL, LATEST_ENDED
 from retab_frames.wire.envelopes import RunResponses, record_id
 
 if TYPE_CHECKING:
@@ -344,10 +344,8 @@ def _iter_contents(
     with lend_client(client) as api:
         chosen = choose_runs(api, workflow_id, experiment_ids, runs, listed=True)
         with closing(fetch_runs(api, workflow_id, chosen, progress=progress)) as fetched:
-            for run, content in make_contents(fetched, workflow_id):
+            for run, content, incomplete in make_contents(fetched, workflow_id):
                 if isinstance(content, RunContent):
-                    incomplete = find_incomplete(content.tables.jobs, content.run_table)
-                    warn_of_incomplete_runs(incomplete.by_record)
                     running |= incomplete.running
                     yield content
                 elif collect:
@@ -369,10 +367,19 @@ def _warn_if_none_has_ended(runs: RunsAsked, chosen: Chosen) -> None:
 
 def make_contents(
     fetched: Iterable[RequestedRun], workflow_id: str
-) -> Iterator[tuple[RequestedRun, RunContent | RetabFramesError]]:
-    """Yield each run with its content, or with why there is none; many are flattened together."""
+) -> Iterator[tuple[RequestedRun, RunContent | RetabFramesError, Incomplete]]:
+    """Yield each run with its content, or why there is none; many are flattened together.
+
+    Warns:
+        RetabFramesWarning: For each run whose record says something else than its jobs.
+    """
     for batch in batch_runs(fetched, size=_size_of):
-        yield from zip(batch, _flatten_batch(batch, workflow_id), strict=True)
+        for run, content in zip(batch, _flatten_batch(batch, workflow_id), strict=True):
+            incomplete = Incomplete({}, {})
+            if isinstance(content, RunContent):
+                incomplete = find_incomplete(content.tables.jobs, content.run_table)
+                warn_of_incomplete_runs(incomplete.by_record)
+            yield run, content, incomplete
 
 
 def _size_of(run: RequestedRun) -> int:

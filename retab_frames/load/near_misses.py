@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from retab_frames.errors import NotFoundError, RetabFramesError
+from retab_frames.schemas.vocabulary import RUN_WORDS
 from retab_frames.text.messages import did_you_mean
 from retab_frames.wire.envelopes import record_id
 
@@ -34,24 +35,9 @@ def suggest_experiment(
 
 
 def suggest_run(
-    api: Client,
-    error: NotFoundError,
-    workflow_id: str,
-    experiment_id: str,
-    run_id: str,
-    *,
-    also: Iterable[str],
+    api: Client, error: NotFoundError, workflow_id: str, experiment_id: str, run_id: str
 ) -> None:
-    """Add the nearest run of the experiment to an error, or the nearest experiment.
-
-    Args:
-        api: The client.
-        error: The error.
-        workflow_id: The workflow of the experiment.
-        experiment_id: The experiment, which may be what is missing.
-        run_id: The run.
-        also: What else may be meant by the id of the run.
-    """
+    """Add the nearest run of the experiment to an error, or the nearest experiment."""
     try:
         records = api.runs(workflow_id, experiment_id).records
     except NotFoundError:
@@ -59,4 +45,4 @@ def suggest_run(
     except RetabFramesError:
         return
     else:
-        add_near_miss(error, run_id, [*map(record_id, records), *also])
+        add_near_miss(error, run_id, [*map(record_id, records), *RUN_WORDS])

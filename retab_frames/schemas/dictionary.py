@@ -14,6 +14,7 @@ from retab_frames.schemas.models import (
     HandlesSchema,
     IssuesSchema,
     JobsSchema,
+    PulledSchema,
     RawSchema,
     RunsSchema,
     SnapshotsSchema,
@@ -168,13 +169,20 @@ _FILES: Columns = {
 }
 
 _MODELS: dict[str, tuple[str, Model]] = {
-    "jobs": ("load_jobs, RunContent.jobs, store.read(...).jobs: one row per job", JobsSchema),
-    "handle_inputs": ("load_handle_inputs, RunContent: one row per job and input", HandlesSchema),
+    "jobs": ("load_jobs, SnapshotStore.jobs, RunContent.jobs: one row per job", JobsSchema),
+    "handle_inputs": (
+        "load_handle_inputs, SnapshotStore.handle_inputs, RunContent: one row per job and input",
+        HandlesSchema,
+    ),
     "handle_outputs": ("RunContent.handle_outputs: one row per job and output", HandlesSchema),
-    "runs": ("load_runs, RunContent.run: one row per run", RunsSchema),
+    "runs": ("load_runs, SnapshotStore.runs, RunContent.run: one row per run", RunsSchema),
     "experiments": ("load_experiments: one row per experiment", ExperimentsSchema),
-    "issues": ("RunContent.issues: one row per value that did not fit", IssuesSchema),
+    "issues": (
+        "SnapshotStore.issues, RunContent.issues: one row per value that did not fit",
+        IssuesSchema,
+    ),
     "raw": ("RunContent.raw: one row per job, as it came", RawSchema),
+    "pull": ("SnapshotStore.pull: one row per run that was asked for", PulledSchema),
     "snapshots": ("SnapshotStore.list(): one row per stored run", SnapshotsSchema),
 }
 """The frames that have a model, and where they are returned."""

@@ -24,6 +24,7 @@ __all__ = [
     "IssuesSchema",
     "JobsSchema",
     "Model",
+    "PulledSchema",
     "RawSchema",
     "RunsSchema",
     "SnapshotsSchema",
@@ -283,6 +284,25 @@ class SnapshotsSchema(Declared):
     written_at: Timestamp = _cell("when the revision was written (UTC)")
     size_bytes: Int64 = _measure("the size of its files", "bytes")
     labels: String = _cell("the labels of the run, sorted, with a comma and a space between")
+
+
+class PulledSchema(Declared):
+    """One row per run that a pull was to bring into a store; the key is `experiment_id, run_id`."""
+
+    experiment_id: String = _cell("the experiment; null for a run that no experiment has")
+    run_id: String = _cell("the run; null for an experiment that has none, or cannot be listed")
+    action: String = _cell(
+        "created, revised, repaired or unchanged (fetched and written), kept (complete in the "
+        "store, not fetched), failed; null where there is no run"
+    )
+    complete: Bool = _key("true where every job has ended and nothing is missing")
+    jobs: Int64 = _measure("how many jobs it has; null where it is not loaded", "jobs")
+    revision: Int64 = _measure(
+        "its newest revision in the store; null where it failed", "revisions"
+    )
+    note: String = _cell("why it failed, is not complete, or there is no run")
+
+    key = ("experiment_id", "run_id")
 
 
 def arrow_schema(model: Model) -> pa.Schema:

@@ -19,6 +19,7 @@ __all__ = [
     "IssuesSchema",
     "JobsSchema",
     "PanderaModel",
+    "PulledSchema",
     "RawSchema",
     "RunsSchema",
     "SnapshotsSchema",
@@ -73,6 +74,10 @@ class IssuesSchema(_Derived, declared=models.IssuesSchema):
 
 class JobsSchema(_Derived, declared=models.JobsSchema):
     """One row per job; the key is `run_id, job_id`."""
+
+
+class PulledSchema(_Derived, declared=models.PulledSchema):
+    """One row per run that a pull was to bring into a store; the key is `experiment_id, run_id`."""
 
 
 class RawSchema(_Derived, declared=models.RawSchema):

@@ -1,4 +1,7 @@
-"""The words of the API that mean something to this library; any other is kept as it came."""
+"""The words of the API that mean something to this library, and those that stand for runs.
+
+Any other word of the API is kept as it came.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ __all__ = [
     "ALL",
     "COMPLETED",
     "COUNTED_STATUSES",
+    "ENDED",
     "FAILED",
     "KNOWN_HANDLE_TYPES",
     "KNOWN_VALUES",
@@ -16,6 +20,7 @@ __all__ = [
     "RUNNING",
     "RUN_WORDS",
     "STOPPED",
+    "STORE_WORDS",
     "TERMINAL",
     "TERMINAL_RUN",
 ]
@@ -31,10 +36,16 @@ TERMINAL = (*COMPLETED, *FAILED, *STOPPED)
 """The statuses of a job that will not change any more."""
 TERMINAL_RUN = ("completed", "error", "cancelled")
 """The statuses of a run that will not change any more."""
+ENDED = "ended"
+"""Stands for all of these."""
 
-ALL, LATEST, LATEST_ENDED, PREVIOUS = "all", "latest", "latest_ended", "previous"
-RUN_WORDS = (ALL, LATEST, LATEST_ENDED, PREVIOUS)
-"""What stands for runs where an id is taken."""
+LATEST, LATEST_ENDED, ALL = "latest", "latest_ended", "all"
+RUN_WORDS = (LATEST, LATEST_ENDED, ALL)
+"""What can be asked for in the place of the ids of runs."""
+
+PREVIOUS = "previous"
+STORE_WORDS = (*RUN_WORDS, PREVIOUS)
+"""What can be asked for in their place of a store."""
 
 KNOWN_VALUES: dict[str, frozenset[str]] = {
     "status": frozenset((*OPEN, *TERMINAL)),

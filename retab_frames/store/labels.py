@@ -21,7 +21,7 @@ from retab_frames.errors import (
     SnapshotError,
     SnapshotNotFoundError,
 )
-from retab_frames.schemas.vocabulary import RUN_WORDS
+from retab_frames.schemas.vocabulary import STORE_WORDS
 from retab_frames.store.manifest import check_seal, folder_name, seal
 from retab_frames.text.messages import did_you_mean, printable
 from retab_frames.text.next_steps import GIVE_EXPERIMENT, LIST_STORED
@@ -116,8 +116,8 @@ def _check(catalog: Catalog, label: str) -> None:
         problem = f"has {len(label)} characters, the most is {_MOST_LENGTH}"
     elif label.startswith("-"):
         problem = "begins as an option of the shell does"
-    elif label in RUN_WORDS:
-        problem = f"has a meaning of its own, as {', '.join(RUN_WORDS)} have"
+    elif label in STORE_WORDS:
+        problem = f"has a meaning of its own, as {', '.join(STORE_WORDS)} have"
     elif catalog.newest(label) is not None:
         problem = "is the id of a run in this store"
     if problem is not None:

@@ -14,21 +14,17 @@ written first, and the manifest last, so a revision is complete or not there at 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from retab_frames.errors import (
     RetabFramesError,
-    RetabFramesWarning,
     SnapshotCorruptError,
     SnapshotNotFoundError,
 )
 from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
-from retab_frames.load.from_api import iter_content, load_runs
-from retab_frames.load.parallel import map_in_order
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.vocabulary import ALL
 from retab_frames.store.catalog import Catalog
@@ -39,6 +35,7 @@ from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.labels import delete_label, set_label
 from retab_frames.store.listing import list_runs
+from retab_frames.store.pulling import pull_runs, tabulate_pulled
 from retab_frames.store.run_names import find_run
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
@@ -48,24 +45,23 @@ from retab_frames.text.tables import escape_html, render_html
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
     from typing import Unpack
 
     import pandas as pd
     import pyarrow as pa
 
     from retab_frames.api.client import Client
-    from retab_frames.load.choosing import RunIds
+    from retab_frames.load.choosing import ExperimentIds, RunIds
     from retab_frames.schemas.frames import DtypeBackend
     from retab_frames.store.compaction import Compaction
     from retab_frames.store.manifest import Manifest
+    from retab_frames.store.pulling import PulledRun, Statuses
     from retab_frames.store.scan.selection import Ids, Moment
     from retab_frames.store.verification import Level
 
 __all__ = ["Snapshot", "SnapshotStore"]
 
 _RUNS_SHOWN = 10
-_WRITERS = 4
 Action = Literal["created", "revised", "repaired", "unchanged"]
 
 
@@ -150,59 +146,72 @@ class SnapshotStore:
     def pull(
         self,
         workflow_id: str,
-        experiment_id: str,
+        experiment_id: ExperimentIds = None,
         *,
-        run_id: RunIds = None,
+        run_id: RunIds = "all",
+        refresh: bool = False,
+        since: Moment = None,
+        status: Statuses = None,
+        errors: Literal["raise", "collect"] = "raise",
         client: Client | None = None,
         progress: bool | None = None,
-    ) -> list[Snapshot]:
-        """Load runs and write a snapshot of each.
+    ) -> pd.DataFrame:
+        """Load the runs that the store does not have complete, and write a snapshot of each.
 
         Args:
-            workflow_id: The workflow of the experiment.
-            experiment_id: The experiment; one never run writes nothing, with a warning.
-            run_id: One id, any sequence of ids, "all", or None for the latest run.
+            workflow_id: The workflow of the experiments.
+            experiment_id: One id, any sequence or Series of them (each counts once), or None for
+                all experiments of the workflow. One never run writes nothing, with a warning.
+            run_id: One id, any sequence of ids, "all", "latest" (or None) or "latest_ended", as in
+                `load_jobs`.
+            refresh: True fetches also the runs that are complete in the store.
+            since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone;
+                a run without a creation time is left out.
+            status: Only runs whose record has this status, or one of several; "ended" stands for
+                all that are final.
+            errors: "raise" stops at the first run that cannot be loaded or written; "collect" makes
+                it a row with the action "failed" and goes on, unless nothing can be listed or the
+                store cannot be written.
             client: None makes one from the environment.
             progress: As in `load_jobs`.
 
         Returns:
-            One Snapshot per run, in the order asked for; "all" gives the newest first.
+            One row per run, in the order asked for; fits PulledSchema. `action` is "created",
+            "revised", "repaired" or "unchanged" as in Snapshot, "kept" for a run that the store has
+            complete and that was not fetched, or "failed"; `note` says why it failed, or is not
+            complete. A run that has not ended is fetched each time, and becomes a new revision.
 
         Raises:
-            RequestError, MalformedResponseError: If a run cannot be loaded; the ones before it
-                are written.
+            RequestError, MalformedResponseError: If the runs cannot be listed or loaded; the runs
+                before are written, and a note of the error says how many.
             SnapshotError: If one cannot be written.
+            TypeError, ValueError: If an argument cannot be used, or no run has such a status.
         """
-        never_run = False
-        if isinstance(run_id, str) and run_id == "all":
-            run_id = load_runs(workflow_id, experiment_id, client=client)["run_id"].tolist()
-            never_run = not run_id
-        contents = iter_content(
-            workflow_id, experiment_id, run_id=run_id, client=client, progress=progress
-        )
-        written = []
-        # several are saved at a time, while the next ones are fetched; few wait for that
-        for snapshot in map_in_order(self._write_fetched, _until_error(contents), workers=_WRITERS):
-            if snapshot is None:
-                never_run = True
-            else:
-                written.append(snapshot)
-        if never_run:
-            text = f"experiment {experiment_id} was never run: no snapshot was written"
-            warnings.warn(text, RetabFramesWarning, stacklevel=2)
-        return written
-
-    def _write_fetched(self, content: RunContent | RetabFramesError) -> Snapshot | None:
-        """Write a content, None if its experiment was never run; raise an error in its turn."""
-        if isinstance(content, RetabFramesError):
-            raise content
-        return None if content.run_id is None else self.write(content)
+        rows: list[PulledRun] = []
+        try:
+            rows += pull_runs(
+                self,
+                workflow_id,
+                experiment_id,
+                run_id=run_id,
+                refresh=refresh,
+                since=since,
+                status=status,
+                errors=errors,
+                client=client,
+                progress=progress,
+            )
+        except RetabFramesError as error:
+            written = sum(row.revision is not None and row.action != "kept" for row in rows)
+            error.add_note(f"Runs written before this error: {written}; {LIST_STORED.python}.")
+            raise
+        return tabulate_pulled(rows)
 
     def write(self, content: RunContent) -> Snapshot:
         """Write the content of a run as its next revision, unless the newest one is equal.
 
         Raises:
-            ValueError: If the experiment was never run, or the run could not be loaded, so
+            ValueError: If the experiment was never run, or the run was not loaded, so
                 there is nothing to write.
             SchemaError: If a table has other columns than those of its schema.
             SnapshotConflictError: If someone else wrote a different revision at the same time, or
@@ -565,11 +574,3 @@ class SnapshotStore:
             SnapshotWriteError: If the file system refuses.
         """
         return compact(self._files, experiment_id, progress=progress)
-
-
-def _until_error(contents: Iterator[RunContent]) -> Iterator[RunContent | RetabFramesError]:
-    """Yield the contents, and at the end the error that ended them, so that it has its turn."""
-    try:
-        yield from contents
-    except RetabFramesError as error:
-        yield error

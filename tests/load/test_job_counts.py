@@ -130,9 +130,9 @@ def test_pull(
 ) -> None:
     client, _ = world
     store = rf.SnapshotStore(tmp_path)
-    written = store.pull("wf_sandbox", EXPERIMENT, run_id=runs, client=client)
+    pulled = store.pull("wf_sandbox", EXPERIMENT, run_id=runs, client=client)
     assert_told_once(recwarn, told(documents))
-    complete = {snapshot.run_id: snapshot.complete for snapshot in written}
+    complete = dict(zip(pulled["run_id"], pulled["complete"], strict=True))
     assert complete == {run_id: run_id not in {BAD, RUNNING} for run_id in complete}
     assert_marked(store.read(BAD), documents)
 
@@ -153,6 +153,8 @@ def test_a_running_run_too(generation: str, recwarn: pytest.WarningsRecorder) ->
     assert_told_once(
         recwarn,
         f"run {RUNNING} is not complete: the run record says 15 documents, 12 jobs came",
+        f"run {RUNNING} is still running: 3 of 12 jobs have ended; "
+        'run_id="latest_ended" takes the newest run that has ended',
     )
 
 

@@ -23,7 +23,6 @@ from retab_frames.store.manifest import folder_name, sha256
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from retab_frames.load.choosing import RunIds
 
 CANARY = "rt_live_CANARY0f3b71c2d4e5"
 TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
@@ -329,73 +328,6 @@ def test_unknown_run(store: rf.SnapshotStore, run_id: str) -> None:
     store.write(run_of())
     with pytest.raises(rf.SnapshotNotFoundError, match=r"there is no run or label .*list\(\)"):
         store.read(run_id)
-
-
-@pytest.mark.parametrize(
-    ("run_id", "numbers"),
-    [
-        (None, [5]),
-        ("exprun_invoices_2", [2]),
-        (["exprun_invoices_4", "exprun_invoices_1"], [4, 1]),
-        (pd.Series(["exprun_invoices_3"]), [3]),
-        ("all", [5, 4, 3, 2, 1]),
-    ],
-)
-def test_pull(
-    snapshot_sandbox: rf.Sandbox,
-    snapshot_client: rf.Client,
-    store: rf.SnapshotStore,
-    run_id: RunIds,
-    numbers: list[int],
-) -> None:
-    ids = [f"exprun_invoices_{n}" for n in numbers]
-    workflow_id = snapshot_sandbox.workflow_id
-    pulled = store.pull(workflow_id, "exp_invoices", run_id=run_id, client=snapshot_client)
-    assert [one.run_id for one in pulled] == ids
-    assert {one.action for one in pulled} == {"created"}
-    assert store.list()["run_id"].tolist() == sorted(ids)
-    again = store.pull(workflow_id, "exp_invoices", run_id=run_id, client=snapshot_client)
-    assert [(one.run_id, one.action) for one in again] == [(one, "unchanged") for one in ids]
-    loaded = rf.load_jobs(workflow_id, "exp_invoices", run_id=ids, client=snapshot_client)
-    stored = pd.concat([store.read(one).jobs for one in ids], ignore_index=True)
-    assert_frame_equal(
-        stored.drop(columns="fetched_at"), loaded.drop(columns="fetched_at"), check_exact=True
-    )
-
-
-def test_pull_of_an_unknown_run_writes_nothing(
-    snapshot_sandbox: rf.Sandbox, snapshot_client: rf.Client, store: rf.SnapshotStore, root: Path
-) -> None:
-    with pytest.raises(rf.NotFoundError):
-        store.pull(
-            snapshot_sandbox.workflow_id, "exp_invoices", run_id="nope", client=snapshot_client
-        )
-    assert not root.exists()
-
-
-@pytest.mark.parametrize("run_id", [None, "all"])
-def test_experiment_never_run(
-    snapshot_sandbox: rf.Sandbox,
-    snapshot_client: rf.Client,
-    store: rf.SnapshotStore,
-    root: Path,
-    run_id: str | None,
-) -> None:
-    workflow_id = snapshot_sandbox.workflow_id
-    with pytest.warns(UserWarning, match=f"experiment {NEVER_RUN} was never run: no snapshot"):
-        pulled = store.pull(workflow_id, NEVER_RUN, run_id=run_id, client=snapshot_client)
-    assert pulled == []
-    content = rf.load_content(workflow_id, NEVER_RUN, client=snapshot_client)
-    with pytest.raises(ValueError, match="an experiment never run has none"):
-        store.write(content)
-    assert not root.exists()
-
-
-def test_pull_of_no_runs_does_not_say_that_there_were_none(
-    snapshot_sandbox: rf.Sandbox, snapshot_client: rf.Client, store: rf.SnapshotStore
-) -> None:
-    workflow_id = snapshot_sandbox.workflow_id
-    assert store.pull(workflow_id, "exp_invoices", run_id=[], client=snapshot_client) == []
 
 
 def test_list(

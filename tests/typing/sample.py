@@ -57,7 +57,7 @@ def read(folder: Path) -> rf.RunContent:
 def store_runs(client: rf.Client, content: rf.RunContent) -> rf.SnapshotStore:
     store = rf.SnapshotStore("s3://bucket/snapshots")
     written = store.pull(WORKFLOW, EXPERIMENT, run_id="all", client=client, progress=False)
-    assert_type(written, list[rf.Snapshot])
+    assert_type(written, pd.DataFrame)
     assert_type(store.write(content).revision, int)
     assert_type(store.read("exprun_1", revision=1), rf.RunContent)
     assert_type(store.list(), pd.DataFrame)
