@@ -22,6 +22,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _OUTLIER_SCORE = 3.5
+_ROUNDING = 1e-12
+"""Probabilities that differ by less, relatively, are equal."""
 _MIN_JUDGED = 12
 """The fewest values among which outliers are told; see `GroupedValues.outliers`."""
 _CHANCE_OF_AN_OUTLIER = 0.05
@@ -299,11 +301,11 @@ def _count_below_quantile(size: Ints, q: float, tail: float) -> tuple[Ints, Ints
     from scipy.special import bdtr, bdtrc  # noqa: PLC0415 - scipy is slow to import
 
     def is_too_few(which: Ints, count: Ints) -> Flags:
-        flags: Flags = bdtr(count, size[which], q) < tail
+        flags: Flags = bdtr(count, size[which], q) < tail * (1 - _ROUNDING)
         return flags
 
     def is_exceeded(which: Ints, count: Ints) -> Flags:
-        flags: Flags = bdtrc(count, size[which], q) > tail
+        flags: Flags = bdtrc(count, size[which], q) > tail * (1 + _ROUNDING)
         return flags
 
     return _count_leading(size, is_too_few), _count_leading(size, is_exceeded)
