@@ -26,7 +26,6 @@ from retab_frames.errors import (
 )
 from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
-from retab_frames.load.from_api import iter_content, load_runs
 from retab_frames.load.parallel import map_in_order
 from retab_frames.schemas.models import SnapshotsSchema
 from retab_frames.schemas.validation import to_frame
@@ -157,6 +156,8 @@ class SnapshotStore:
                 are written.
             SnapshotError: If one cannot be written.
         """
+        from retab_frames.load.from_api import iter_content, load_runs  # noqa: PLC0415 - httpx is slow to import
+
         never_run = False
         if isinstance(run_id, str) and run_id == "all":
             run_id = load_runs(workflow_id, experiment_id, client=client)["run_id"].tolist()
