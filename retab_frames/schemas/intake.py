@@ -30,7 +30,6 @@ __all__ = [
     "TypedFrame",
     "check_columns",
     "check_frame",
-    "find_invalid",
     "find_repeated",
     "list_handle_columns",
     "name_row",
@@ -98,7 +97,7 @@ def take_columns(
     _refuse_repeated(frame, present, called)
     taken, unfit = set_types(frame, present, model)
     for name in dict.fromkeys(present):
-        found = unfit.get(name) or list(find_invalid(taken, name, model))
+        found = unfit.get(name) or list(_find_invalid(taken, name, model))
         if found:
             raise ValueError(_describe(frame, name, found, called, model))
     return taken
@@ -244,7 +243,7 @@ def _refuse_repeated(frame: pd.DataFrame, names: Iterable[str], called: str) -> 
         )
 
 
-def find_invalid(frame: pd.DataFrame, name: str, model: Model) -> Iterable[Unfit]:
+def _find_invalid(frame: pd.DataFrame, name: str, model: Model) -> Iterable[Unfit]:
     """Yield the nulls of a column that has none, and the numbers below its least valid one."""
     if arrow_type(model, name) is None:
         return

@@ -1,9 +1,7 @@
 """Frames held to their models; what does not fit is reported by the key of its row.
 
-A frame of this library fits if Arrow finds no null, no number and no key in it that the model
-forbids. Where it finds one, pandera is asked, which says of each cell what is wrong. To ask it
-first gives the same answer (the tests compare the two), but takes the import of pandera, and of
-every library of frames that pandera knows and that is installed.
+pandera is imported when the first frame is validated: it takes longer than some commands may take,
+and imports every library of frames that it knows and that is installed.
 """
 
 from __future__ import annotations
@@ -17,12 +15,11 @@ from retab_frames.forks import delay_forks
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.intake import (
     check_frame,
-    find_invalid,
     find_repeated,
     name_row,
     set_types,
 )
-from retab_frames.schemas.models import Declared, arrow_schema, arrow_type
+from retab_frames.schemas.models import Declared, arrow_type
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -81,8 +78,7 @@ def validate(frame: pd.DataFrame, schema: Model | PanderaModel) -> pd.DataFrame:
             failures.append((name, check, f"{one.value}, {one.problem.what}", key))
     left_out = [*repeated, *unfit]
     checked = [name for name in known if name not in left_out]
-    if left_out or schema is not model or not _fits(typed, checked, model):
-        failures += _ask_pandera(typed, checked, schema, left_out)
+    failures += _ask_pandera(typed, checked, schema, left_out)
     if not failures:
         return typed
     found = pd.DataFrame(failures, columns=_FAILURE_COLUMNS, dtype=object)
@@ -105,17 +101,6 @@ def _list_known(frame: pd.DataFrame, model: Model) -> list[str]:
     """Return the columns of the frame that the model knows, each once."""
     names = dict.fromkeys(name for name in frame.columns if isinstance(name, str))
     return [name for name in names if arrow_type(model, name) is not None]
-
-
-def _fits(frame: pd.DataFrame, names: list[str], model: Model) -> bool:
-    """Return whether these columns, which have their types, are all that the model asks for."""
-    if not set(arrow_schema(model).names) <= set(names):
-        return False
-    if any(next(iter(find_invalid(frame, name, model)), None) for name in names):
-        return False
-    keys = [[name] for name, column in model.columns.items() if column.unique]
-    keys += [list(model.key)] if model.key else []
-    return not any(frame.duplicated(key).any() for key in keys)
 
 
 def _ask_pandera(

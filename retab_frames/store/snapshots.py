@@ -5,6 +5,7 @@
     <root>/revisions/<run>/<table>-<hash>.parquet       its data, written once, never moved
     <root>/<table>/<experiment>/<run>.parquet           view: the newest revision of each run
     <root>/compacted/                                   view: many runs in one file
+    <root>/labels/<experiment>/<label>.json             names of runs, see `labels`
     <root>/listing.parquet                              the list of a large store, see `listing`
 
 What is in `revisions/` is all there is: the views can be deleted and made again. Data files are
@@ -16,7 +17,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from retab_frames.errors import (
     RetabFramesError,
@@ -27,15 +28,17 @@ from retab_frames.errors import (
 from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.parallel import map_in_order
-from retab_frames.schemas.models import SnapshotsSchema
-from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.frames import frame_of
+from retab_frames.schemas.vocabulary import ALL
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.cleanup import clean, prune, publish, remove
 from retab_frames.store.commits import save
 from retab_frames.store.compaction import compact
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
+from retab_frames.store.labels import delete_label, set_label
 from retab_frames.store.listing import list_runs
+from retab_frames.store.run_names import find_run
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
@@ -45,14 +48,17 @@ from retab_frames.text.tables import escape_html, render_html
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from typing import Unpack
 
     import pandas as pd
     import pyarrow as pa
 
     from retab_frames.api.client import Client
     from retab_frames.load.from_api import RunIds
+    from retab_frames.schemas.frames import DtypeBackend
     from retab_frames.store.compaction import Compaction
     from retab_frames.store.manifest import Manifest
+    from retab_frames.store.scan.selection import Ids, Moment
     from retab_frames.store.verification import Level
 
 __all__ = ["Snapshot", "SnapshotStore"]
@@ -60,6 +66,16 @@ __all__ = ["Snapshot", "SnapshotStore"]
 _RUNS_SHOWN = 10
 _WRITERS = 4
 Action = Literal["created", "revised", "repaired", "unchanged"]
+
+
+class _Choice(TypedDict, total=False):
+    """Which runs, and in which types."""
+
+    experiment_id: Ids
+    run_id: Ids
+    since: Moment
+    until: Moment
+    dtype_backend: DtypeBackend
 
 
 @dataclass(frozen=True)
@@ -209,35 +225,29 @@ class SnapshotStore:
             manifest.jobs,
         )
 
-    def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
+    def read(
+        self, run_id: str, *, experiment_id: str | None = None, revision: int | None = None
+    ) -> RunContent:
         """Return the content of a run, after comparing every file with its hash.
 
         Args:
-            run_id: The run.
+            run_id: The run: an id, a label, or a word, as for `resolve`.
+            experiment_id: The experiment that it must be of; None for any.
             revision: None for the newest.
 
         Raises:
             TypeError: If `run_id` is not text.
             SnapshotNotFoundError: If the store has no such run or revision.
+            SnapshotError: If the name can be a run of several experiments.
             SnapshotCorruptError: If a file is missing, cut or altered.
         """
         if not isinstance(run_id, str):
             raise TypeError(
                 f"run_id must be the id of a run, not {type(run_id).__name__}: one call reads one "
-                "run; for several, [store.read(one) for one in ids]"
+                "run; for several, store.jobs(run_id=ids) has their jobs in one frame, and "
+                "[store.read(one) for one in ids] their contents"
             )
-        manifest = (
-            self._catalog.newest(run_id)
-            if revision is None
-            else self._catalog.revision(run_id, revision)
-        )
-        if manifest is None:
-            which = "" if revision is None else f", revision {revision},"
-            hint = self._catalog.suggest(run_id) if revision is None else ""
-            raise SnapshotNotFoundError(
-                f"there is no snapshot of run {printable(run_id)}{which} in "
-                f"{printable(self.root)}{hint}"
-            ).advise(LIST_STORED)
+        manifest = self._find_revision(run_id, revision, experiment_id)
         tables = {
             name: self._read_table(manifest, name)
             for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")
@@ -255,6 +265,22 @@ class SnapshotStore:
             store=self,
         )
 
+    def _find_revision(
+        self, name: str, revision: int | None, experiment_id: str | None
+    ) -> Manifest:
+        # an old revision can be read where the newest manifest is damaged
+        found = None if revision is None else self._catalog.revision(name, revision)
+        if found is not None and experiment_id in (None, found.experiment_id):
+            return found
+        newest = find_run(self._files, self._catalog, name, experiment_id)
+        found = newest if revision is None else self._catalog.revision(newest.run_id, revision)
+        if found is None:
+            raise SnapshotNotFoundError(
+                f"there is no revision {revision} of run {printable(newest.run_id)} in "
+                f"{printable(self.root)}: the newest is {newest.revision}"
+            ).advise(LIST_STORED)
+        return found
+
     def _read_table(self, manifest: Manifest, table: str) -> pa.Table:
         try:
             return read_table(self._files, manifest, table)
@@ -266,13 +292,139 @@ class SnapshotStore:
                 "while it was read"
             ) from error
 
+    def resolve(self, run_id: str, *, experiment_id: str | None = None) -> str:
+        """Return the id of the run that a name stands for.
+
+        Args:
+            run_id: The id of a run in the store, which is returned; else a label; else "latest"
+                (the newest run), "latest_ended" (the newest complete one) or "previous" (the
+                complete one before that), by when the runs were created.
+            experiment_id: The experiment that the run must be of; None for any.
+
+        Raises:
+            SnapshotNotFoundError: If there is no such run, or it is of another experiment.
+            SnapshotError: If a label or a word can be a run of several experiments.
+            SnapshotCorruptError: If the manifest of the run is damaged.
+        """
+        return find_run(self._files, self._catalog, run_id, experiment_id).run_id
+
+    def label(self, run_id: str, label: str, *, experiment_id: str | None = None) -> None:
+        """Give a run a name, such as "baseline"; it can stand wherever the store takes a run id.
+
+        Each experiment has labels of its own. If another run of the experiment has the label, this
+        one gets it instead; a run can have several. `list` shows them, `remove` deletes those of
+        the run.
+
+        Args:
+            run_id: The run: an id, another label, or a word, as for `resolve`.
+            label: Any text of up to 64 characters on one line that is neither the id of a run in
+                the store nor "latest", "latest_ended", "previous" or "all".
+            experiment_id: The experiment that the run must be of; None for any.
+
+        Raises:
+            ValueError: If the label is not of this form.
+            SnapshotNotFoundError, SnapshotError: As `resolve`.
+            SnapshotWriteError: If the file system refuses.
+        """
+        run = find_run(self._files, self._catalog, run_id, experiment_id)
+        set_label(self._files, self._catalog, run, label)
+
+    def unlabel(self, label: str, *, experiment_id: str | None = None) -> None:
+        """Delete a label; the run stays.
+
+        Raises:
+            SnapshotNotFoundError: If there is no such label.
+            SnapshotError: If several experiments have it, and `experiment_id` is None.
+            SnapshotWriteError: If the file system refuses.
+        """
+        delete_label(self._files, label, experiment_id)
+
     def list(self) -> pd.DataFrame:
         """Return one row per run, its newest revision; fits SnapshotsSchema.
 
         Rows are ordered by experiment, then by when the run was made. A run whose manifest is
         damaged is left out, with a warning.
         """
-        return to_frame(list_runs(self._files, self._catalog), SnapshotsSchema)
+        # each value comes from a manifest, which was checked when it was read
+        return frame_of(list_runs(self._files, self._catalog))
+
+    def jobs(
+        self,
+        *,
+        experiment_id: Ids = None,
+        run_id: Ids = ALL,
+        since: Moment = None,
+        until: Moment = None,
+        with_runs: bool = False,
+        dtype_backend: DtypeBackend = "pyarrow",
+    ) -> pd.DataFrame:
+        """Return the jobs of many runs, in their newest revision, as one frame; fits JobsSchema.
+
+        Args:
+            experiment_id: One experiment, or several; None is all.
+            run_id: The runs: ids, labels, or both, one or several; or one of the words "latest",
+                "latest_ended" and "previous", which is a run of each experiment, see `resolve`;
+                "all" and None are all runs.
+            since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone.
+                A run without a creation time is left out by this and by `until`.
+            until: Only runs created before this.
+            with_runs: Whether the columns of the run record stand beside each job, under names that
+                begin with `run_`, as in `load_jobs`.
+            dtype_backend: As in `load_jobs`.
+
+        Returns:
+            A frame like that of `load_jobs`, with the same types; the handle columns are those of
+            any of the runs, null where a run lacks one. Runs are in the order of `list`. No such
+            run gives zero rows.
+
+        Raises:
+            SnapshotNotFoundError: If there is no store, or no such run or experiment in it.
+            SnapshotError: If a label can be a run of several experiments.
+            SnapshotCorruptError: If a file is missing or cut, or one of its pages is damaged; all
+                hashes are compared by `read` and `verify`.
+            TypeError, ValueError: If an id is not text, or a time or the backend is not valid.
+
+        Example:
+            >>> import retab_frames as rf
+            >>> store = rf.SnapshotStore("snapshots")
+            >>> with rf.Sandbox() as sandbox:
+            ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+            ...         pulled = store.pull("wf_sandbox", "exp_invoices", client=client)
+            >>> store.jobs(run_id="latest_ended").status.value_counts().to_dict()
+            {'completed': 9, 'error': 3}
+        """
+        choice: _Choice = {"experiment_id": experiment_id, "run_id": run_id}
+        choice |= {"since": since, "until": until, "dtype_backend": dtype_backend}
+        return self._read_frame("jobs", choice, with_runs=with_runs)
+
+    def handle_inputs(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return the handle inputs of many runs as one frame; fits HandlesSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`.
+        """
+        return self._read_frame("handle_inputs", choice)
+
+    def runs(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return the records of many runs as one frame, a row per run; fits RunsSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`. A run that was stored
+        without its record has no row here; `list` has one for every run.
+        """
+        return self._read_frame("runs", choice)
+
+    def issues(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return what was odd in many runs as one frame; fits IssuesSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`.
+        """
+        return self._read_frame("issues", choice)
+
+    def _read_frame(self, table: str, choice: _Choice, *, with_runs: bool = False) -> pd.DataFrame:
+        from retab_frames.store.scan.frames import read_frame  # noqa: PLC0415 - loads datasets
+
+        defaults: _Choice = {"experiment_id": None, "run_id": ALL, "since": None, "until": None}
+        defaults["dtype_backend"] = "pyarrow"
+        return read_frame(self._files, table, with_runs=with_runs, **(defaults | choice))
 
     def verify(
         self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None

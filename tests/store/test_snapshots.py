@@ -319,7 +319,7 @@ def test_plain_readers_see_each_run_once(store: rf.SnapshotStore, root: Path) ->
 def test_unknown_revision(store: rf.SnapshotStore, revision: int) -> None:
     store.write(run_of())
     with pytest.raises(
-        rf.SnapshotNotFoundError, match=f"no snapshot of run exprun_1, revision {revision}, in "
+        rf.SnapshotNotFoundError, match=f"there is no revision {revision} of run exprun_1 in "
     ):
         store.read("exprun_1", revision=revision)
 
@@ -327,7 +327,7 @@ def test_unknown_revision(store: rf.SnapshotStore, revision: int) -> None:
 @pytest.mark.parametrize("run_id", ["exprun_2", "EXPRUN_1", "", "../exprun_1", "exprun_1\n"])
 def test_unknown_run(store: rf.SnapshotStore, run_id: str) -> None:
     store.write(run_of())
-    with pytest.raises(rf.SnapshotNotFoundError, match=r"there is no snapshot of run .*list\(\)"):
+    with pytest.raises(rf.SnapshotNotFoundError, match=r"there is no run or label .*list\(\)"):
         store.read(run_id)
 
 
