@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retab_frames.cli.exit_codes import (
-    EXIT_BUG,
-    EXIT_CODES,
-    EXIT_INTERRUPTED,
-    EXIT_UNREAD,
-    CommandError,
-)
+from retab_frames.cli.exit_codes import EXIT_BUG, EXIT_CODES, EXIT_INTERRUPTED, CommandError
 from retab_frames.cli.streams import echo, finish_streams, prepare_streams
 from retab_frames.errors import Advised, RetabFramesError
 from retab_frames.text.messages import printable
@@ -27,7 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-class _Command(click.Command):
+class _Helped(click.Command):
+    """Prints its help to a reader that may have enough of it, such as `head`."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the arguments, which prints the help if they ask for it."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(0) from None
+
+
+class _Command(_Helped):
     """Takes an option once: of two values click would take the last, and say nothing."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -48,7 +53,7 @@ class _Command(click.Command):
         return super().parse_args(ctx, args)
 
 
-class _Group(click.Group):
+class _Group(_Helped, click.Group):
     """Ends every command with one line and an exit code, whatever happens in it."""
 
     command_class = _Command
@@ -75,7 +80,7 @@ class _Group(click.Group):
         sys.exit(code or 0)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the arguments, which prints the help if they ask for it."""
+        """Read the arguments of the group itself."""
         with _told(debug=False):
             return super().make_context(*args, **extra)
 
@@ -95,9 +100,6 @@ def _told(*, debug: bool) -> Iterator[None]:
         raise
     except (KeyboardInterrupt, click.Abort):
         raise click.Abort from None
-    except BrokenPipeError:
-        # the reader of a pipe, such as `head`, has enough
-        raise click.exceptions.Exit(EXIT_UNREAD) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it must end in one line
         if debug:
             echo(traceback.format_exc(), err=True)

@@ -15,7 +15,6 @@ __all__ = [
     "EXIT_FOUND",
     "EXIT_INCONCLUSIVE",
     "EXIT_INTERRUPTED",
-    "EXIT_UNREAD",
     "CommandError",
 ]
 
@@ -24,7 +23,6 @@ EXIT_ERROR = 2  # click ends wrong usage with the same code
 EXIT_INCONCLUSIVE = 3
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 plus the number of SIGINT, as shells report it
-EXIT_UNREAD = 141  # 128 plus the number of SIGPIPE
 
 EXIT_CODES = {
     0: "success",
@@ -33,7 +31,6 @@ EXIT_CODES = {
     EXIT_INCONCLUSIVE: "a check that could not be made, or an inconclusive one with --strict",
     EXIT_BUG: "a bug",
     EXIT_INTERRUPTED: "interrupted",
-    EXIT_UNREAD: "output unread",
 }
 
 

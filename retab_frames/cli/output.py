@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,7 @@ __all__ = ["fits", "print_table", "print_text"]
 def print_table(
     frame: pd.DataFrame, output_format: OutputFormat, condensed: pd.DataFrame | None = None
 ) -> None:
-    """Print a frame as JSON or CSV, or as a table no wider than the terminal.
+    """Print a frame as JSON or CSV, or as a table as wide as the terminal; else as it needs.
 
     Args:
         frame: All columns, for JSON and CSV.
@@ -34,8 +35,9 @@ def print_table(
     elif output_format == "csv":
         write(raw_values.render_csv(frame))
     else:
-        width = shutil.get_terminal_size().columns
-        echo(tables.render_terminal(frame if condensed is None else condensed, width=width))
+        shown = frame if condensed is None else condensed
+        where = "--csv and --json have them"
+        echo(tables.render_terminal(shown, width=_find_width(), elsewhere=where))
 
 
 def fits(frame: pd.DataFrame) -> bool:
@@ -48,6 +50,12 @@ def fits(frame: pd.DataFrame) -> bool:
 
 def print_text(text: str) -> None:
     """Print sentences, each wrapped at the width of the terminal."""
-    width = shutil.get_terminal_size().columns
+    width = _find_width()
     for line in text.splitlines():
-        echo(click.wrap_text(line, width=width, subsequent_indent="  "))
+        echo(line if width is None else click.wrap_text(line, width, subsequent_indent="  "))
+
+
+def _find_width() -> int | None:
+    """Return the width of the terminal; None where the output goes to a file or a pipe."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if is_terminal else None

@@ -7,8 +7,12 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from retab_frames.errors import escape_line
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 __all__ = ["echo", "finish_streams", "prepare_streams", "write"]
 
@@ -44,14 +48,21 @@ def finish_streams() -> None:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
+            _send_nowhere(stream)
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines, with an escape for each character that a terminal would obey.
+
+    Where nobody reads any more, as when `head` has enough, the command goes on to its end without
+    output, so that its exit code is the one that is due.
 
     Raises:
         OSError: If the output cannot be written; to stderr nothing more is printed then.
@@ -76,8 +87,7 @@ def _print(text: str, *, err: bool = False) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        if not err:
-            raise
+        _send_nowhere(stream)
     except OSError as error:
         if not err:
             raise OSError(f"cannot print: {error.strerror}") from None

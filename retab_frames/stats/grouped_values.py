@@ -22,6 +22,8 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _OUTLIER_SCORE = 3.5
+_ROUNDING = 1e-12
+"""Probabilities that differ by less, relatively, are equal."""
 _MIN_JUDGED = 12
 """The fewest values among which outliers are told; see `GroupedValues.outliers`."""
 _CHANCE_OF_AN_OUTLIER = 0.05
@@ -80,18 +82,14 @@ class GroupedValues:
         below the quantile is binomial. An end is NaN, which means unbounded, if the group is too
         small for it.
         """
-        from scipy.stats import binom  # noqa: PLC0415 - scipy is slow to import
-
-        tail = (1 - confidence) / 2
         # many groups have the same size
         sizes, which = self._distinct_sizes
-        low = np.asarray(binom.ppf(tail, sizes, q)) - 1
-        high = np.asarray(binom.isf(tail, sizes, q))
+        low, high = _count_below_quantile(sizes, q, (1 - confidence) / 2)
         estimate = self.quantile(q)
         # in a tiny group the linear estimate may lie just outside the order statistics; the
         # interval is widened to contain it, which keeps its coverage
         return (
-            np.minimum(self._at_rank(low[which]), estimate),
+            np.minimum(self._at_rank(low[which] - 1), estimate),
             np.maximum(self._at_rank(high[which]), estimate),
         )
 
@@ -292,6 +290,25 @@ def _count_leading(size: Ints, holds: Callable[[Ints, Ints], Flags]) -> Ints:
         most[which[~has]] = rank[~has]
         which = which[least[which] < most[which]]
     return least
+
+
+def _count_below_quantile(size: Ints, q: float, tail: float) -> tuple[Ints, Ints]:
+    """Return the counts between which that of the values below the quantile of q lies.
+
+    It is binomial. Below the first lies it with at most the probability `tail`, and above the
+    second likewise: `binom.ppf` and `binom.isf` of scipy.stats, which takes long to import.
+    """
+    from scipy.special import bdtr, bdtrc  # noqa: PLC0415 - scipy is slow to import
+
+    def is_too_few(which: Ints, count: Ints) -> Flags:
+        flags: Flags = bdtr(count, size[which], q) < tail * (1 - _ROUNDING)
+        return flags
+
+    def is_exceeded(which: Ints, count: Ints) -> Flags:
+        flags: Flags = bdtrc(count, size[which], q) > tail * (1 + _ROUNDING)
+        return flags
+
+    return _count_leading(size, is_too_few), _count_leading(size, is_exceeded)
 
 
 def _outlier_score(size: Ints) -> Floats:

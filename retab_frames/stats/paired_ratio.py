@@ -349,10 +349,10 @@ def mcnemar(broken: int, fixed: int) -> float:
         ValueError: If a count is negative.
     """
     _check_counts(broken, fixed)
-    from scipy.stats import binomtest  # noqa: PLC0415 - scipy is slow to import
+    from scipy.special import bdtr  # noqa: PLC0415 - scipy is slow to import
 
-    changed = int(broken) + int(fixed)
-    return float(binomtest(int(broken), changed).pvalue) if changed else 1.0
+    fewer = min(int(broken), int(fixed))
+    return min(1.0, 2 * float(bdtr(fewer, int(broken) + int(fixed), 0.5)))
 
 
 def one_sided_mcnemar(broken: int, fixed: int) -> float:
@@ -362,9 +362,9 @@ def one_sided_mcnemar(broken: int, fixed: int) -> float:
         ValueError: If a count is negative.
     """
     _check_counts(broken, fixed)
-    from scipy.stats import binom  # noqa: PLC0415 - scipy is slow to import
+    from scipy.special import bdtrc  # noqa: PLC0415 - scipy is slow to import
 
-    return float(binom.sf(int(broken) - 1, int(broken) + int(fixed), 0.5))
+    return float(bdtrc(int(broken) - 1, int(broken) + int(fixed), 0.5))
 
 
 def adjust_p_values(p_values: ArrayLike) -> Floats:
@@ -379,12 +379,14 @@ def adjust_p_values(p_values: ArrayLike) -> Floats:
     Raises:
         ValueError: If a p-value is not between 0 and 1.
     """
-    from scipy.stats import false_discovery_control  # noqa: PLC0415 - scipy is slow to import
-
     result = np.array(p_values, dtype=np.float64)
-    tested = ~np.isnan(result)
-    if tested.any():
-        result[tested] = false_discovery_control(result[tested])
+    tested = np.flatnonzero(~np.isnan(result))
+    p = result[tested]
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("p-values must be between 0 and 1")
+    order = np.argsort(p)
+    scaled = p[order] * (len(p) / np.arange(1, len(p) + 1))
+    result[tested[order]] = np.minimum.accumulate(scaled[::-1])[::-1]
     return result
 
 

@@ -35,7 +35,6 @@ from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.labels import delete_label, set_label
 from retab_frames.store.listing import list_runs
-from retab_frames.store.pulling import pull_runs, tabulate_pulled
 from retab_frames.store.run_names import find_run
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
@@ -187,6 +186,11 @@ class SnapshotStore:
             SnapshotError: If one cannot be written.
             TypeError, ValueError: If an argument cannot be used, or no run has such a status.
         """
+        from retab_frames.store.pulling import (  # noqa: PLC0415 - httpx is slow to import
+            pull_runs,
+            tabulate_pulled,
+        )
+
         rows: list[PulledRun] = []
         try:
             rows += pull_runs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from retab_frames.errors import escape_line
@@ -34,5 +33,7 @@ def did_you_mean(
     Returns:
         The suggestion, to stand at the end of a message; empty if no known name is near.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - few messages have a hint
+
     near = get_close_matches(name, list(known), n=most)
     return f" (did you mean {' or '.join(map(as_text, near))}?)" if near else ""

@@ -41,7 +41,17 @@ _LINK = re.compile(
 )
 """After what a word can be divided that GitHub makes a link, a mention or an emoji."""
 _SMALL_NUMBER = 0.01
-_MIN_WIDTH = 8
+_LEAST_NAME, _LEAST_MESSAGE = 16, 24
+"""The width to which a column of names or messages is narrowed, but no further."""
+_MOST_LINES = 4
+"""Of a message that is wrapped; the rest of it is cut."""
+_MESSAGES = frozenset(
+    {"action", "error_details", "error_message", "note", "problem", "template", "value"}
+)
+"""The columns whose texts are sentences."""
+_MOST_CHARACTERS = 200
+"""Of a value on a page."""
+_LEAST_BESIDE_IDS = 2
 _GAP = "  "
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 
@@ -83,22 +93,47 @@ def format_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def render_terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
-    """Return the frame as lines of at most `width` characters.
+def render_terminal(frame: pd.DataFrame, *, width: int | None = 80, elsewhere: str = "") -> str:
+    """Return the frame as lines, of at most `width` characters if that is possible.
 
     Numbers and durations (columns that end in `_ms`, shown with their unit) are right-aligned. Null
     is `-`, or `unbounded` if it is the end of an interval whose estimate is not null. Control
-    characters are escaped. If the columns are too wide, the longest texts are cut, with an
-    ellipsis.
+    characters are escaped.
+
+    If the columns are too wide, names are cut in the middle, which keeps the ending of a file, and
+    messages are wrapped. If they still are, columns on the right are left out, and the last line
+    names them. Ids (columns that end in `_id`), numbers and times are always whole, and so are all
+    columns where the ids leave no room for others: then the lines are longer than `width`.
+
+    Args:
+        frame: The frame.
+        width: The number of characters in a line of the terminal; None for lines of any length, in
+            which nothing is cut, wrapped or left out.
+        elsewhere: Where columns that are left out can be found, as a clause.
     """
     if frame.empty:
         return f"(no rows; columns: {', '.join(map(printable, frame.columns))})"
-    headers, cells, right = _format_frame(frame)
-    widths = _fit_widths(
-        [max(map(_measure_width, (h, *c))) for h, c in zip(headers, cells, strict=True)], width
-    )
-    lines = [headers, ["-" * w for w in widths], *zip_longest(*cells, fillvalue="")]
-    return "\n".join(_render_line(line, widths, right) for line in lines)
+    headers, cells, right = _format_frame(frame, limit=None)
+    names = [str(name) for name in frame.columns]
+    full = [max(map(_measure_width, (h, *c))) for h, c in zip(headers, cells, strict=True)]
+    is_text = [not is_right and _is_text(frame, n) for n, is_right in enumerate(right)]
+    shown, widths = list(range(len(names))), full
+    if width is not None:
+        shown, widths = _fit_columns(names, full, is_text, width)
+    rule = ["-" * w for w in widths]
+    columns = [
+        [_fold(cell, w, names[n]) for cell in (headers[n], *cells[n])]
+        for n, w in zip(shown, widths, strict=True)
+    ]
+    head, *rows = zip(*columns, strict=True)
+    lines = [*zip_longest(*head, fillvalue=""), rule]
+    lines += [line for row in rows for line in zip_longest(*row, fillvalue="")]
+    is_right = [right[n] for n in shown]
+    text = "\n".join(_render_line(line, widths, is_right) for line in lines)
+    left_out = [header for n, header in enumerate(headers) if n not in shown]
+    if not left_out:
+        return text
+    return f"{text}\nToo wide to show: {', '.join(left_out)}{f'; {elsewhere}' * bool(elsewhere)}"
 
 
 def render_markdown(frame: pd.DataFrame) -> str:
@@ -150,7 +185,9 @@ def _render_html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
     return f"<tr>{''.join(parts)}</tr>"
 
 
-def _format_frame(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
+def _format_frame(
+    frame: pd.DataFrame, limit: int | None = _MOST_CHARACTERS
+) -> tuple[list[str], list[list[str]], list[bool]]:
     """Return the headers, the cells of each column, and which columns are right-aligned."""
     columns = range(frame.shape[1])
     names = [str(name) for name in frame.columns]
@@ -158,7 +195,7 @@ def _format_frame(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list
         printable(name.removesuffix("_ms") if _is_duration(frame, n) else name, 40)
         for n, name in enumerate(names)
     ]
-    cells = [_format_column(frame, n) for n in columns]
+    cells = [_format_column(frame, n, limit) for n in columns]
     return headers, cells, [_is_number(frame, n) for n in columns]
 
 
@@ -173,21 +210,55 @@ def _is_duration(frame: pd.DataFrame, position: int) -> bool:
     return named and (_is_number(frame, position) or bool(frame.iloc[:, position].isna().all()))
 
 
+def _is_text(frame: pd.DataFrame, position: int) -> bool:
+    """Return whether a column holds texts other than ids, which may be cut or wrapped."""
+    if str(frame.columns[position]).endswith("_id"):
+        return False
+    return any(isinstance(value, str) for value in frame.iloc[:, position])
+
+
 def _render_line(cells: Sequence[str], widths: list[int], right: list[bool]) -> str:
     parts = []
-    for cell, width, is_right in zip(cells, widths, right, strict=True):
-        text = _shorten(cell, width)
+    for text, width, is_right in zip(cells, widths, right, strict=True):
         blanks = " " * (width - _measure_width(text))
         parts.append(blanks + text if is_right else text + blanks)
     return _GAP.join(parts).rstrip()
 
 
-def _shorten(text: str, width: int) -> str:
+def _fold(text: str, width: int, name: str) -> list[str]:
+    """Return the lines of a cell in a column of this width and name."""
     if _measure_width(text) <= width:
-        return text
-    while _measure_width(text) > width - 1:
-        text = text[:-1]
-    return f"{text}…"
+        return [text]
+    return _wrap(text, width) if name in _MESSAGES else [_cut_middle(text, width)]
+
+
+def _cut_middle(text: str, width: int) -> str:
+    """Return the beginning and the end, which is the ending of a file."""
+    end = _take(text[::-1], width // 3)[::-1]
+    return f"{_take(text, width - 1 - _measure_width(end))}…{end}"
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Return lines that end between words where they can; the last is cut if there are too many."""
+    lines: list[str] = []
+    while text and len(lines) < _MOST_LINES:
+        line = _take(text, width)
+        space = line.rfind(" ")
+        if len(line) < len(text) and text[len(line)] != " " and space > 0:
+            line = line[:space]
+        lines.append(line)
+        text = text[len(line) :].lstrip(" ")
+    if text:
+        lines[-1] = f"{_take(lines[-1], width - 1)}…"
+    return lines
+
+
+def _take(text: str, width: int) -> str:
+    """Return as much of the beginning as this width holds."""
+    taken = text[:width]
+    while _measure_width(taken) > width:
+        taken = taken[:-1]
+    return taken
 
 
 def _measure_width(text: str) -> int:
@@ -198,19 +269,42 @@ def _measure_width(text: str) -> int:
     return len(text) + wide - sum(combining(character) > 0 for character in text)
 
 
-def _fit_widths(widths: list[int], width: int) -> list[int]:
-    """Return the widths after narrowing the widest columns until all fit."""
-    widths = list(widths)
-    room = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _MIN_WIDTH:
-        widths[widths.index(max(widths))] -= 1
+def _fit_columns(
+    names: list[str], full: list[int], is_text: list[bool], width: int
+) -> tuple[list[int], list[int]]:
+    """Return the numbers of the columns to show, and their widths.
+
+    Args:
+        names: The columns.
+        full: How wide each is if nothing is cut.
+        is_text: Whether it may be narrower.
+        width: That of the terminal.
+    """
+    least = [
+        min(w, _LEAST_MESSAGE if name in _MESSAGES else _LEAST_NAME) if text else w
+        for name, w, text in zip(names, full, is_text, strict=True)
+    ]
+    others = [n for n, name in enumerate(names) if not name.endswith("_id")]
+    for count in range(len(others), min(_LEAST_BESIDE_IDS, len(others)) - 1, -1):
+        shown = [n for n in range(len(names)) if n not in others[count:]]
+        room = width - len(_GAP) * (len(shown) - 1)
+        if sum(least[n] for n in shown) <= room:
+            return shown, _narrow([full[n] for n in shown], [least[n] for n in shown], room)
+    return list(range(len(names))), least
+
+
+def _narrow(widths: list[int], least: list[int], room: int) -> list[int]:
+    """Return the widths after narrowing the widest column that can be, until all fit."""
+    while sum(widths) > room:
+        spare = [w if w > end else 0 for w, end in zip(widths, least, strict=True)]
+        widths[spare.index(max(spare))] -= 1
     return widths
 
 
-def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
+def _format_column(frame: pd.DataFrame, position: int, limit: int | None) -> list[str]:
     column, name = frame.iloc[:, position], str(frame.columns[position])
     if not _is_duration(frame, position):
-        texts = [_format_value(value) for value in column]
+        texts = [_format_value(value, limit) for value in column]
     else:
         sign = "+" if "delta" in name else ""
         values = [None if pd.isna(value) else float(value) for value in column]
@@ -224,7 +318,7 @@ def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
     return ["unbounded" if t == _NULL and k else t for t, k in zip(texts, known, strict=True)]
 
 
-def _format_value(value: object) -> str:
+def _format_value(value: object, limit: int | None) -> str:
     if value is None or value is pd.NA or value is pd.NaT or value != value:  # noqa: PLR0124 - NaN
         return _NULL
     if isinstance(value, bool):
@@ -235,4 +329,4 @@ def _format_value(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, timedelta):
         return format_duration(value.total_seconds() * _SECOND_MS)
-    return printable(str(value), 200)
+    return escape_line(str(value)) if limit is None else printable(str(value), limit)
