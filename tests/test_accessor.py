@@ -11,8 +11,10 @@ from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
 from retab_frames.accessor import RetabAccessor
+from retab_frames.schemas.frames import convert_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from retab_frames import Sandbox
@@ -25,6 +27,13 @@ RUN = "exprun_invoices_4"
 def content() -> rf.RunContent:
     with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
         return rf.load_content("wf_sandbox", "exp_invoices", run_id=RUN, client=client)
+
+
+@pytest.fixture(scope="module")
+def all_jobs() -> pd.DataFrame:
+    with rf.Sandbox() as sandbox, rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ids = sandbox.run_ids("exp_invoices")
+        return rf.load_jobs("wf_sandbox", "exp_invoices", run_id=ids, client=client)
 
 
 @pytest.mark.parametrize("verb", ["duration_stats", "timeline", "slowest", "failures"])
@@ -80,6 +89,42 @@ def test_it_works_on_what_pandas_reads(content: rf.RunContent, tmp_path: Path) -
 
     assert_frame_equal(jobs.retab.duration_stats(), rf.duration_stats(content.jobs))
     assert jobs[jobs.status == "error"].retab.failures()["jobs"].sum() == 3
+
+
+STORAGES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "numpy_nullable": lambda jobs: convert_backend(jobs, "numpy_nullable"),
+    "plain pandas": lambda jobs: pd.DataFrame(jobs.to_dict("records")),
+    "objects": lambda jobs: jobs.astype(object).where(jobs.notna(), None),
+}
+VERBS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "duration_stats": lambda jobs: jobs.retab.duration_stats("run_id", unit="s"),
+    "cumulative_incidence": lambda jobs: jobs.retab.cumulative_incidence("run_id", unit="s"),
+    "timeline": lambda jobs: jobs.retab.timeline(unit="s"),
+    "slowest": lambda jobs: jobs.retab.slowest(unit="s"),
+    "failures": lambda jobs: jobs.retab.failures("run_id"),
+    "handle_inputs": lambda jobs: jobs.retab.handle_inputs(),
+    "validate": lambda jobs: jobs.retab.validate(),
+    "plan": lambda jobs: jobs.retab.plan().needed,
+    "trend": lambda jobs: jobs.retab.trend().runs,
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_method_takes_jobs_however_they_are_stored(
+    verb: str, storage: str, all_jobs: pd.DataFrame
+) -> None:
+    stored = STORAGES[storage](all_jobs)
+    assert not isinstance(stored["duration_ms"].dtype, pd.ArrowDtype)
+
+    assert_frame_equal(VERBS[verb](stored), VERBS[verb](all_jobs))
+
+
+def test_jobs_come_back_from_an_excel_file(all_jobs: pd.DataFrame, tmp_path: Path) -> None:
+    jobs = pd.read_excel(rf.to_excel(all_jobs, tmp_path / "jobs.xlsx"))
+
+    assert_frame_equal(jobs.retab.duration_stats("run_id"), rf.duration_stats(all_jobs, "run_id"))
+    assert_frame_equal(jobs.retab.failures(), rf.failures(all_jobs))
 
 
 def test_validate_reports_what_does_not_fit(content: rf.RunContent) -> None:

@@ -38,6 +38,7 @@ from retab_frames.errors import (
     MalformedResponseError,
     PaginationError,
 )
+from retab_frames.text.completion import hide_names
 from retab_frames.text.messages import printable
 from retab_frames.text.next_steps import CHECK_ID
 from retab_frames.wire import envelopes
@@ -73,6 +74,7 @@ class FetchedRun(NamedTuple):
     record: Record | None
 
 
+@hide_names("content", "experiments", "pages", "runs")
 class Client:
     """Reads workflow experiments from the Retab API.
 

@@ -15,6 +15,7 @@ from retab_frames.compare.sides import make_side
 from retab_frames.load.content import RunContent
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, frame_of_rows
 from retab_frames.stats.run_effects import effect_against
+from retab_frames.text.completion import hide_names
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _RUNS = {
 }
 
 
+@hide_names("list_speed")
 @dataclass(frozen=True, eq=False, repr=False)
 class EarlierRuns:
     """The candidate against several runs of the baseline's definition.

@@ -31,6 +31,7 @@ from retab_frames.compare.summary import (
 )
 from retab_frames.schemas.frames import frame_of_rows
 from retab_frames.stats.estimates import check_confidence, is_number
+from retab_frames.text.completion import hide_names
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
 
@@ -142,6 +143,7 @@ def compare_sides(
     )
 
 
+@hide_names("list_speed")
 @dataclass(frozen=True, eq=False, repr=False)
 class RunComparison:
     """Two runs of an experiment, paired by document.

@@ -25,6 +25,7 @@ from retab_frames.schemas.models import (
 )
 from retab_frames.schemas.validation import to_frame
 from retab_frames.schemas.vocabulary import TERMINAL_RUN
+from retab_frames.text.completion import hide_names
 from retab_frames.text.tables import escape_html, render_html
 from retab_frames.wire.envelopes import CURSOR, RunResponses
 
@@ -87,6 +88,7 @@ class RunStore(Protocol):
         """Return the content of a run."""
 
 
+@hide_names("tables", "run_table", "raw_source", "raw_rows", "validated", "store")
 @dataclass(frozen=True, eq=False, repr=False)
 class RunContent:
     """The frames of one run, its rows as they came, and whether it is complete.

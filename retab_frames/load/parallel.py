@@ -10,6 +10,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -107,15 +108,25 @@ def show_progress(
     if not show:
         yield from results
         return
-    from tqdm.auto import tqdm  # noqa: PLC0415 - it looks for a notebook when it is imported
-
     style: Any = {"unit": "run", "desc": description, "smoothing": 0}
-    with tqdm(total=total, file=None if in_notebook else stream, **style) as bar:
+    with _open_bar(stream, in_notebook=in_notebook, total=total, **style) as bar:
         for result in results:
             runs = runs_of(result)
             yield result
             del result  # it may hold a response: not while the next one is waited for
             bar.update(runs)
+
+
+def _open_bar(stream: _Forgiving, *, in_notebook: bool, **style: Any) -> Any:
+    """Return a bar: a widget in a notebook that has them, else a line of text."""
+    if in_notebook and find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as widget  # noqa: PLC0415 - heavy
+
+        return widget(**style)
+    from tqdm.std import tqdm  # noqa: PLC0415 - heavy
+
+    # notebooks show stderr as a box of warnings
+    return tqdm(file=_Forgiving(sys.stdout) if in_notebook else stream, **style)
 
 
 def _renew_bar_lock() -> None:

@@ -133,6 +133,8 @@ _SPEED: Columns = {
     "p95_low": _number("the lower end of its interval", "ratio"),
     "p95_high": _number("the upper end of its interval", "ratio"),
     "median_delta_ms": _number("the median of candidate - baseline", "ms"),
+}
+_DETECTABLE: Columns = {
     "detectable_ratio": _number("the slowdown that so many documents would show", "ratio"),
 }
 _DOCUMENTS: Columns = {
@@ -321,6 +323,7 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             **_SPEED,
             "margin": _number("the largest slowdown that does not matter", "share", null=False),
             "confidence": _number("of the intervals", "0 to 1", null=False),
+            **_DETECTABLE,
         },
     ),
     "comparison.earlier.runs": (
@@ -352,6 +355,7 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             **_interval("failure_rate", of="failed, of those ended in both", measured_in="0 to 1"),
             "failure_p": _number("of equal failure rates (McNemar)"),
             **_SPEED,
+            **_DETECTABLE,
             "slower_p": _number("one-sided p-value of slower by more than the margin"),
             "faster_p": _number("one-sided p-value of faster by more than the margin"),
             "equivalent_p": _number("p-value of a change within the margin"),

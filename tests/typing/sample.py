@@ -83,7 +83,7 @@ def measure(jobs: pd.DataFrame) -> pd.DataFrame:
     rf.duration_stats(jobs, by=["run_id", "block_kind"], measure="queue", quantiles=(0.5, 0.9))
     rf.duration_stats(jobs, by=jobs["filename"], unfinished="censor", as_of="2026-01-01T00:00:00Z")
     rf.cumulative_incidence(jobs, by="run_id", as_of=pd.Timestamp("2026-01-01", tz="UTC"))
-    rf.timeline(jobs)
+    rf.timeline(jobs, unit="s")
     rf.failures(jobs, by="run_id")
     slow = rf.slowest(jobs[jobs["status"] == "completed"], 5, measure="elapsed")
     assert_type(slow, pd.DataFrame)
@@ -124,6 +124,8 @@ def compare_all(contents: list[rf.RunContent], folder: Path) -> rf.ManyCompariso
     assert_type(many.matrix("duration_ms"), pd.DataFrame)
     assert_type(rf.report(many, folder / "report.html", title="All runs"), Path)
     rf.report(contents[0], str(folder / "report.md"))
+    assert_type(rf.to_excel({"runs": many.runs, "documents": many.documents}, "a.xlsx"), Path)
+    rf.to_excel(many, folder / "many.xlsx")
     return many
 
 
@@ -152,7 +154,7 @@ def gate(comparison: rf.RunComparison) -> bool:
 
 def draw(jobs: pd.DataFrame, one: rf.RunComparison, many: rf.ManyComparison) -> None:
     upper, lower = Figure().subplots(2)
-    plots.durations(jobs, "run_id", ax=upper)
+    rf.plots.durations(jobs, "run_id", ax=upper)
     plots.ecdf(jobs, by="run_id", ax=lower)
     for axes in (plots.timeline(jobs), plots.trend(jobs), plots.paired(one), plots.matrix(many)):
         axes.set_title("Invoices")
@@ -176,3 +178,4 @@ def main(folder: Path) -> None:
     look_back(runs, jobs)
     draw(jobs, comparison, compare_all(runs, folder))
     rf.show_versions()
+    assert_type(rf.describe("jobs"), pd.DataFrame)

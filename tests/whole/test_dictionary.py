@@ -101,6 +101,8 @@ def test_each_column_is_described_and_each_described_one_is_there(
             said = described[entry]
             assert said == "as it is" or dtype in [types[one] for one in said.split(" or ")], column
             seen.add(entry)
+        exact = [column for column in frame if column in described.index]
+        assert exact == [column for column in described.index if column in exact]
 
     optional = {one for one in described.index if "<handle>" in one}
     assert set(described.index) - seen - optional == set()
