@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from retab_frames.load.choosing import Listing, RunsAsked, Wanted
     from retab_frames.wire.envelopes import Record, RunResponses
 
-__all__ = ["Chosen", "RequestedRun", "choose_runs", "fetch_runs"]
+__all__ = ["Chosen", "RequestedRun", "choose_runs", "fetch_run", "fetch_runs"]
 
 
 class Chosen(NamedTuple):
@@ -101,7 +101,6 @@ def fetch_runs(
     chosen: Chosen,
     *,
     progress: bool | None,
-    doing: str = "Loading runs",
 ) -> Generator[RequestedRun]:
     """Yield each run in the order asked for, fetched concurrently.
 
@@ -112,7 +111,6 @@ def fetch_runs(
         workflow_id: The workflow of the experiments.
         chosen: The runs.
         progress: As in `load_jobs`.
-        doing: What the progress bar says.
     """
     listings = dict(chosen.listings)
 
@@ -120,16 +118,7 @@ def fetch_runs(
         listings.update(raise_first(list_runs(api, workflow_id, [experiment_id])))
 
     def fetch(one: Wanted) -> tuple[Wanted, FetchedRun | RetabFramesError]:
-        if one.error is not None:
-            return one, one.error
-        experiment_id = one.experiment_id or ""
-        listing = listings.get(experiment_id)
-        records = listing.records if listing else {}
-        known = records.get(one.run_id) if one.run_id else next(iter(records.values()), None)
-        try:
-            return one, api.content(workflow_id, experiment_id, one.run_id, record=known)
-        except RetabFramesError as error:
-            return one, error
+        return one, _fetch(api, workflow_id, one, listings)
 
     works: list[Callable[[], Any]] = [partial(fetch, one) for one in chosen.wanted]
     if chosen.unlisted is not None:
@@ -137,20 +126,58 @@ def fetch_runs(
     results = map_in_order(lambda work: work(), works, workers=api.max_connections)
     if chosen.unlisted is not None:
         next(results)
-    for one, result in show_progress(results, len(chosen.wanted), doing, show=progress):
-        listing = listings.get(one.experiment_id or "")
-        listed_at = listing.listed_at if listing else None
-        if isinstance(result, RetabFramesError):
-            _name_run(result, one.run_id)
-            _add_hint(api, workflow_id, one, result, listing)
-            yield RequestedRun(one.experiment_id, one.run_id, result, None, listed_at)
-        else:
-            records = listing.records if listing else {}
-            record = result.record or records.get(result.responses.run_id or "")
-            responses = result.responses
-            yield RequestedRun(one.experiment_id, one.run_id, responses, record, listed_at)
-            del responses
+    for one, result in show_progress(results, len(chosen.wanted), "Loading runs", show=progress):
+        # with what is listed by now
+        yield _describe(api, workflow_id, one, result, listings)
         del result  # not held while the next one is waited for
+
+
+def fetch_run(
+    api: Client, workflow_id: str, one: Wanted, listings: Mapping[str, Listing]
+) -> RequestedRun:
+    """Return one run.
+
+    Args:
+        api: The client.
+        workflow_id: The workflow of its experiment.
+        one: The run.
+        listings: The runs of each experiment, as far as they are listed.
+    """
+    return _describe(api, workflow_id, one, _fetch(api, workflow_id, one, listings), listings)
+
+
+def _fetch(
+    api: Client, workflow_id: str, one: Wanted, listings: Mapping[str, Listing]
+) -> FetchedRun | RetabFramesError:
+    if one.error is not None:
+        return one.error
+    experiment_id = one.experiment_id or ""
+    listing = listings.get(experiment_id)
+    records = listing.records if listing else {}
+    known = records.get(one.run_id) if one.run_id else next(iter(records.values()), None)
+    try:
+        return api.content(workflow_id, experiment_id, one.run_id, record=known)
+    except RetabFramesError as error:
+        return error
+
+
+def _describe(
+    api: Client,
+    workflow_id: str,
+    one: Wanted,
+    result: FetchedRun | RetabFramesError,
+    listings: Mapping[str, Listing],
+) -> RequestedRun:
+    """Return a run with its record, or with an error that says which one may be meant."""
+    listing = listings.get(one.experiment_id or "")
+    listed_at = listing.listed_at if listing else None
+    if isinstance(result, RetabFramesError):
+        _name_run(result, one.run_id)
+        _add_hint(api, workflow_id, one, result, listing)
+        return RequestedRun(one.experiment_id, one.run_id, result, None, listed_at)
+    records = listing.records if listing else {}
+    record = result.record or records.get(result.responses.run_id or "")
+    return RequestedRun(one.experiment_id, one.run_id, result.responses, record, listed_at)
 
 
 def _name_run(error: RetabFramesError, run_id: str | None) -> None:

@@ -23,7 +23,6 @@ from retab_frames.load.choosing import (
 from retab_frames.load.content import RunContent, contents_of, make_unloaded_content
 from retab_frames.load.fetching import choose_runs, fetch_runs
 from retab_frames.load.notices import (
-    Incomplete,
     find_incomplete,
     warn_of_changed_values,
     warn_of_incomplete_runs,
@@ -67,7 +66,7 @@ __all__ = [
     "load_handle_inputs",
     "load_jobs",
     "load_runs",
-    "make_contents",
+    "make_content",
     "tabulate_listings",
 ]
 
@@ -344,8 +343,10 @@ def _iter_contents(
     with lend_client(client) as api:
         chosen = choose_runs(api, workflow_id, experiment_ids, runs, listed=True)
         with closing(fetch_runs(api, workflow_id, chosen, progress=progress)) as fetched:
-            for run, content, incomplete in make_contents(fetched, workflow_id):
+            for run, content in _make_contents(fetched, workflow_id):
                 if isinstance(content, RunContent):
+                    incomplete = find_incomplete(content.tables.jobs, content.run_table)
+                    warn_of_incomplete_runs(incomplete.by_record)
                     running |= incomplete.running
                     yield content
                 elif collect:
@@ -365,21 +366,24 @@ def _warn_if_none_has_ended(runs: RunsAsked, chosen: Chosen) -> None:
         warn_of_missing_runs(lacking, "has no run that has ended")
 
 
-def make_contents(
+def _make_contents(
     fetched: Iterable[RequestedRun], workflow_id: str
-) -> Iterator[tuple[RequestedRun, RunContent | RetabFramesError, Incomplete]]:
-    """Yield each run with its content, or why there is none; many are flattened together.
-
-    Warns:
-        RetabFramesWarning: For each run whose record says something else than its jobs.
-    """
+) -> Iterator[tuple[RequestedRun, RunContent | RetabFramesError]]:
+    """Yield each run with its content, or why there is none; many are flattened together."""
     for batch in batch_runs(fetched, size=_size_of):
-        for run, content in zip(batch, _flatten_batch(batch, workflow_id), strict=True):
-            incomplete = Incomplete({}, {})
-            if isinstance(content, RunContent):
-                incomplete = find_incomplete(content.tables.jobs, content.run_table)
-                warn_of_incomplete_runs(incomplete.by_record)
-            yield run, content, incomplete
+        yield from zip(batch, _flatten_batch(batch, workflow_id), strict=True)
+
+
+def make_content(run: RequestedRun, workflow_id: str) -> RunContent:
+    """Return the content of a run.
+
+    Raises:
+        RetabFramesError: If it was not loaded, or contradicts the contract of the API.
+    """
+    [content] = _flatten_batch([run], workflow_id)
+    if isinstance(content, RetabFramesError):
+        raise content
+    return content
 
 
 def _size_of(run: RequestedRun) -> int:

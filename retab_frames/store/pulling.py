@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -19,10 +19,15 @@ from retab_frames.load.choosing import (
     select_runs,
 )
 from retab_frames.load.content import MARKED_INCOMPLETE
-from retab_frames.load.fetching import Chosen, fetch_runs
-from retab_frames.load.from_api import lend_client, make_contents, tabulate_listings
-from retab_frames.load.notices import warn_of_missing_runs
-from retab_frames.load.parallel import map_in_order
+from retab_frames.load.fetching import fetch_run
+from retab_frames.load.from_api import lend_client, make_content, tabulate_listings
+from retab_frames.load.notices import (
+    Incomplete,
+    find_incomplete,
+    warn_of_incomplete_runs,
+    warn_of_missing_runs,
+)
+from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import frame_of_rows
 from retab_frames.schemas.models import PulledSchema, arrow_schema
 from retab_frames.schemas.moments import parse_moment
@@ -42,18 +47,17 @@ if TYPE_CHECKING:
     from retab_frames.api.client import Client
     from retab_frames.load.choosing import ExperimentIds, RunIds, RunsAsked
     from retab_frames.load.content import RunContent
-    from retab_frames.load.fetching import RequestedRun
-    from retab_frames.load.notices import Incomplete
     from retab_frames.schemas.moments import Moment
 
 __all__ = ["PulledRun", "Statuses", "pull_runs", "tabulate_pulled"]
 
 Statuses = str | Iterable[str] | None
 
-_WRITERS = 4
 _LOOKUPS = 16
-_LAST_SAVES_S = 5.0
-"""How many runs are saved or looked up at a time, and how long an interrupt waits for saves."""
+"""How many runs are looked up in the store at a time."""
+_LAST_WRITES_S = 5.0
+"""How long an error or an interrupt waits for the writes that have begun."""
+_NOTHING = Incomplete({}, {})
 _REASON = 300
 """How long the reason in a row may be."""
 _NEVER_RUN, _NONE_ENDED = "never run", "no run has ended"
@@ -193,14 +197,37 @@ def _pull(
         if filters:
             wanted = _filter(wanted, workflow_id, listings, filters)
         kept = {} if refresh else _find_kept(store, wanted)
-        chosen = Chosen([one for one in wanted if one.run_id not in kept], listings)
-        fetched = fetch_runs(api, workflow_id, chosen, progress=progress, doing="Pulling runs")
-        contents = make_contents(fetched, workflow_id)
-        with closing(fetched), closing(_save(target, contents, collect=collect)) as saved:
-            yield from [*failed, *missing]
+        new = [one for one in wanted if one.run_id not in kept]
+        writer = _Writer(target)
+
+        def pull(one: Wanted) -> tuple[PulledRun, Incomplete]:
+            try:
+                run = fetch_run(api, workflow_id, one, listings)
+                return writer.write(make_content(run, workflow_id))
+            except RetabFramesError as error:
+                # where one run cannot be written for lack of room or rights, none can
+                if not collect or isinstance(error, SnapshotWriteError):
+                    raise
+                return _describe_failed(one.experiment_id, one.run_id, error), _NOTHING
+
+        pulled = map_in_order(pull, new, workers=api.max_connections)
+        shown = show_progress(pulled, len(new), "Pulling runs", show=progress)
+        told = set()
+        yield from [*failed, *missing]
+        try:
             for one in wanted:
-                yield kept.get(one.run_id) or next(saved)
-            yield from saved
+                row = kept.get(one.run_id)
+                if row is None:
+                    row, incomplete = next(shown)
+                    told.add(row.run_id)
+                    warn_of_incomplete_runs(incomplete.by_record)
+                yield row
+            next(shown, None)  # ends the progress bar
+        except (RetabFramesError, KeyboardInterrupt):
+            yield from (row for row in writer.stop() if row.run_id not in told)
+            raise
+        finally:
+            writer.stop()
     warn_of_missing_runs(
         [str(row.experiment_id) for row in missing if row.note == _NEVER_RUN],
         "was never run: no snapshot was written",
@@ -304,49 +331,47 @@ def _find_kept(store: Catalog, wanted: Sequence[Wanted]) -> dict[str | None, Pul
     return {row.run_id: row for row in found if row is not None}
 
 
-def _save(
-    target: Target,
-    contents: Iterable[tuple[RequestedRun, RunContent | RetabFramesError, Incomplete]],
-    *,
-    collect: bool,
-) -> Generator[PulledRun]:
-    """Yield the row of each run; several are saved at a time, while the next ones are fetched.
+class _Writer:
+    """Writes runs on several threads, until it is stopped.
 
-    An error or Ctrl-C is raised when all runs that were saved have been yielded.
+    Args:
+        target: The store.
     """
-    saved: list[PulledRun] = []
-    busy: set[str | None] = set()
 
-    def save(
-        fetched: tuple[RequestedRun, RunContent | RetabFramesError, Incomplete],
-    ) -> PulledRun:
-        run, content, incomplete = fetched
-        busy.add(run.run_id)
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._changed = threading.Condition()
+        self._written: list[PulledRun] = []
+        self._busy = 0
+        self._stopped = False
+
+    def write(self, content: RunContent) -> tuple[PulledRun, Incomplete]:
+        """Write the content of a run; return its row, and what is not complete about it.
+
+        Raises:
+            SnapshotError: If it cannot be written, or the writer was stopped.
+        """
+        incomplete = find_incomplete(content.tables.jobs, content.run_table)
+        with self._changed:
+            if self._stopped:
+                raise SnapshotError("the pull was stopped")
+            self._busy += 1
+        row = None
         try:
-            if isinstance(content, RetabFramesError):
-                raise content
-            row = _describe_written(target.write(content), content, incomplete)
-            saved.append(row)
-        except RetabFramesError as error:
-            # where one run cannot be written for lack of room or rights, none can
-            if not collect or isinstance(error, SnapshotWriteError):
-                raise
-            return _describe_failed(run.experiment_id, run.run_id, error)
+            row = _describe_written(self._target.write(content), content, incomplete)
         finally:
-            busy.discard(run.run_id)
-        return row
+            with self._changed:
+                self._busy -= 1
+                self._written += [row] if row else []
+                self._changed.notify_all()
+        return row, incomplete
 
-    told = set()
-    try:
-        for row in map_in_order(save, contents, workers=_WRITERS):
-            told.add(row.run_id)
-            yield row
-    except (RetabFramesError, KeyboardInterrupt):
-        end = time.monotonic() + _LAST_SAVES_S
-        while busy and time.monotonic() < end:
-            time.sleep(0.01)
-        yield from [row for row in saved if row.run_id not in told]
-        raise
+    def stop(self) -> list[PulledRun]:
+        """Begin no other write, wait for those at work, and return the rows of all."""
+        with self._changed:
+            self._stopped = True
+            self._changed.wait_for(lambda: not self._busy, _LAST_WRITES_S)
+            return self._written
 
 
 def _describe_written(written: Written, content: RunContent, incomplete: Incomplete) -> PulledRun:

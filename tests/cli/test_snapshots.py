@@ -1,57 +1,8 @@
 from __future__ import annotations
 
 import csv
-import json
-from typing import TYPE_CHECKING
-
-import pytest
-
-import retab_frames as rf
 
 from .shell import shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def test_pull_writes_every_run(pulled: str) -> None:
-    runs = rf.SnapshotStore(pulled).list()["run_id"].tolist()
-
-    assert runs == [f"exprun_invoices_{n}" for n in (1, 2, 3, 4, 5)]
-
-
-@pytest.mark.parametrize(
-    ("options", "runs"),
-    [
-        (["--latest"], ["exprun_invoices_5"]),
-        (
-            ["--run", "exprun_invoices_2", "--run", "exprun_invoices_1"],
-            ["exprun_invoices_2", "exprun_invoices_1"],
-        ),
-    ],
-)
-def test_pull_takes_chosen_runs(options: list[str], runs: list[str], tmp_path: Path) -> None:
-    with rf.Sandbox() as sandbox:
-        result = shell(
-            *("pull", sandbox.workflow_id, "exp_invoices", "--store", str(tmp_path), "--json"),
-            *("--base-url", sandbox.url, *options),
-            RETAB_API_KEY=sandbox.api_key,
-        )
-
-    assert [row["run_id"] for row in json.loads(result.output)] == runs
-
-
-@pytest.mark.filterwarnings("default")
-def test_pull_of_an_experiment_never_run_says_so(tmp_path: Path) -> None:
-    with rf.Sandbox() as sandbox:
-        result = shell(
-            *("pull", sandbox.workflow_id, "exp_contracts", "--store", str(tmp_path)),
-            RETAB_API_KEY=sandbox.api_key,
-            RETAB_API_BASE_URL=sandbox.url,
-        )
-
-    assert result.exit_code == 0
-    assert "Note: experiment exp_contracts was never run" in result.output
 
 
 def test_ls_fits_80_columns(pulled: str) -> None:
