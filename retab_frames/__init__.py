@@ -61,7 +61,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from retab_frames.schemas.validation import validate as validate
     from retab_frames.spreadsheets import to_excel as to_excel
     from retab_frames.stats.durations import duration_stats as duration_stats, slowest as slowest
-    from retab_frames.stats.failures import failures as failures
+    from retab_frames.stats.failures import failed_jobs as failed_jobs, failures as failures
     from retab_frames.stats.incidence import cumulative_incidence as cumulative_incidence
     from retab_frames.stats.timeline import timeline as timeline
     from retab_frames.store.compaction import Compaction as Compaction
@@ -123,7 +123,10 @@ _PUBLIC = {
         "duration_stats",
         "slowest",
     ),
-    "stats.failures": ("failures",),
+    "stats.failures": (
+        "failed_jobs",
+        "failures",
+    ),
     "stats.incidence": ("cumulative_incidence",),
     "stats.timeline": ("timeline",),
     "store.compaction": ("Compaction",),

@@ -66,6 +66,10 @@ class RetabAccessor:
         """Return the `failures` of the jobs: their error messages by template."""
         return rf.failures(self._jobs, by)
 
+    def failed_jobs(self) -> pd.DataFrame:
+        """Return the `failed_jobs` among the jobs, each with its message."""
+        return rf.failed_jobs(self._jobs)
+
     def plan(self, **options: Any) -> rf.RunPlan:
         """Return the `plan` that the runs of these jobs give."""
         return rf.plan(self._jobs, **options)

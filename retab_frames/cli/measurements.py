@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retab_frames.cli.application import main
-from retab_frames.cli.exit_codes import CommandError
 from retab_frames.cli.options import (
     OutputFormat,
     add_format_options,
@@ -18,10 +17,9 @@ from retab_frames.cli.options import (
     store_option,
 )
 from retab_frames.cli.output import print_table
-from retab_frames.cli.snapshots import open_store
+from retab_frames.cli.snapshots import list_runs, open_store
 from retab_frames.cli.streams import echo
-from retab_frames.text.messages import did_you_mean
-from retab_frames.text.next_steps import LIST_STORED
+from retab_frames.schemas.vocabulary import ALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +96,7 @@ def slowest(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Show the slowest jobs, each compared with the median of its run.
+    """Show the slowest jobs; to_median is the ratio of each to the median of its run.
 
     Example: retab-frames slowest --run exprun_1 -n 5
     """
@@ -106,28 +104,38 @@ def slowest(
 
     found = find_slowest(read_jobs(open_store(root), experiment_id, run_ids), count)
     names = ["run_id", "filename", "duration_ms", "ratio_to_run_median", "is_outlier"]
-    print_table(found, output_format, found[names])
+    shown = {"ratio_to_run_median": "to_median", "is_outlier": "outlier"}
+    print_table(found, output_format, found[names].rename(columns=shown))
 
 
 @main.command()
 @experiment_option
 @runs_option
+@click.option("--jobs", "each_job", is_flag=True, help="Show each failed job, newest run first.")
 @store_option
 @add_format_options
 def failures(
     *,
     experiment_id: str | None,
     run_ids: tuple[str, ...],
+    each_job: bool,
     root: str,
     output_format: OutputFormat,
 ) -> None:
     """Show why jobs failed; messages that differ only in ids and numbers count as one.
 
-    Example: retab-frames failures --experiment exp_abc
+    Example: retab-frames failures --experiment exp_abc --jobs
     """
-    from retab_frames.stats.failures import failures as count_failures  # noqa: PLC0415 - as above
+    from retab_frames.stats.failures import failed_jobs, failures as count_failures  # noqa: PLC0415 - as above
 
-    found = count_failures(read_jobs(open_store(root), experiment_id, run_ids))
+    jobs = read_jobs(open_store(root), experiment_id, run_ids)
+    if each_job:
+        failed = failed_jobs(jobs)
+        label = failed["filename"].fillna(failed["document_id"])
+        condensed = failed.assign(document=label)[["run_id", "document", "error_message"]]
+        print_table(failed, output_format, condensed)
+        return
+    found = count_failures(jobs)
     names = ["template", "status", "jobs", "share", "example_filename"]
     print_table(found, output_format, found[names])
 
@@ -136,31 +144,20 @@ def read_jobs(
     store: SnapshotStore, experiment_id: str | None, run_ids: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """Return the jobs of these runs; without any, of all runs of the experiment or the store."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    chosen = choose_runs(store, experiment_id, run_ids)
-    return pd.concat([store.read(run).jobs for run in chosen], ignore_index=True)
+    return store.jobs(experiment_id=experiment_id, run_id=run_ids or ALL)
 
 
 def choose_runs(
     store: SnapshotStore, experiment_id: str | None, run_ids: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """Return these runs; without any, all runs of the experiment or the store."""
-    stored = runs = store.list()
-    if experiment_id is not None:
-        runs = stored[stored["experiment_id"] == experiment_id]
-    if runs.empty:
-        wanted = f" of experiment {experiment_id}" if experiment_id else ""
-        hint = did_you_mean(experiment_id or "", stored["experiment_id"].unique())
-        raise CommandError(f"there is no run{wanted} in {store.root}{hint}; {LIST_STORED.shell}")
-    others = [run for run in run_ids if run in set(stored["run_id"]) - set(runs["run_id"])]
-    if others:
-        raise CommandError(f"run {others[0]} is not of experiment {experiment_id}")
-    return run_ids or tuple(runs["run_id"])
+    runs = list_runs(store, experiment_id)["run_id"]
+    named = [store.resolve(name, experiment_id=experiment_id) for name in run_ids]
+    return tuple(dict.fromkeys(named)) or tuple(runs)
 
 
 def condense_stats(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
     """Return the columns of duration statistics that fit into 80 characters."""
     interval = ["p50_low_ms", "p50_high_ms"] if len(groups) == 1 else []
-    names = [*groups, "jobs", "completed", "p50_ms", *interval, "p95_ms", "max_ms"]
+    names = [*groups, "jobs", "completed", "p50_ms", "p95_ms", *interval, "max_ms"]
     return table[names].rename(columns={"completed": "done"})

@@ -86,8 +86,9 @@ runs_option = click.option(
     "run_ids",
     multiple=True,
     callback=check_once,
-    metavar="RUN_ID",
-    help="Only this run; can be repeated.  [default: all runs]",
+    metavar="RUN",
+    help="Only this run: its id, a label, latest, latest_ended or previous; can be repeated.  "
+    "[default: all runs]",
 )
 margin_option = click.option(
     "--margin",

@@ -43,7 +43,7 @@ def list_snapshots(*, experiment_id: str | None, root: str, output_format: Outpu
     Example: retab-frames ls --store snapshots
     """
     found = list_runs(open_store(root), experiment_id)
-    names = ["run_id", "revision", "complete", "jobs", "completed", "error", "run_created_at"]
+    names = ["run_id", "complete", "jobs", "completed", "error", "run_created_at", "revision"]
     if found["labels"].notna().any():
         names.insert(1, "labels")
     print_table(found, output_format, found[names].rename(columns={"run_created_at": "created"}))

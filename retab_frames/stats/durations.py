@@ -104,15 +104,16 @@ def duration_stats(
         unit: Of the durations in the result: "ms", or "s", whose columns end in `_s`.
 
     Returns:
-        One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
-        `error`, `cancelled`, `skipped`, `unfinished`, `placeholders`, `other` (null, or a status
-        that this library does not know), `measured` (completed and with the measure) and `censored`
-        (counts); `total_ms`, `mean_ms`, `std_ms` (n - 1), `min_ms`, then `p50_ms`, `p50_low_ms`,
-        `p50_high_ms` for each quantile, `max_ms` (doubles, null where nothing was measured);
-        `outliers` (count; modified z-score of 3.5 or more on the log scale, Iglewicz and Hoaglin
-        1993, corrected so that at any size at most a tenth of log-normal samples have one; null
-        below 12 measured jobs, which are too few to tell); `note` (text on
-        unfinished jobs, and on completed ones without the measure; null if there are none).
+        One row per group in order of first appearance: the group's columns; `jobs` and `completed`
+        (counts); `p50_ms` and so on for each quantile, `mean_ms`, `min_ms`, `max_ms`, `std_ms`
+        (n - 1) and `total_ms`, then `p50_low_ms`, `p50_high_ms` and so on (doubles, null where
+        nothing was measured); `error`, `cancelled`, `skipped`, `unfinished`, `placeholders`,
+        `other` (null, or a status that this library does not know), `measured` (completed and with
+        the measure) and `censored` (counts; without the last two, they and `completed` add up to
+        `jobs`); `outliers` (count; modified z-score of 3.5 or more on the log scale, Iglewicz and
+        Hoaglin 1993, corrected so that at any size at most a tenth of log-normal samples have one;
+        null below 12 measured jobs, which are too few to tell); `note` (text on unfinished jobs,
+        and on completed ones without the measure; null if there are none).
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas or Dask, or `as_of` neither a datetime nor
@@ -165,16 +166,21 @@ def duration_stats(
     unmeasured = counts["completed"] - counts["measured"]
     missing = _describe(unmeasured, "completed job", f"left out: no {measure} known")
     notes = ["; ".join(filter(None, parts)) or None for parts in zip(notes, missing, strict=True)]
+    names = [name_quantile(q) for q in quantiles]
+    # what answers first stands first: a notebook shows the first ten columns and the last ten
     statistics = {
-        "total": completed.total(),
+        **{name: estimates[name] for name in names},
         "mean": completed.mean(),
-        "std": completed.std(),
         "min": completed.quantile(0),
-        **estimates,
         "max": completed.quantile(1),
+        "std": completed.std(),
+        "total": completed.total(),
+        **estimates,
     }
-    columns = {name: arrow_column(count, INT64) for name, count in counts.items()}
+    count_columns = {name: arrow_column(count, INT64) for name, count in counts.items()}
+    columns = {name: count_columns.pop(name) for name in ("jobs", "completed")}
     columns |= {f"{name}_ms": arrow_column(ms, FLOAT64) for name, ms in statistics.items()}
+    columns |= count_columns
     columns["outliers"] = arrow_column(completed.outliers(), INT64)
     columns["note"] = arrow_column(notes, STRING)
     return with_group_keys(keys, convert_durations(columns, unit))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from retab_frames.stats.groups import Grouping
 
-__all__ = ["failures", "make_templates"]
+__all__ = ["failed_jobs", "failures", "make_templates"]
 
 _NO_MESSAGE = "(no message)"
 MAX_MESSAGE_CHARS = 2_000
@@ -145,6 +145,10 @@ _JOB_NAMES = {
 _MIN_NAME_CHARS = 6
 """Shorter names are not masked: they may be part of a word."""
 _NEEDED = (*_JOB_NAMES, "status", "is_placeholder", "error_message")
+_OF_A_FAILED_JOB = (
+    *("run_id", "document_id", "filename", "job_id", "status"),
+    *("error_message", "error_details", "completed_at"),
+)
 _TYPES = {"jobs": INT64, "documents": INT64, "runs": INT64, "share": FLOAT64}
 
 
@@ -213,6 +217,42 @@ def failures(jobs: pd.DataFrame | dd.DataFrame, by: Grouping = None) -> pd.DataF
         for name, values in columns.items()
     }
     return with_group_keys(keys.iloc[number[order]].reset_index(drop=True), ordered)
+
+
+def failed_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Return the jobs that failed, each with its message.
+
+    Args:
+        jobs: A frame with the columns of JobsSchema.
+
+    Returns:
+        One row per job whose status is error: `run_id`, `document_id`, `filename`, `job_id`,
+        `status`, `error_message`, `error_details` and `completed_at`, with the types of JobsSchema.
+        The newest run first (by the creation of its newest job, runs without one last), then by
+        job id.
+
+    Raises:
+        TypeError: If `jobs` is not a frame of pandas.
+        ValueError: If a column is missing or does not fit its type.
+
+    Example:
+        >>> import retab_frames as rf
+        >>> with rf.Sandbox() as sandbox:
+        ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+        ...         where = (sandbox.workflow_id, "exp_invoices")
+        ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
+        >>> rf.failed_jobs(jobs)["filename"].tolist()
+        ['Rechnung_45896.pdf', 'Invoice ACME Corp 92351.pdf', 'INV-91632.pdf']
+    """
+    needed = (*_OF_A_FAILED_JOB, "is_placeholder", "created_at")
+    jobs = take_columns(jobs, needed, reader="failed_jobs")
+    newest = jobs.groupby("run_id", dropna=False)["created_at"].transform("max")
+    failed = jobs.assign(_newest=newest)[has_status(jobs, FAILED)]
+    # a sort by several columns would turn each in its own direction, and nulls with them
+    ordered = failed.sort_values(["run_id", "job_id"]).sort_values(
+        "_newest", ascending=False, kind="stable"
+    )
+    return ordered[list(_OF_A_FAILED_JOB)].reset_index(drop=True)
 
 
 def _select_failed(jobs: pd.DataFrame) -> pd.DataFrame:
