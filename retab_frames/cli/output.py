@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from retab_frames.cli.options import OutputFormat
 
-__all__ = ["print_table", "print_text"]
+__all__ = ["print_object", "print_table", "print_text"]
 
 
 def print_table(
@@ -36,6 +36,13 @@ def print_table(
     else:
         width = shutil.get_terminal_size().columns
         echo(tables.render_terminal(frame if condensed is None else condensed, width=width))
+
+
+def print_object(value: dict[str, Any]) -> None:
+    """Print an object of plain values as JSON."""
+    from retab_frames.text.raw_values import render_json_object  # noqa: PLC0415 - as above
+
+    write(f"{render_json_object(value)}\n")
 
 
 def print_text(text: str) -> None:

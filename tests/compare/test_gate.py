@@ -9,7 +9,7 @@ from factories import SIDES, Outcome, ended, file, never_run, outcome_jobs, run,
 from hypothesis import given, settings
 
 import retab_frames as rf
-from retab_frames.compare.gate import gate_checks
+from retab_frames.compare.gate import check_regression
 from retab_frames.errors import GateError, InconclusiveError, RegressionError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def gate(
     max_broken: Any = 0,
     max_slowdown: float | None = None,
 ) -> list[list[Any]]:
-    checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
+    checks = check_regression(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
     assert list(checks.columns) == ["check", "found", "allowed", "outcome", "reason"]
     return checks.astype(object).to_numpy().tolist()
 
