@@ -229,6 +229,7 @@ class SnapshotsSchema(pandera.DataFrameModel):
     fetched_at: Timestamp = _cell("when the response arrived (UTC)")
     written_at: Timestamp = _cell("when the revision was written (UTC)")
     size_bytes: Int64 = _measure("the size of its files", "bytes")
+    labels: String = _cell("the labels of the run, sorted, with a comma and a space between")
 
 
 Model = type[pandera.DataFrameModel]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 __all__ = [
+    "ALL",
     "COMPLETED",
     "COUNTED_STATUSES",
     "FAILED",
     "KNOWN_HANDLE_TYPES",
     "KNOWN_VALUES",
+    "LATEST",
+    "LATEST_ENDED",
     "OPEN",
+    "PREVIOUS",
     "RUNNING",
+    "RUN_WORDS",
     "STOPPED",
     "TERMINAL",
     "TERMINAL_RUN",
@@ -26,6 +31,10 @@ TERMINAL = (*COMPLETED, *FAILED, *STOPPED)
 """The statuses of a job that will not change any more."""
 TERMINAL_RUN = ("completed", "error", "cancelled")
 """The statuses of a run that will not change any more."""
+
+ALL, LATEST, LATEST_ENDED, PREVIOUS = "all", "latest", "latest_ended", "previous"
+RUN_WORDS = (ALL, LATEST, LATEST_ENDED, PREVIOUS)
+"""What stands for runs where an id is taken."""
 
 KNOWN_VALUES: dict[str, frozenset[str]] = {
     "status": frozenset((*OPEN, *TERMINAL)),

@@ -17,6 +17,7 @@ from retab_frames.schemas.frames import INT64, STRING, TIME, frame_of
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.compacted import COMPACTED, unused_parts
 from retab_frames.store.compaction import drop_run
+from retab_frames.store.labels import LABELS, label_files_of_run
 from retab_frames.store.manifest import FOLDER, Manifest, folder_name
 from retab_frames.store.removal import finish_removal, mark_removed, own_files, views_of_run
 from retab_frames.store.table_versions import TABLES
@@ -48,6 +49,7 @@ _PART = re.compile(rf"compacted/parts/({_RUN})/[a-z][a-z_]*-[0-9a-f]{{16}}\.parq
 _TEMPORARY = re.compile(
     rf"({FOLDER}/{_RUN}/\.([0-9]{{6,9}}\.json|[a-z][a-z_]*-[0-9a-f]{{16}}\.parquet)"
     rf"|({'|'.join(TABLES)})/{_RUN}/\.{_RUN}\.parquet"
+    rf"|{LABELS}/{_RUN}/\.{_RUN}\.json"
     r"|compacted/([a-z0-9_-]+/){0,2}\.[a-z0-9_-]+\.(json|parquet)"
     r"|\.(clock|retab-frames\.json|listing\.parquet))\.[0-9a-f]{32}\.tmp"
 )
@@ -91,7 +93,7 @@ def find_leftovers(files: Storage, catalog: Catalog) -> Iterator[tuple[str, str]
             yield name, _CUT_SHORT
     yield from ((name, "is of no compacted part") for name in unused_parts(files))
     seen: set[str] = set()
-    for top in (*TABLES, COMPACTED):
+    for top in (*TABLES, COMPACTED, LABELS):
         for name in files.walk(top):
             if _TEMPORARY.fullmatch(name):
                 yield name, _CUT_SHORT
@@ -178,7 +180,11 @@ def _remove_files(
     files: Storage, manifest: Manifest, problem: str, *, dry_run: bool
 ) -> list[dict[str, Any]]:
     """Return a row for each file of a run that is to be removed."""
-    names = [*views_of_run(files, manifest), *own_files(files, manifest.folder)]
+    names = [
+        *views_of_run(files, manifest),
+        *label_files_of_run(files, manifest),
+        *own_files(files, manifest.folder),
+    ]
     rows = [row for name in names if (row := _describe(files, name, problem))]
     for row in rows:
         row["action"] = "would be removed" if dry_run else "removed"

@@ -23,6 +23,7 @@ from retab_frames.schemas.frames import INT64, STRING
 from retab_frames.schemas.models import SnapshotsSchema, arrow_schema
 from retab_frames.schemas.validation import to_frame
 from retab_frames.store.compacted import change_times, has_settled
+from retab_frames.store.labels import labels_by_run
 from retab_frames.store.manifest import folder_name
 from retab_frames.store.parquet import decode, encode
 
@@ -37,6 +38,7 @@ _NAME = "listing.parquet"
 _MOST_BYTES = 2**28
 """Of the copy; a larger one is not read."""
 _WORTH_A_COPY = 500
+_LABELS = "labels"
 _FOLDER, _CHANGED = pa.field("folder", STRING), pa.field("changed", INT64)
 _OURS = re.compile(r"(\.listing\.parquet\.[0-9a-f]{32}\.tmp|listing\.parquet)")
 
@@ -63,6 +65,10 @@ def list_runs(files: Storage, catalog: Catalog, *, worth_a_copy: int = _WORTH_A_
         # readers of a store that they cannot write open the manifests each time
         with suppress(SnapshotError):
             _write(files, catalog, known, began)
+    labels = labels_by_run(files)
+    texts = [", ".join(labels.get(one, ())) or None for one in known.column("run_id").to_pylist()]
+    place = known.schema.get_field_index(_LABELS)
+    known = known.set_column(place, known.schema.field(place), pa.array(texts, STRING))
     return known.drop_columns([_FOLDER.name, _CHANGED.name])
 
 
@@ -140,6 +146,8 @@ def _row(manifest: Manifest, changed: int) -> dict[str, Any]:
         "fetched_at": _to_time(manifest.fetched_at),
         "written_at": _to_time(manifest.written_at),
         "size_bytes": sum(entry.size for entry in manifest.files.values()),
+        # they can change without the folder of the run, so the copy never has them
+        _LABELS: None,
         _FOLDER.name: manifest.folder,
         _CHANGED.name: changed,
     }

@@ -15,6 +15,7 @@ import msgspec
 
 from retab_frames.errors import SnapshotConflictError
 from retab_frames.store.compaction import drop_run
+from retab_frames.store.labels import LABELS, label_files_of_run
 from retab_frames.store.listing import delete_listing
 from retab_frames.store.manifest import (
     FOLDER,
@@ -88,10 +89,10 @@ def finish_removal(files: Storage, removed: Manifest) -> None:
     Raises:
         SnapshotWriteError: If the file system refuses; the next call goes on from there.
     """
-    for name in views_of_run(files, removed):
+    for name in [*views_of_run(files, removed), *label_files_of_run(files, removed)]:
         files.delete(name)
-    for table in TABLES:
-        files.flush_folder(f"{table}/{folder_name(removed.experiment_id)}")
+    for top in (*TABLES, LABELS):
+        files.flush_folder(f"{top}/{folder_name(removed.experiment_id)}")
     drop_run(files, removed)
     delete_listing(files)
     folder, last = f"{FOLDER}/{removed.folder}", manifest_name(removed.run_id, removed.revision)

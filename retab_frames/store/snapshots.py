@@ -5,6 +5,7 @@
     <root>/revisions/<run>/<table>-<hash>.parquet       its data, written once, never moved
     <root>/<table>/<experiment>/<run>.parquet           view: the newest revision of each run
     <root>/compacted/                                   view: many runs in one file
+    <root>/labels/<experiment>/<label>.json             names of runs, see `labels`
     <root>/listing.parquet                              the list of a large store, see `listing`
 
 What is in `revisions/` is all there is: the views can be deleted and made again. Data files are
@@ -36,7 +37,9 @@ from retab_frames.store.commits import save
 from retab_frames.store.compaction import compact
 from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
+from retab_frames.store.labels import delete_label, set_label
 from retab_frames.store.listing import list_runs
+from retab_frames.store.run_names import find_run
 from retab_frames.store.tables import read_table
 from retab_frames.store.verification import verify
 from retab_frames.text.messages import printable
@@ -208,35 +211,29 @@ class SnapshotStore:
             manifest.jobs,
         )
 
-    def read(self, run_id: str, *, revision: int | None = None) -> RunContent:
+    def read(
+        self, run_id: str, *, experiment_id: str | None = None, revision: int | None = None
+    ) -> RunContent:
         """Return the content of a run, after comparing every file with its hash.
 
         Args:
-            run_id: The run.
+            run_id: The run: an id, a label, or a word, as for `resolve`.
+            experiment_id: The experiment that it must be of; None for any.
             revision: None for the newest.
 
         Raises:
             TypeError: If `run_id` is not text.
             SnapshotNotFoundError: If the store has no such run or revision.
+            SnapshotError: If the name can be a run of several experiments.
             SnapshotCorruptError: If a file is missing, cut or altered.
         """
         if not isinstance(run_id, str):
             raise TypeError(
                 f"run_id must be the id of a run, not {type(run_id).__name__}: one call reads one "
-                "run; for several, [store.read(one) for one in ids]"
+                "run; for several, store.jobs(run_id=ids) has their jobs in one frame, and "
+                "[store.read(one) for one in ids] their contents"
             )
-        manifest = (
-            self._catalog.newest(run_id)
-            if revision is None
-            else self._catalog.revision(run_id, revision)
-        )
-        if manifest is None:
-            which = "" if revision is None else f", revision {revision},"
-            hint = self._catalog.suggest(run_id) if revision is None else ""
-            raise SnapshotNotFoundError(
-                f"there is no snapshot of run {printable(run_id)}{which} in "
-                f"{printable(self.root)}{hint}"
-            ).advise(LIST_STORED)
+        manifest = self._find_revision(run_id, revision, experiment_id)
         tables = {
             name: self._read_table(manifest, name)
             for name in ("jobs", "handle_inputs", "handle_outputs", "issues", "runs")
@@ -254,6 +251,22 @@ class SnapshotStore:
             store=self,
         )
 
+    def _find_revision(
+        self, name: str, revision: int | None, experiment_id: str | None
+    ) -> Manifest:
+        # an old revision can be read where the newest manifest is damaged
+        found = None if revision is None else self._catalog.revision(name, revision)
+        if found is not None and experiment_id in (None, found.experiment_id):
+            return found
+        newest = find_run(self._files, self._catalog, name, experiment_id)
+        found = newest if revision is None else self._catalog.revision(newest.run_id, revision)
+        if found is None:
+            raise SnapshotNotFoundError(
+                f"there is no revision {revision} of run {printable(newest.run_id)} in "
+                f"{printable(self.root)}: the newest is {newest.revision}"
+            ).advise(LIST_STORED)
+        return found
+
     def _read_table(self, manifest: Manifest, table: str) -> pa.Table:
         try:
             return read_table(self._files, manifest, table)
@@ -264,6 +277,53 @@ class SnapshotStore:
                 f"revision {manifest.revision} of run {printable(manifest.run_id)} was removed "
                 "while it was read"
             ) from error
+
+    def resolve(self, run_id: str, *, experiment_id: str | None = None) -> str:
+        """Return the id of the run that a name stands for.
+
+        Args:
+            run_id: The id of a run in the store, which is returned; else a label; else "latest"
+                (the newest run), "latest_ended" (the newest complete one) or "previous" (the
+                complete one before that), by when the runs were created.
+            experiment_id: The experiment that the run must be of; None for any.
+
+        Raises:
+            SnapshotNotFoundError: If there is no such run, or it is of another experiment.
+            SnapshotError: If a label or a word can be a run of several experiments.
+            SnapshotCorruptError: If the manifest of the run is damaged.
+        """
+        return find_run(self._files, self._catalog, run_id, experiment_id).run_id
+
+    def label(self, run_id: str, label: str, *, experiment_id: str | None = None) -> None:
+        """Give a run a name, such as "baseline"; it can stand wherever the store takes a run id.
+
+        Each experiment has labels of its own. If another run of the experiment has the label, this
+        one gets it instead; a run can have several. `list` shows them, `remove` deletes those of
+        the run.
+
+        Args:
+            run_id: The run: an id, another label, or a word, as for `resolve`.
+            label: Any text of up to 64 characters on one line that is neither the id of a run in
+                the store nor "latest", "latest_ended", "previous" or "all".
+            experiment_id: The experiment that the run must be of; None for any.
+
+        Raises:
+            ValueError: If the label is not of this form.
+            SnapshotNotFoundError, SnapshotError: As `resolve`.
+            SnapshotWriteError: If the file system refuses.
+        """
+        run = find_run(self._files, self._catalog, run_id, experiment_id)
+        set_label(self._files, self._catalog, run, label)
+
+    def unlabel(self, label: str, *, experiment_id: str | None = None) -> None:
+        """Delete a label; the run stays.
+
+        Raises:
+            SnapshotNotFoundError: If there is no such label.
+            SnapshotError: If several experiments have it, and `experiment_id` is None.
+            SnapshotWriteError: If the file system refuses.
+        """
+        delete_label(self._files, label, experiment_id)
 
     def list(self) -> pd.DataFrame:
         """Return one row per run, its newest revision; fits SnapshotsSchema.

@@ -24,6 +24,7 @@ from retab_frames.store.cleanup import find_leftovers
 from retab_frames.store.compacted import COMPACTED, INDEX, read_index, views_of
 from retab_frames.store.deep_checks import content_problems, file_problem, part_problems
 from retab_frames.store.files.local import LocalStorage
+from retab_frames.store.labels import LABEL_FILE, LABELS, parse_label
 from retab_frames.store.manifest import FOLDER, Manifest, folder_name, manifest_name
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.store.views import VIEW
@@ -66,6 +67,7 @@ _UNKNOWN_VIEW = "restore the manifests of its run, or delete it"
 _FOREIGN = "move it elsewhere"
 _NOT_OURS = "is not a file of this store"
 _PUBLISH = "publish() makes it again"
+_LABEL = "set the label again, or delete it"
 _FINISH = "clean(dry_run=False) finishes it"
 
 
@@ -112,7 +114,7 @@ def verify(
     ):
         problems += _in_both(found, check(folder)) if found else []
     whole = run_id is None
-    for look in (_leftovers, *((_strays, _of_compacted) if whole else ())):
+    for look in (_leftovers, *((_strays, _of_compacted, _of_labels) if whole else ())):
         first = _collect(look(files, catalog, folders, level))
         problems += _in_both(first, _collect(look(files, catalog, folders, level))) if first else []
     return _frame(list(dict.fromkeys(problems)))
@@ -296,6 +298,28 @@ def _strays(
                 yield _of_name(name, "stray", "is of a run without manifests", _UNKNOWN_VIEW)
             elif isinstance(files, LocalStorage) and not _is_file(files, name):
                 yield _of_name(name, "stray", "is a link, or is not a file", _PUBLISH)
+
+
+def _of_labels(
+    files: Storage, catalog: Catalog, _folders: list[str], _level: Level
+) -> Iterator[_Problem]:
+    """Yield the labels that cannot be read, and those of runs that are gone."""
+    for name in files.walk(LABELS):
+        if name.rpartition("/")[2].startswith("."):
+            continue
+        if not LABEL_FILE.fullmatch(name):
+            yield _of_name(name, "stray", _NOT_OURS, _FOREIGN)
+            continue
+        try:
+            label = parse_label(files, name)
+        except FileNotFoundError:
+            continue
+        except SnapshotError as error:
+            yield _of_name(name, "damaged", printable(str(error), 400), _LABEL)
+            continue
+        if not catalog.numbers(folder_name(label.run_id)):
+            problem = f"is the label of run {printable(label.run_id)}, which is not in the store"
+            yield _of_name(name, "stray", problem, _LABEL)
 
 
 def _of_compacted(

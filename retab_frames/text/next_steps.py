@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 __all__ = [
     "CHECK_ID",
+    "GIVE_EXPERIMENT",
     "LIST_EXISTING",
     "LIST_ISSUES",
     "LIST_STORED",
@@ -27,6 +28,7 @@ class NextStep(NamedTuple):
 
 
 CHECK_ID = NextStep("check its id", "check its id")
+GIVE_EXPERIMENT = NextStep("give experiment_id", "give --experiment")
 LIST_EXISTING = NextStep(
     "load_experiments and load_runs list what exists",
     "`retab-frames experiments` and `retab-frames runs` list what exists",

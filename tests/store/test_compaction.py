@@ -492,7 +492,7 @@ def test_a_revision_that_is_not_complete_leaves_the_part(
 
 
 def test_an_experiment_that_is_not_there(store: rf.SnapshotStore) -> None:
-    with pytest.raises(rf.SnapshotNotFoundError, match=r"no run of experiment exp_0 .* list"):
+    with pytest.raises(rf.SnapshotNotFoundError, match=r"no run of experiment exp_0 .*list\(\)"):
         store.compact("exp_0")
 
 

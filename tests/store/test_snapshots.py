@@ -319,7 +319,7 @@ def test_plain_readers_see_each_run_once(store: rf.SnapshotStore, root: Path) ->
 def test_unknown_revision(store: rf.SnapshotStore, revision: int) -> None:
     store.write(run_of())
     with pytest.raises(
-        rf.SnapshotNotFoundError, match=f"no snapshot of run exprun_1, revision {revision}, in "
+        rf.SnapshotNotFoundError, match=f"there is no revision {revision} of run exprun_1 in "
     ):
         store.read("exprun_1", revision=revision)
 

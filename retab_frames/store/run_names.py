@@ -1,0 +1,120 @@
+"""What stands for a run of a store: its id, a label, or a word such as "latest"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from retab_frames.errors import SnapshotError, SnapshotNotFoundError
+from retab_frames.schemas.vocabulary import LATEST, LATEST_ENDED, PREVIOUS
+from retab_frames.store.labels import find_labels, labels_by_run
+from retab_frames.store.listing import list_runs
+from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.next_steps import GIVE_EXPERIMENT, LIST_STORED
+from retab_frames.text.tables import format_count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retab_frames.store.catalog import Catalog
+    from retab_frames.store.files.storage import Storage
+    from retab_frames.store.manifest import Manifest
+
+__all__ = ["choose_by_word", "find_run"]
+
+_WORDS = (LATEST, LATEST_ENDED, PREVIOUS)
+_MOST_SHOWN = 5
+
+
+def find_run(
+    files: Storage, catalog: Catalog, name: str, experiment_id: str | None = None
+) -> Manifest:
+    """Return the newest revision of the run that a name stands for.
+
+    Args:
+        files: The files of the store.
+        catalog: Its manifests.
+        name: The id of a run; else a label; or "latest", "latest_ended", "previous".
+        experiment_id: The experiment that the run must be of; None for any.
+
+    Raises:
+        SnapshotNotFoundError: If there is no such run, or it is of another experiment.
+        SnapshotError: If the name can be a run of several experiments.
+        SnapshotCorruptError: If its manifest is damaged.
+    """
+    run_id = name
+    if name in _WORDS:
+        run_id = _find_by_word(files, catalog, name, experiment_id)
+    found = catalog.newest(run_id)
+    if found is None:
+        run_id = _find_by_label(files, catalog, name, experiment_id)
+        found = catalog.newest(run_id)
+    if found is None:
+        raise SnapshotNotFoundError(
+            f"the label {printable(name)} is of run {printable(run_id)}, which is not in "
+            f"{printable(str(files))} any more"
+        ).advise(LIST_STORED)
+    if experiment_id not in (None, found.experiment_id):
+        raise SnapshotNotFoundError(
+            f"run {printable(run_id)} is of experiment {printable(found.experiment_id)}, not of "
+            f"{printable(experiment_id)}"
+        ).advise(LIST_STORED)
+    return found
+
+
+def choose_by_word(runs: Sequence[dict[str, Any]], word: str) -> str | None:
+    """Return the run of one experiment that a word stands for; None if there is none.
+
+    Args:
+        runs: Rows of `SnapshotStore.list`, oldest first.
+        word: "latest", the newest run; "latest_ended", the newest that is complete; "previous", the
+            complete one before that.
+    """
+    ended = [run["run_id"] for run in runs if word == LATEST or run["complete"]]
+    place = 2 if word == PREVIOUS else 1
+    return ended[-place] if len(ended) >= place else None
+
+
+def _find_by_word(files: Storage, catalog: Catalog, word: str, experiment_id: str | None) -> str:
+    runs = list_runs(files, catalog).select(["experiment_id", "run_id", "complete"]).to_pylist()
+    experiments = list(dict.fromkeys(run["experiment_id"] for run in runs))
+    if experiment_id is not None:
+        if experiment_id not in experiments:
+            raise SnapshotNotFoundError(
+                f"there is no run of experiment {printable(experiment_id)} in "
+                f"{printable(str(files))}{did_you_mean(experiment_id, experiments)}"
+            ).advise(LIST_STORED)
+        runs = [run for run in runs if run["experiment_id"] == experiment_id]
+        experiments = [experiment_id]
+    if len(experiments) > 1:
+        _refuse_several(files, word, experiments)
+    found = choose_by_word(runs, word)
+    if found is not None:
+        return found
+    of = "" if experiment_id is None else f" of experiment {printable(experiment_id)}"
+    complete = sum(run["complete"] for run in runs)
+    raise SnapshotNotFoundError(
+        f"there is no run {word!r}{of} in {printable(str(files))}: "
+        f"{format_count(len(runs), 'run')}, {complete} of them complete"
+    ).advise(LIST_STORED)
+
+
+def _find_by_label(files: Storage, catalog: Catalog, name: str, experiment_id: str | None) -> str:
+    found = find_labels(files, name, experiment_id)
+    if len(found) > 1:
+        _refuse_several(files, name, [one.experiment_id for one in found])
+    if found:
+        return found[0].run_id
+    labels = {label for several in labels_by_run(files).values() for label in several}
+    hint = did_you_mean(name, [*_WORDS, *labels]) or catalog.suggest(name)
+    raise SnapshotNotFoundError(
+        f"there is no run or label {printable(name)} in {printable(str(files))}{hint}"
+    ).advise(LIST_STORED)
+
+
+def _refuse_several(files: Storage, name: str, experiments: list[str]) -> NoReturn:
+    shown = ", ".join(map(printable, experiments[:_MOST_SHOWN]))
+    more = ", …" if len(experiments) > _MOST_SHOWN else ""
+    raise SnapshotError(
+        f"{printable(name)} can be a run of {len(experiments)} experiments in "
+        f"{printable(str(files))} ({shown}{more})"
+    ).advise(GIVE_EXPERIMENT)
