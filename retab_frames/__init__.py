@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     from types import ModuleType
     from typing import Any
 
+    from retab_frames import plots as plots
     from retab_frames.api.client import Client as Client
     from retab_frames.compare.gate import (
         assert_no_regression as assert_no_regression,
@@ -49,7 +50,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     )
     from retab_frames.reports import report as report
     from retab_frames.sandbox import Sandbox as Sandbox
-    from retab_frames.schemas.models import (
+    from retab_frames.schemas.dictionary import describe as describe
+    from retab_frames.schemas.pandera_models import (
         ExperimentsSchema as ExperimentsSchema,
         HandlesSchema as HandlesSchema,
         IssuesSchema as IssuesSchema,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
         SnapshotsSchema as SnapshotsSchema,
     )
     from retab_frames.schemas.validation import validate as validate
+    from retab_frames.spreadsheets import to_excel as to_excel
     from retab_frames.stats.durations import duration_stats as duration_stats, slowest as slowest
     from retab_frames.stats.failures import failures as failures
     from retab_frames.stats.incidence import cumulative_incidence as cumulative_incidence
@@ -105,7 +108,8 @@ _PUBLIC = {
     ),
     "reports": ("report",),
     "sandbox": ("Sandbox",),
-    "schemas.models": (
+    "schemas.dictionary": ("describe",),
+    "schemas.pandera_models": (
         "ExperimentsSchema",
         "HandlesSchema",
         "IssuesSchema",
@@ -115,6 +119,7 @@ _PUBLIC = {
         "SnapshotsSchema",
     ),
     "schemas.validation": ("validate",),
+    "spreadsheets": ("to_excel",),
     "stats.durations": (
         "duration_stats",
         "slowest",
@@ -144,6 +149,8 @@ if not TYPE_CHECKING:  # or checkers would believe any name
         """Import the module of a public name when it is first asked for (PEP 562)."""
         if name == "__version__":
             return import_module("importlib.metadata").version("retab-frames")
+        if name == "plots":
+            return import_module(f"{__name__}.plots")
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
@@ -151,8 +158,9 @@ if not TYPE_CHECKING:  # or checkers would believe any name
 
 
 def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+    """List the public names, imported or not; what this module itself imports is not public."""
+    special = (name for name in globals() if name.startswith("__"))
+    return [*__all__, "plots", "__version__", *special]
 
 
 class _PandasFinder:

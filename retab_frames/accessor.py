@@ -82,15 +82,18 @@ class RetabAccessor:
         """
         from retab_frames.schemas.handle_columns import handles_of_jobs  # noqa: PLC0415 - see above
         from retab_frames.schemas.intake import list_handle_columns, take_columns  # noqa: PLC0415
+        from retab_frames.schemas.models import HandlesSchema  # noqa: PLC0415
 
         names = ("run_id", "job_id", "document_id", *list_handle_columns(self._jobs))
         reader = "handle_inputs"
         jobs = take_columns(self._jobs, names, reader=reader, optional=("experiment_id",))
-        return rf.validate(handles_of_jobs(jobs), rf.HandlesSchema)
+        return rf.validate(handles_of_jobs(jobs), HandlesSchema)
 
     def validate(self) -> pd.DataFrame:
         """Return the frame with the types of JobsSchema if it fits, else raise SchemaError."""
-        return rf.validate(self._jobs, rf.JobsSchema)
+        from retab_frames.schemas.models import JobsSchema  # noqa: PLC0415 - see above
+
+        return rf.validate(self._jobs, JobsSchema)
 
     @property
     def plot(self) -> JobPlots:

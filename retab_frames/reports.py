@@ -137,10 +137,12 @@ def _add_plot(page: Page, section: str, draw: Callable[[Any], Any], caption: str
     """
 
     def draw_image() -> str:
-        from retab_frames import plots  # noqa: PLC0415  (loads matplotlib)
+        from retab_frames import plots  # noqa: PLC0415
+
+        axes = draw(plots)  # loads matplotlib, or says which extra has it
         from retab_frames.plots.images import svg_data_uri  # noqa: PLC0415
 
-        return svg_data_uri(draw(plots))
+        return svg_data_uri(axes)
 
     return page.with_plot(section, Plot(draw_image, caption))
 

@@ -277,7 +277,7 @@ def test_markdown_needs_no_matplotlib(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="tests"
     )
-    assert "pip install 'retab-frames[jupyter]'" in told.stdout
+    assert "pip install 'retab-frames[plots]'" in told.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "experiment_option",
     "margin_option",
     "measure_option",
+    "one_experiment_option",
     "runs_option",
     "store_option",
 ]
@@ -64,6 +65,12 @@ experiment_option = click.option(
     "experiment_id",
     metavar="EXPERIMENT_ID",
     help="Only the runs of this experiment.  [default: all experiments]",
+)
+one_experiment_option = click.option(
+    "--experiment",
+    "experiment_id",
+    metavar="EXPERIMENT_ID",
+    help="The experiment of the run, where several have such a run.",
 )
 runs_option = click.option(
     "--run",

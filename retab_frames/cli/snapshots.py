@@ -13,19 +13,23 @@ from retab_frames.cli.options import (
     DAYS,
     OutputFormat,
     add_format_options,
+    check_once,
+    experiment_option,
+    one_experiment_option,
     runs_option,
     store_option,
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.streams import echo
-from retab_frames.text.next_steps import PULL
+from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.next_steps import LIST_STORED, PULL
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from retab_frames.store.snapshots import Snapshot, SnapshotStore
 
-__all__ = ["open_store", "tabulate_snapshots"]
+__all__ = ["list_runs", "open_store", "tabulate_snapshots"]
 
 _MAX_SQL_ROWS = 50
 
@@ -67,16 +71,51 @@ def pull(
 
 
 @main.command("ls")
+@experiment_option
 @store_option
 @add_format_options
-def list_snapshots(*, root: str, output_format: OutputFormat) -> None:
-    """List the runs in a store.
+def list_snapshots(*, experiment_id: str | None, root: str, output_format: OutputFormat) -> None:
+    """List the runs in a store, with their labels.
 
     Example: retab-frames ls --store snapshots
     """
-    found = open_store(root).list()
+    found = list_runs(open_store(root), experiment_id)
     names = ["run_id", "revision", "complete", "jobs", "completed", "error", "run_created_at"]
+    if found["labels"].notna().any():
+        names.insert(1, "labels")
     print_table(found, output_format, found[names].rename(columns={"run_created_at": "created"}))
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("label")
+@one_experiment_option
+@store_option
+def label(*, run_id: str, label: str, experiment_id: str | None, root: str) -> None:
+    """Give a run of a store a name, which can stand wherever a command takes a run.
+
+    RUN is an id, another label, or latest, latest_ended (the newest complete run) or previous (the
+    one before that). If another run of the experiment has the label, RUN gets it instead.
+
+    Example: retab-frames label exprun_1 baseline
+    """
+    store = open_store(root)
+    found = store.resolve(run_id, experiment_id=experiment_id)
+    store.label(found, label)
+    echo(f"{label} is now run {found}.")
+
+
+@main.command()
+@click.argument("label")
+@one_experiment_option
+@store_option
+def unlabel(*, label: str, experiment_id: str | None, root: str) -> None:
+    """Delete a label of a store; its run stays.
+
+    Example: retab-frames unlabel baseline
+    """
+    open_store(root).unlabel(label, experiment_id=experiment_id)
+    echo(f"{label} is no label any more; its run is still there.")
 
 
 @main.command()
@@ -88,7 +127,7 @@ def list_snapshots(*, root: str, output_format: OutputFormat) -> None:
     help="quick: file sizes; hash: also the SHA-256 of every file; full: also read every page "
     "and rebuild every frame.",
 )
-@click.option("--run", "run_id", metavar="RUN_ID", help="Only this run.  [default: all runs]")
+@click.option("--run", "run_id", metavar="RUN", help="Only this run.  [default: all runs]")
 @store_option
 @add_format_options
 def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFormat) -> None:
@@ -98,7 +137,8 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
 
     Example: retab-frames verify --level full
     """
-    found = open_store(root).verify(level, run_id=run_id)
+    store = open_store(root)
+    found = store.verify(level, run_id=None if run_id is None else store.resolve(run_id))
     if output_format is None and found.empty:
         echo(f"No problems found in {root} (level: {level}).")
         return
@@ -138,17 +178,24 @@ def clean(*, yes: bool, days: float, root: str, output_format: OutputFormat) -> 
 
 
 @main.command()
-@click.argument("run_id")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN_ID...", callback=check_once)
 @yes_option
 @store_option
 @add_format_options
-def remove(*, run_id: str, yes: bool, root: str, output_format: OutputFormat) -> None:
-    """List the files of a run, or remove them all: no byte of the run is left.
+def remove(*, runs: tuple[str, ...], yes: bool, root: str, output_format: OutputFormat) -> None:
+    """List the files of runs, or remove them all: no byte of a run is left.
+
+    Its labels go too. A run that the API still has comes back with the next pull.
 
     Example: retab-frames remove exprun_1 --yes
     """
-    found = open_store(root).remove(run_id, dry_run=not yes)
-    _print_files(found, output_format, f"No files of {run_id} in {root}.")
+    import pandas as pd  # noqa: PLC0415 - help must not load pandas
+
+    store = open_store(root)
+    # a mistyped id must not be found after another run is gone
+    listed = [store.remove(run, dry_run=True) for run in runs]
+    found = [store.remove(run, dry_run=False) for run in runs] if yes else listed
+    _print_files(pd.concat(found, ignore_index=True), output_format, f"No such files in {root}.")
 
 
 @main.command()
@@ -183,6 +230,8 @@ def prune(
     output_format: OutputFormat,
 ) -> None:
     """List or remove old revisions of runs; the newest revision of a run always stays.
+
+    To remove a run itself: retab-frames remove.
 
     Example: retab-frames prune --keep-revisions 1 --yes
     """
@@ -267,6 +316,21 @@ def open_store(root: str) -> SnapshotStore:
     return store
 
 
+def list_runs(store: SnapshotStore, experiment_id: str | None) -> pd.DataFrame:
+    """Return the rows of the store's list, of one experiment or of all."""
+    stored = store.list()
+    if experiment_id is None:
+        return stored
+    runs = stored[stored["experiment_id"] == experiment_id]
+    if runs.empty:
+        hint = did_you_mean(experiment_id, stored["experiment_id"].unique())
+        raise CommandError(
+            f"there is no run of experiment {printable(experiment_id)} in {store.root}{hint}; "
+            f"{LIST_STORED.shell}"
+        )
+    return runs
+
+
 def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: str) -> None:
     """Print a line per file, with its whole name, and how many there are; or a sentence if none."""
     if output_format is not None:
@@ -278,7 +342,7 @@ def _print_files(found: pd.DataFrame, output_format: OutputFormat, otherwise: st
     from retab_frames.text.tables import format_count  # noqa: PLC0415 - help must not load pandas
 
     for problem, files in found.groupby("problem", sort=False):
-        echo(f"{problem}:")
+        echo(f"{format_count(len(files), 'file')}, each {problem}:")
         for row in files.itertuples():
             echo(f"  {row.action}: {row.file}")
     echo(f"{format_count(len(found), 'file')}, {found['size_bytes'].sum():,} bytes.")

@@ -13,7 +13,7 @@ from retab_frames.errors import RetabFramesError, SchemaError
 from retab_frames.flatten.issues import Issue, issues_table
 from retab_frames.flatten.run_tables import Tables
 from retab_frames.flatten.tables import flatten, flatten_runs, raw_table
-from retab_frames.load.notices import describe_count_mismatch
+from retab_frames.load.notices import describe_count_mismatch, have_ended
 from retab_frames.schemas.frames import frame_of
 from retab_frames.schemas.models import (
     HandlesSchema,
@@ -24,7 +24,7 @@ from retab_frames.schemas.models import (
     empty_table,
 )
 from retab_frames.schemas.validation import to_frame
-from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
+from retab_frames.schemas.vocabulary import TERMINAL_RUN
 from retab_frames.text.tables import escape_html, render_html
 from retab_frames.wire.envelopes import CURSOR, RunResponses
 
@@ -42,7 +42,7 @@ __all__ = [
     "Validated",
     "content_of",
     "contents_of",
-    "make_failed_content",
+    "make_unloaded_content",
 ]
 
 _JOBS_SHOWN = 5
@@ -99,7 +99,7 @@ class RunContent:
         tables: The Arrow tables that the frames are made of.
         run_table: The run record: one row that fits RunsSchema, or none.
         raw_source: Makes the table behind `raw`.
-        failed: True where `iter_content(errors="collect")` could not load the run.
+        not_loaded: True where `iter_content(errors="collect")` could not load the run.
         source: The server and the route that it came from; None if not read from the API.
         validated: The tables of which these are parts, where runs were flattened together.
         store: The store that it was read from, which may have more runs; None if there is none, or
@@ -113,7 +113,7 @@ class RunContent:
     tables: Tables
     run_table: pa.Table
     raw_source: Callable[[], pa.Table]
-    failed: bool = False
+    not_loaded: bool = False
     source: str | None = None
     validated: Validated = field(default_factory=lambda: Validated({}))
     store: RunStore | None = None
@@ -288,15 +288,15 @@ def _build_content(
     )
 
 
-def make_failed_content(
-    workflow_id: str, experiment_id: str, run_id: str | None, error: Exception
+def make_unloaded_content(
+    workflow_id: str, experiment_id: str | None, run_id: str | None, error: Exception
 ) -> RunContent:
-    """Return a content without jobs whose one issue says why the run could not be loaded."""
+    """Return a content without jobs whose one issue says why the run was not loaded."""
     source = RunResponses(workflow_id, experiment_id, run_id, (), None)
-    problem = "the run could not be loaded"
+    problem = "the run was not loaded"
     issue = Issue(run_id, None, None, problem, type(error).__name__, str(error))
     empty = content_of(source, run_issues=[issue])
-    return replace(empty, complete=False, failed=True)
+    return replace(empty, complete=False, not_loaded=True)
 
 
 def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[Issue]:
@@ -319,7 +319,4 @@ def _find_gaps(source: RunResponses, jobs: pa.Table, record: pa.Table) -> list[I
 
 
 def _have_all_ended(jobs: pa.Table) -> bool:
-    ended = pc.is_in(jobs.column("status"), pa.array(TERMINAL))
-    return bool(
-        pc.all(pc.and_(ended, pc.invert(jobs.column("is_placeholder"))), min_count=0).as_py()
-    )
+    return bool(pc.all(have_ended(jobs), min_count=0).as_py())

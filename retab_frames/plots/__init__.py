@@ -11,21 +11,54 @@ Colour is never the only distinction: markers, line styles, hatches and lightnes
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from retab_frames.errors import MissingExtraError
 
-try:
-    from retab_frames.plots.distributions import durations, ecdf
-    from retab_frames.plots.gantt import timeline
-    from retab_frames.plots.grid import matrix
-    from retab_frames.plots.planning import plan
-    from retab_frames.plots.run_trends import run_trend
-    from retab_frames.plots.scatter import paired
-    from retab_frames.plots.trends import trend
-except ImportError as error:
-    if (error.name or "").partition(".")[0] == "retab_frames":
-        raise
-    raise MissingExtraError(
-        "plots need matplotlib, from the extra `jupyter`: pip install 'retab-frames[jupyter]'"
-    ) from error
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against the table below
+    from retab_frames.plots.distributions import durations as durations, ecdf as ecdf
+    from retab_frames.plots.gantt import timeline as timeline
+    from retab_frames.plots.grid import matrix as matrix
+    from retab_frames.plots.planning import plan as plan
+    from retab_frames.plots.run_trends import run_trend as run_trend
+    from retab_frames.plots.scatter import paired as paired
+    from retab_frames.plots.trends import trend as trend
 
-__all__ = ["durations", "ecdf", "matrix", "paired", "plan", "run_trend", "timeline", "trend"]
+_PUBLIC = {
+    "distributions": ("durations", "ecdf"),
+    "gantt": ("timeline",),
+    "grid": ("matrix",),
+    "planning": ("plan",),
+    "run_trends": ("run_trend",),
+    "scatter": ("paired",),
+    "trends": ("trend",),
+}
+"""The plots of each module; they are imported when first used, because matplotlib is optional."""
+
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - derived
+
+
+if not TYPE_CHECKING:  # or checkers would believe any name
+
+    def __getattr__(name: str) -> object:
+        """Import the module of a plot when it is first asked for (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] == "retab_frames":
+                raise
+            raise MissingExtraError(
+                "plots need matplotlib, from the extra `plots`: pip install 'retab-frames[plots]'"
+            ) from error
+        value = globals()[name] = getattr(module, name)
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the plots, imported or not."""
+    return [*__all__, "__all__", "__doc__", "__name__"]

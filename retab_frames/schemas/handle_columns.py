@@ -19,9 +19,9 @@ _KEY = ("experiment_id", "run_id", "job_id", "document_id")
 @cache
 def wide_fields() -> tuple[str, ...]:
     """Return the fields of a handle that are columns of the jobs, in the order of JobsSchema."""
-    names = JobsSchema.to_schema().columns
-    inputs = (name for name in names if name.startswith(f"^{HANDLE_INPUTS[:-1]}"))
-    return tuple(name.rpartition(".")[2].rstrip("$") for name in inputs)
+    patterns = (column.pattern or "" for column in JobsSchema.columns.values())
+    inputs = (text for text in patterns if text.startswith(f"^{HANDLE_INPUTS[:-1]}"))
+    return tuple(text.rpartition(".")[2].rstrip("$") for text in inputs)
 
 
 @cache

@@ -1,27 +1,29 @@
-"""The pandera models of every frame: the published contract, and its data dictionary.
+"""The columns of every frame: the published contract, and its data dictionary.
 
-Each field has its dtype, whether it may be null, its unit and its meaning. The Arrow schemas are
-derived from the models, never written a second time. Columns a model does not know are allowed,
+Each field has its type, whether it may be null, its unit and its meaning. The Arrow schemas and the
+pandera models (`pandera_models`) are derived from these classes, never written a second time: to
+import pandera takes longer than most commands may take. Columns a model does not know are allowed,
 so that a frame with a column of the user's own still validates.
 """
 
-# No `from __future__ import annotations` here: pandera reads the annotations.
+# No `from __future__ import annotations` here: the types are read from the annotations.
 import re
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
-import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
-from pandera.typing import Series
 
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, TIME
 
 __all__ = [
+    "Column",
+    "Declared",
     "ExperimentsSchema",
     "HandlesSchema",
     "IssuesSchema",
     "JobsSchema",
+    "Model",
     "RawSchema",
     "RunsSchema",
     "SnapshotsSchema",
@@ -31,32 +33,89 @@ __all__ = [
     "lower_bounds",
 ]
 
-String: TypeAlias = Series[Annotated[pd.ArrowDtype, STRING]]
-Int64: TypeAlias = Series[Annotated[pd.ArrowDtype, INT64]]
-Float64: TypeAlias = Series[Annotated[pd.ArrowDtype, FLOAT64]]
-Bool: TypeAlias = Series[Annotated[pd.ArrowDtype, BOOL]]
-Timestamp: TypeAlias = Series[Annotated[pd.ArrowDtype, TIME]]
+
+@dataclass(frozen=True)
+class Column:
+    """What is declared of a column.
+
+    Attributes:
+        meaning: What its values are, in words.
+        nullable: Whether it may be null.
+        least: Its least valid number; None where any is.
+        unit: The unit of its numbers.
+        unique: Whether no value may stand in it twice.
+        pattern: The names of the columns that it stands for, none or more of them, as a regular
+            expression; None where it is one column, named as its attribute.
+    """
+
+    meaning: str
+    nullable: bool = False
+    least: int | None = None
+    unit: str | None = None
+    unique: bool = False
+    pattern: str | None = None
 
 
-def _key(meaning: str) -> Any:
-    return pandera.Field(description=meaning)
+class Declared:
+    """A frame; its attributes with an annotation are its columns, and the annotation their type.
+
+    Attributes:
+        columns: The columns, by the name of the attribute.
+        kinds: Their types, likewise.
+        key: The columns that no two rows may have in common; empty where it is one column or none.
+        schema: The columns in order, without those of a pattern.
+        least: The least valid number of each column that has one.
+        patterns: The patterns of columns, with their types.
+    """
+
+    columns: ClassVar[dict[str, Column]]
+    kinds: ClassVar[dict[str, pa.DataType]]
+    key: ClassVar[tuple[str, ...]] = ()
+    schema: ClassVar[pa.Schema]
+    least: ClassVar[dict[str, int]]
+    patterns: ClassVar[tuple[tuple[str, pa.DataType], ...]]
+
+    def __init_subclass__(cls) -> None:
+        cls.columns = {name: vars(cls)[name] for name in cls.__annotations__}
+        cls.kinds = {name: kind.__metadata__[0] for name, kind in cls.__annotations__.items()}
+        cls.schema = pa.schema(
+            pa.field(name, cls.kinds[name], nullable=column.nullable)
+            for name, column in cls.columns.items()
+            if column.pattern is None
+        )
+        columns = cls.columns.items()
+        cls.least = {name: column.least for name, column in columns if column.least is not None}
+        cls.patterns = tuple(
+            (column.pattern, cls.kinds[name]) for name, column in columns if column.pattern
+        )
 
 
-def _cell(meaning: str) -> Any:
-    return pandera.Field(nullable=True, description=meaning)
+Model: TypeAlias = type[Declared]
+
+String: TypeAlias = Annotated[Column, STRING]
+Int64: TypeAlias = Annotated[Column, INT64]
+Float64: TypeAlias = Annotated[Column, FLOAT64]
+Bool: TypeAlias = Annotated[Column, BOOL]
+Timestamp: TypeAlias = Annotated[Column, TIME]
 
 
-def _measure(meaning: str, unit: str) -> Any:
-    return pandera.Field(nullable=True, ge=0, description=meaning, metadata={"unit": unit})
+def _key(meaning: str) -> Column:
+    return Column(meaning)
 
 
-def _handle(side: str, field: str, meaning: str) -> Any:
-    return pandera.Field(
-        alias=rf"^{side}\..*\.{field}$", regex=True, nullable=True, description=meaning
-    )
+def _cell(meaning: str) -> Column:
+    return Column(meaning, nullable=True)
 
 
-class JobsSchema(pandera.DataFrameModel):
+def _measure(meaning: str, unit: str) -> Column:
+    return Column(meaning, nullable=True, least=0, unit=unit)
+
+
+def _handle(side: str, field: str, meaning: str) -> Column:
+    return Column(meaning, nullable=True, pattern=rf"^{side}\..*\.{field}$")
+
+
+class JobsSchema(Declared):
     """One row per job; the key is `run_id, job_id`."""
 
     workflow_id: String = _cell("the workflow, from the call or the run record")
@@ -82,24 +141,21 @@ class JobsSchema(pandera.DataFrameModel):
     error_message: String = _cell("why it failed or was cancelled, in words")
     error_details: String = _cell("the details of the failure (JSON)")
     fetched_at: Timestamp = _cell("when the response arrived (UTC); null if not read from the API")
-    input_type: String | None = _handle("handle_inputs", "type", "file, json, text, or unknown")
-    input_filename: String | None = _handle("handle_inputs", "filename", "name of the file")
-    input_file_id: String | None = _handle("handle_inputs", "file_id", "id of the file")
-    input_mime_type: String | None = _handle("handle_inputs", "mime_type", "MIME type of the file")
-    input_data: String | None = _handle("handle_inputs", "data", "the value (JSON)")
-    output_type: String | None = _handle("handle_outputs", "type", "file, json, text, or unknown")
-    output_filename: String | None = _handle("handle_outputs", "filename", "name of the file")
-    output_file_id: String | None = _handle("handle_outputs", "file_id", "id of the file")
-    output_mime_type: String | None = _handle("handle_outputs", "mime_type", "MIME type")
-    output_data: String | None = _handle("handle_outputs", "data", "the value (JSON)")
+    input_type: String = _handle("handle_inputs", "type", "file, json, text, or unknown")
+    input_filename: String = _handle("handle_inputs", "filename", "name of the file")
+    input_file_id: String = _handle("handle_inputs", "file_id", "id of the file")
+    input_mime_type: String = _handle("handle_inputs", "mime_type", "MIME type of the file")
+    input_data: String = _handle("handle_inputs", "data", "the value (JSON)")
+    output_type: String = _handle("handle_outputs", "type", "file, json, text, or unknown")
+    output_filename: String = _handle("handle_outputs", "filename", "name of the file")
+    output_file_id: String = _handle("handle_outputs", "file_id", "id of the file")
+    output_mime_type: String = _handle("handle_outputs", "mime_type", "MIME type")
+    output_data: String = _handle("handle_outputs", "data", "the value (JSON)")
 
-    class Config:
-        """The key of the frame."""
-
-        unique = ("run_id", "job_id")
+    key = ("run_id", "job_id")
 
 
-class HandlesSchema(pandera.DataFrameModel):
+class HandlesSchema(Declared):
     """One row per job and handle; the key is `run_id, job_id, handle`."""
 
     experiment_id: String = _key("the experiment")
@@ -107,7 +163,7 @@ class HandlesSchema(pandera.DataFrameModel):
     job_id: String = _key("the job")
     document_id: String = _key("the document")
     handle: String = _key("the name of the input or output, e.g. input-file-document")
-    position: Int64 = pandera.Field(ge=0, description="its position among the handles of its job")
+    position: Int64 = Column("its position among the handles of its job", least=0)
     type: String = _cell("file, json, text, or unknown")
     filename: String = _cell("the name of the file")
     file_id: String = _cell("the id of the file")
@@ -117,18 +173,15 @@ class HandlesSchema(pandera.DataFrameModel):
     data: String = _cell("the JSON or text, exactly as received (JSON)")
     extra: String = _cell("every key that has no column (JSON)")
 
-    class Config:
-        """The key of the frame."""
-
-        unique = ("run_id", "job_id", "handle")
+    key = ("run_id", "job_id", "handle")
 
 
-class RunsSchema(pandera.DataFrameModel):
+class RunsSchema(Declared):
     """One row per run; the key is `run_id`."""
 
     workflow_id: String = _cell("the workflow, from the record or the call")
     experiment_id: String = _cell("the experiment, from the record or the call")
-    run_id: String = pandera.Field(unique=True, description="the run")
+    run_id: String = Column("the run", unique=True)
     parent_run_id: String = _cell("the run that this one continues")
     block_id: String = _cell("the block that was run")
     block_kind: String = _cell("extract, classifier, split, for_each, or unknown")
@@ -160,11 +213,11 @@ class RunsSchema(pandera.DataFrameModel):
     fetched_at: Timestamp = _cell("when the response arrived (UTC)")
 
 
-class ExperimentsSchema(pandera.DataFrameModel):
+class ExperimentsSchema(Declared):
     """One row per experiment; the key is `experiment_id`."""
 
     workflow_id: String = _cell("the workflow, from the record or the call")
-    experiment_id: String = pandera.Field(unique=True, description="the experiment")
+    experiment_id: String = Column("the experiment", unique=True)
     name: String = _cell("the display name")
     block_id: String = _cell("the block it runs")
     block_kind: String = _cell("extract, classifier, split, for_each, or unknown")
@@ -194,7 +247,7 @@ class ExperimentsSchema(pandera.DataFrameModel):
     fetched_at: Timestamp = _cell("when the response arrived (UTC)")
 
 
-class IssuesSchema(pandera.DataFrameModel):
+class IssuesSchema(Declared):
     """One row per value that did not fit or is not known, and how it was handled."""
 
     run_id: String = _cell("the run, where known")
@@ -205,26 +258,26 @@ class IssuesSchema(pandera.DataFrameModel):
     action: String = _key("how it was handled")
 
 
-class RawSchema(pandera.DataFrameModel):
+class RawSchema(Declared):
     """One row per job, as JSON text exactly as received; the key is `job_id`."""
 
-    job_id: String = pandera.Field(unique=True, description="the job")
-    position: Int64 = pandera.Field(ge=0, description="the position of the row in the response")
+    job_id: String = Column("the job", unique=True)
+    position: Int64 = Column("the position of the row in the response", least=0)
     body: String = _key("the row as received, byte for byte (JSON)")
 
 
-class SnapshotsSchema(pandera.DataFrameModel):
+class SnapshotsSchema(Declared):
     """One row per run in a store: its newest revision; the key is `run_id`."""
 
     workflow_id: String = _cell("the workflow")
     experiment_id: String = _cell("the experiment")
-    run_id: String = pandera.Field(unique=True, description="the run")
+    run_id: String = Column("the run", unique=True)
     block_kind: String = _cell("extract, classifier, split, for_each, or unknown")
-    revision: Int64 = pandera.Field(ge=1, description="its newest revision, from 1")
+    revision: Int64 = Column("its newest revision, from 1", least=1)
     complete: Bool = _key("true where every job had ended and nothing was missing")
-    jobs: Int64 = pandera.Field(ge=0, description="how many jobs it has")
-    completed: Int64 = pandera.Field(ge=0, description="jobs that were completed")
-    error: Int64 = pandera.Field(ge=0, description="jobs that failed")
+    jobs: Int64 = Column("how many jobs it has", least=0)
+    completed: Int64 = Column("jobs that were completed", least=0)
+    error: Int64 = Column("jobs that failed", least=0)
     run_created_at: Timestamp = _cell("when the run was created (UTC)")
     fetched_at: Timestamp = _cell("when the response arrived (UTC)")
     written_at: Timestamp = _cell("when the revision was written (UTC)")
@@ -232,42 +285,31 @@ class SnapshotsSchema(pandera.DataFrameModel):
     labels: String = _cell("the labels of the run, sorted, with a comma and a space between")
 
 
-Model = type[pandera.DataFrameModel]
-
-
-@cache
 def arrow_schema(model: Model) -> pa.Schema:
-    """Return the Arrow schema of a model: its columns in order, without the regex columns."""
-    return pa.schema(
-        pa.field(name, column.dtype.type.pyarrow_dtype, nullable=column.nullable)
-        for name, column in model.to_schema().columns.items()
-        if not column.regex
-    )
+    """Return the Arrow schema of a model: its columns in order, without those of a pattern."""
+    return model.schema
 
 
-@cache
 def arrow_type(model: Model, name: object) -> pa.DataType | None:
-    """Return the type of a column, those of a regex among them; None if the model has none."""
+    """Return the type of a column, those of a pattern among them; None if the model has none."""
     if not isinstance(name, str):
         return None
-    for known, column in model.to_schema().columns.items():
-        if name == known or (column.regex and re.fullmatch(known, name, re.DOTALL)):
-            return column.dtype.type.pyarrow_dtype
-    return None
+    if name in model.schema.names:
+        return model.kinds[name]
+    return _match(model.patterns, name)
 
 
 @cache
+def _match(patterns: tuple[tuple[str, pa.DataType], ...], name: str) -> pa.DataType | None:
+    found = (kind for pattern, kind in patterns if re.fullmatch(pattern, name, re.DOTALL))
+    return next(found, None)
+
+
 def lower_bounds(model: Model) -> dict[str, int]:
     """Return the least valid value of each column that has one."""
-    return {
-        name: check.statistics["min_value"]
-        for name, column in model.to_schema().columns.items()
-        for check in column.checks
-        if "min_value" in (check.statistics or {})
-    }
+    return model.least
 
 
-@cache
 def empty_table(model: Model) -> pa.Table:
     """Return a table of zero rows that has every column of the model."""
-    return arrow_schema(model).empty_table()
+    return model.schema.empty_table()

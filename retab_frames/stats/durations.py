@@ -29,6 +29,7 @@ from retab_frames.stats.samples import (
     make_sample,
 )
 from retab_frames.stats.survival import Survival
+from retab_frames.stats.units import check_unit, convert_durations
 from retab_frames.text.messages import printable
 from retab_frames.text.tables import format_count
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from retab_frames.stats.groups import Grouping
     from retab_frames.stats.measures import Measure
     from retab_frames.stats.samples import Sample
+    from retab_frames.stats.units import Unit
 
 __all__ = ["Unfinished", "duration_stats", "name_quantile", "slowest"]
 
@@ -63,6 +65,7 @@ def duration_stats(
     confidence: float = 0.95,
     unfinished: Unfinished = "exclude",
     as_of: Moment = None,
+    unit: Unit = "ms",
 ) -> pd.DataFrame:
     """Return counts and duration statistics of groups of jobs.
 
@@ -98,6 +101,7 @@ def duration_stats(
         as_of: When the unfinished jobs were last seen: a datetime or ISO 8601 text with a time
             zone; None takes `fetched_at` of each job. A time before the start (clocks differ)
             counts as the start.
+        unit: Of the durations in the result: "ms", or "s", whose columns end in `_s`.
 
     Returns:
         One row per group in order of first appearance: the group's columns; `jobs`, `completed`,
@@ -114,8 +118,8 @@ def duration_stats(
         TypeError: If `jobs` is not a frame of pandas or Dask, or `as_of` neither a datetime nor
             text.
         ValueError: If a column is missing or holds what does not fit its type (the message names
-            the rows); if a quantile, the confidence, the measure, `unfinished` or `as_of` is not
-            valid; if `as_of` is None and an unfinished job has no `fetched_at`.
+            the rows); if a quantile, the confidence, the measure, `unfinished`, `as_of` or the unit
+            is not valid; if `as_of` is None and an unfinished job has no `fetched_at`.
 
     Example:
         >>> import retab_frames as rf
@@ -132,13 +136,14 @@ def duration_stats(
         [47, 4]
     """
     check_measure(measure)
+    check_unit(unit)
     _check_arguments(quantiles, confidence, unfinished, as_of)
     censoring = unfinished == "censor"
     needed = ("status", "is_placeholder", *list_columns(measure, censored=censoring))
     optional = FOR_LAST_SEEN if censoring and as_of is None else ()
     if is_distributed(jobs):
         settings: Any = {"measure": measure, "quantiles": quantiles, "confidence": confidence}
-        settings |= {"unfinished": unfinished, "as_of": as_of}
+        settings |= {"unfinished": unfinished, "as_of": as_of, "unit": unit}
         statistic = partial(duration_stats, by=by, **settings)
         return apply_by_group(jobs, by, statistic, columns=(*needed, *optional))
     jobs = take_columns(jobs, needed, reader="duration_stats", optional=optional)
@@ -172,16 +177,19 @@ def duration_stats(
     columns |= {f"{name}_ms": arrow_column(ms, FLOAT64) for name, ms in statistics.items()}
     columns["outliers"] = arrow_column(completed.outliers(), INT64)
     columns["note"] = arrow_column(notes, STRING)
-    return with_group_keys(keys, columns)
+    return with_group_keys(keys, convert_durations(columns, unit))
 
 
-def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -> pd.DataFrame:
+def slowest(
+    jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration", unit: Unit = "ms"
+) -> pd.DataFrame:
     """Return the completed jobs that took longest, compared with the median of their run.
 
     Args:
         jobs: A frame with the columns of JobsSchema.
         n: How many jobs to return at most.
         measure: As for `duration_stats`.
+        unit: As for `duration_stats`.
 
     Returns:
         One row per job, the longest first, ties by run and job: `run_id`, `document_id`, `job_id`,
@@ -192,10 +200,11 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas.
-        ValueError: If a column is missing or does not fit its type, the measure is not valid, or n
-            is negative.
+        ValueError: If a column is missing or does not fit its type, the measure or the unit is not
+            valid, or n is negative.
     """
     check_measure(measure)
+    check_unit(unit)
     if n < 0:
         raise ValueError(f"n must be 0 or more, not {n}")
     needed = (*_ID_COLUMNS, "status", "is_placeholder", *list_columns(measure))
@@ -207,17 +216,15 @@ def slowest(jobs: pd.DataFrame, n: int = 10, *, measure: Measure = "duration") -
     values = group_values(ms, run, len(runs))
     median = values.quantile(0.5)[run]
     is_outlier, is_told = values.is_outlier(ms, run)
-    frame = pd.DataFrame(
-        {
-            **ids.reset_index(drop=True),
-            f"{measure}_ms": arrow_column(ms, FLOAT64),
-            "ratio_to_run_median": arrow_column(ms / np.where(median > 0, median, np.nan), FLOAT64),
-            "is_outlier": arrow_column(pa.array(is_outlier, mask=~is_told), BOOL),
-        }
-    )
+    measured = {
+        f"{measure}_ms": arrow_column(ms, FLOAT64),
+        "ratio_to_run_median": arrow_column(ms / np.where(median > 0, median, np.nan), FLOAT64),
+        "is_outlier": arrow_column(pa.array(is_outlier, mask=~is_told), BOOL),
+    }
+    frame = pd.DataFrame({**ids.reset_index(drop=True), **convert_durations(measured, unit)})
     # select the few rows first: to sort all jobs would be slow
     shortest = np.partition(ms, -n)[-n] if 0 < n < len(ms) else -np.inf
-    order = [f"{measure}_ms", "run_id", "job_id"]
+    order = [f"{measure}_{unit}", "run_id", "job_id"]
     top = frame[ms >= shortest].sort_values(order, ascending=[False, True, True], kind="stable")
     return top.head(n).reset_index(drop=True)
 

@@ -18,6 +18,7 @@ from retab_frames.stats.samples import (
     to_microseconds,
 )
 from retab_frames.stats.survival import cumulative_incidence as aalen_johansen
+from retab_frames.stats.units import check_unit, convert_durations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from retab_frames.stats.groups import Grouping
     from retab_frames.stats.measures import Measure
     from retab_frames.stats.samples import Sample
+    from retab_frames.stats.units import Unit
 
 __all__ = ["cumulative_incidence"]
 
@@ -48,6 +50,7 @@ def cumulative_incidence(
     *,
     measure: Measure = "elapsed",
     as_of: Moment = None,
+    unit: Unit = "ms",
 ) -> pd.DataFrame:
     """Return the shares of jobs that are completed, failed, stopped and open after each duration.
 
@@ -67,6 +70,7 @@ def cumulative_incidence(
         measure: "elapsed", "turnaround" or "duration", which few jobs have that failed after their
             start. Not "queue", which does not end in failure.
         as_of: As for `duration_stats`.
+        unit: As for `duration_stats`.
 
     Returns:
         For each group in order of first appearance, one row at 0, at each distinct duration after
@@ -93,6 +97,7 @@ def cumulative_incidence(
         [0.75, 0.25, 0.0, 0.0]
     """
     check_measure(measure, ("duration", "elapsed", "turnaround"))
+    check_unit(unit)
     needed = ("status", "is_placeholder", *list_columns(measure, censored=True))
     optional = FOR_LAST_SEEN if as_of is None else ()
     jobs = take_columns(jobs, needed, reader="cumulative_incidence", optional=optional)
@@ -112,7 +117,8 @@ def cumulative_incidence(
     }
     columns["left_out"] = left_out[numbers]
     typed = {name: arrow_column(columns[name], kind) for name, kind in _TYPES.items()}
-    return with_group_keys(keys.iloc[numbers].reset_index(drop=True), typed)
+    columns_in_unit = convert_durations(typed, unit)
+    return with_group_keys(keys.iloc[numbers].reset_index(drop=True), columns_in_unit)
 
 
 def _find_ends(jobs: pd.DataFrame, sample: Sample, measure: Measure) -> tuple[Floats, Ints]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from retab_frames.schemas.frames import FLOAT64, INT64, TIME, arrow_column
 from retab_frames.schemas.intake import take_columns
@@ -17,14 +18,14 @@ from retab_frames.stats.samples import (
     has_status,
     to_microseconds,
 )
+from retab_frames.stats.units import check_unit, convert_durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
     from retab_frames.schemas.moments import Moment
     from retab_frames.stats.grouped_values import Flags, Ints
+    from retab_frames.stats.units import Unit
 
 __all__ = ["sweep", "take_times", "timeline"]
 
@@ -54,7 +55,7 @@ class JobIntervals:
     is_over: Flags
 
 
-def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
+def timeline(jobs: pd.DataFrame, *, as_of: Moment = None, unit: Unit = "ms") -> pd.DataFrame:
     """Return how many jobs of each run were waiting and running at each moment.
 
     A job waits from `created_at` to `started_at` (not at all if `created_at` is null) and runs
@@ -71,6 +72,7 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
         jobs: A frame with the columns of JobsSchema, of one run or several.
         as_of: When the jobs that have not ended were last seen: a datetime or ISO 8601 text with a
             time zone; None takes `fetched_at` of each job.
+        unit: As for `duration_stats`.
 
     Returns:
         One row per run and distinct moment, the runs in order of first appearance, the moments
@@ -83,8 +85,9 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
 
     Raises:
         TypeError: If `jobs` is not a frame of pandas, or `as_of` neither a datetime nor text.
-        ValueError: If a column is missing or does not fit its type, `as_of` is not a valid time or
-            has no time zone, or it is None and an unfinished job has no `fetched_at`.
+        ValueError: If a column is missing or does not fit its type, the unit is not valid, `as_of`
+            is not a valid time or has no time zone, or it is None and an unfinished job has no
+            `fetched_at`.
 
     Example:
         >>> import retab_frames as rf
@@ -95,9 +98,11 @@ def timeline(jobs: pd.DataFrame, *, as_of: Moment = None) -> pd.DataFrame:
         >>> rf.timeline(jobs)["running"].max()
         4
     """
+    check_unit(unit)
     jobs = take_times(jobs, as_of)
     keys, run = group_jobs(jobs, "run_id")
-    return sweep(jobs, keys, run, as_of)
+    counts = sweep(jobs, keys, run, as_of)
+    return pd.DataFrame(convert_durations({str(k): v for k, v in counts.items()}, unit))
 
 
 def take_times(jobs: pd.DataFrame, as_of: Moment, *, optional: Iterable[str] = ()) -> pd.DataFrame:

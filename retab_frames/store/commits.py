@@ -120,8 +120,8 @@ def _check_ids(content: RunContent) -> tuple[str, str]:
         raise TypeError(f"write takes a RunContent, not {type(content).__name__}")
     if content.run_id is None or content.experiment_id is None:
         raise ValueError("there is no run in this content: an experiment never run has none")
-    if content.failed:
-        raise ValueError(f"run {content.run_id!r} could not be loaded; its `issues` say why")
+    if content.not_loaded:
+        raise ValueError(f"run {content.run_id!r} was not loaded; its `issues` say why")
     return content.run_id, content.experiment_id
 
 

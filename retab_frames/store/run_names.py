@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from retab_frames.errors import SnapshotError, SnapshotNotFoundError
-from retab_frames.schemas.vocabulary import LATEST, LATEST_ENDED, PREVIOUS
+from retab_frames.schemas.vocabulary import ALL, LATEST, LATEST_ENDED, PREVIOUS
 from retab_frames.store.labels import find_labels, labels_by_run
 from retab_frames.store.listing import list_runs
 from retab_frames.text.messages import did_you_mean, printable
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from retab_frames.store.files.storage import Storage
     from retab_frames.store.manifest import Manifest
 
-__all__ = ["choose_by_word", "find_run"]
+__all__ = ["find_run", "find_runs"]
 
 _WORDS = (LATEST, LATEST_ENDED, PREVIOUS)
 _MOST_SHOWN = 5
+_FOR_WORDS = ["experiment_id", "run_id", "complete"]
 
 
 def find_run(
@@ -61,7 +62,48 @@ def find_run(
     return found
 
 
-def choose_by_word(runs: Sequence[dict[str, Any]], word: str) -> str | None:
+def find_runs(
+    files: Storage, catalog: Catalog, names: Sequence[str], experiments: Sequence[str] | None
+) -> list[str] | None:
+    """Return the runs that names stand for, each once; None for all of them.
+
+    Args:
+        files: The files of the store.
+        catalog: Its manifests.
+        names: Names of runs. A single word is of each experiment: its latest run, or all.
+        experiments: The experiments that the runs must be of; None for any.
+
+    Raises:
+        SnapshotNotFoundError, SnapshotError: As `find_run`.
+        ValueError: If "all" stands beside other names.
+    """
+    if list(names) == [ALL]:
+        return None
+    if ALL in names:
+        raise ValueError(f"{ALL!r} stands for every run: give it alone, or name the runs")
+    if len(names) == 1 and names[0] in _WORDS:
+        runs = list_runs(files, catalog).select(_FOR_WORDS).to_pylist()
+        of_each: dict[str, list[dict[str, Any]]] = {}
+        for run in runs:
+            of_each.setdefault(run["experiment_id"], []).append(run)
+        chosen = [
+            _choose_by_word(of_one, names[0])
+            for experiment, of_one in of_each.items()
+            if experiments is None or experiment in experiments
+        ]
+        return [run for run in chosen if run is not None]
+    only = experiments[0] if experiments is not None and len(experiments) == 1 else None
+    found = [find_run(files, catalog, name, only) for name in names]
+    for one in found:
+        if experiments is not None and one.experiment_id not in experiments:
+            raise SnapshotNotFoundError(
+                f"run {printable(one.run_id)} is of experiment {printable(one.experiment_id)}, "
+                "which is not among those asked for"
+            ).advise(LIST_STORED)
+    return list(dict.fromkeys(one.run_id for one in found))
+
+
+def _choose_by_word(runs: Sequence[dict[str, Any]], word: str) -> str | None:
     """Return the run of one experiment that a word stands for; None if there is none.
 
     Args:
@@ -75,7 +117,7 @@ def choose_by_word(runs: Sequence[dict[str, Any]], word: str) -> str | None:
 
 
 def _find_by_word(files: Storage, catalog: Catalog, word: str, experiment_id: str | None) -> str:
-    runs = list_runs(files, catalog).select(["experiment_id", "run_id", "complete"]).to_pylist()
+    runs = list_runs(files, catalog).select(_FOR_WORDS).to_pylist()
     experiments = list(dict.fromkeys(run["experiment_id"] for run in runs))
     if experiment_id is not None:
         if experiment_id not in experiments:
@@ -87,7 +129,7 @@ def _find_by_word(files: Storage, catalog: Catalog, word: str, experiment_id: st
         experiments = [experiment_id]
     if len(experiments) > 1:
         _refuse_several(files, word, experiments)
-    found = choose_by_word(runs, word)
+    found = _choose_by_word(runs, word)
     if found is not None:
         return found
     of = "" if experiment_id is None else f" of experiment {printable(experiment_id)}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from retab_frames.errors import (
     RetabFramesError,
@@ -29,8 +29,8 @@ from retab_frames.flatten.run_tables import Tables
 from retab_frames.load.content import RunContent
 from retab_frames.load.from_api import iter_content, load_runs
 from retab_frames.load.parallel import map_in_order
-from retab_frames.schemas.models import SnapshotsSchema
-from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.frames import frame_of
+from retab_frames.schemas.vocabulary import ALL
 from retab_frames.store.catalog import Catalog
 from retab_frames.store.cleanup import clean, prune, publish, remove
 from retab_frames.store.commits import save
@@ -49,14 +49,17 @@ from retab_frames.text.tables import escape_html, render_html
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from typing import Unpack
 
     import pandas as pd
     import pyarrow as pa
 
     from retab_frames.api.client import Client
-    from retab_frames.load.from_api import RunIds
+    from retab_frames.load.choosing import RunIds
+    from retab_frames.schemas.frames import DtypeBackend
     from retab_frames.store.compaction import Compaction
     from retab_frames.store.manifest import Manifest
+    from retab_frames.store.scan.selection import Ids, Moment
     from retab_frames.store.verification import Level
 
 __all__ = ["Snapshot", "SnapshotStore"]
@@ -64,6 +67,16 @@ __all__ = ["Snapshot", "SnapshotStore"]
 _RUNS_SHOWN = 10
 _WRITERS = 4
 Action = Literal["created", "revised", "repaired", "unchanged"]
+
+
+class _Choice(TypedDict, total=False):
+    """Which runs, and in which types."""
+
+    experiment_id: Ids
+    run_id: Ids
+    since: Moment
+    until: Moment
+    dtype_backend: DtypeBackend
 
 
 @dataclass(frozen=True)
@@ -331,7 +344,86 @@ class SnapshotStore:
         Rows are ordered by experiment, then by when the run was made. A run whose manifest is
         damaged is left out, with a warning.
         """
-        return to_frame(list_runs(self._files, self._catalog), SnapshotsSchema)
+        # each value comes from a manifest, which was checked when it was read
+        return frame_of(list_runs(self._files, self._catalog))
+
+    def jobs(
+        self,
+        *,
+        experiment_id: Ids = None,
+        run_id: Ids = ALL,
+        since: Moment = None,
+        until: Moment = None,
+        with_runs: bool = False,
+        dtype_backend: DtypeBackend = "pyarrow",
+    ) -> pd.DataFrame:
+        """Return the jobs of many runs, in their newest revision, as one frame; fits JobsSchema.
+
+        Args:
+            experiment_id: One experiment, or several; None is all.
+            run_id: The runs: ids, labels, or both, one or several; or one of the words "latest",
+                "latest_ended" and "previous", which is a run of each experiment, see `resolve`;
+                "all" and None are all runs.
+            since: Only runs created at or after this, a datetime or ISO 8601 text with a time zone.
+                A run without a creation time is left out by this and by `until`.
+            until: Only runs created before this.
+            with_runs: Whether the columns of the run record stand beside each job, under names that
+                begin with `run_`, as in `load_jobs`.
+            dtype_backend: As in `load_jobs`.
+
+        Returns:
+            A frame like that of `load_jobs`, with the same types; the handle columns are those of
+            any of the runs, null where a run lacks one. Runs are in the order of `list`. No such
+            run gives zero rows.
+
+        Raises:
+            SnapshotNotFoundError: If there is no store, or no such run or experiment in it.
+            SnapshotError: If a label can be a run of several experiments.
+            SnapshotCorruptError: If a file is missing or cut, or one of its pages is damaged; all
+                hashes are compared by `read` and `verify`.
+            TypeError, ValueError: If an id is not text, or a time or the backend is not valid.
+
+        Example:
+            >>> import retab_frames as rf
+            >>> store = rf.SnapshotStore("snapshots")
+            >>> with rf.Sandbox() as sandbox:
+            ...     with rf.Client(sandbox.api_key, base_url=sandbox.url) as client:
+            ...         pulled = store.pull("wf_sandbox", "exp_invoices", client=client)
+            >>> store.jobs(run_id="latest_ended").status.value_counts().to_dict()
+            {'completed': 9, 'error': 3}
+        """
+        choice: _Choice = {"experiment_id": experiment_id, "run_id": run_id}
+        choice |= {"since": since, "until": until, "dtype_backend": dtype_backend}
+        return self._read_frame("jobs", choice, with_runs=with_runs)
+
+    def handle_inputs(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return the handle inputs of many runs as one frame; fits HandlesSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`.
+        """
+        return self._read_frame("handle_inputs", choice)
+
+    def runs(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return the records of many runs as one frame, a row per run; fits RunsSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`. A run that was stored
+        without its record has no row here; `list` has one for every run.
+        """
+        return self._read_frame("runs", choice)
+
+    def issues(self, **choice: Unpack[_Choice]) -> pd.DataFrame:
+        """Return what was odd in many runs as one frame; fits IssuesSchema.
+
+        The arguments and errors are those of `jobs`, without `with_runs`.
+        """
+        return self._read_frame("issues", choice)
+
+    def _read_frame(self, table: str, choice: _Choice, *, with_runs: bool = False) -> pd.DataFrame:
+        from retab_frames.store.scan.frames import read_frame  # noqa: PLC0415 - loads datasets
+
+        defaults: _Choice = {"experiment_id": None, "run_id": ALL, "since": None, "until": None}
+        defaults["dtype_backend"] = "pyarrow"
+        return read_frame(self._files, table, with_runs=with_runs, **(defaults | choice))
 
     def verify(
         self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None

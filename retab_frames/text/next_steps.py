@@ -11,6 +11,7 @@ __all__ = [
     "LIST_ISSUES",
     "LIST_STORED",
     "PULL",
+    "TAKE_ENDED",
     "NextStep",
 ]
 
@@ -39,3 +40,7 @@ LIST_ISSUES = NextStep(
     '`retab-frames sql "from issues"` lists them',
 )
 PULL = NextStep("SnapshotStore.pull() writes one", "`retab-frames pull` writes one")
+TAKE_ENDED = NextStep(
+    'run_id="latest_ended" takes the newest run that has ended',
+    "`--run latest_ended` takes the newest run that has ended",
+)

@@ -159,8 +159,8 @@ def _escape_paragraph(text: str) -> str:
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", tables.escape_markdown(text.strip()))
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a text file, replacing one that exists; a reader sees the old file or the new one.
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file, replacing one that exists; a reader sees the old file or the new one.
 
     Unlike the files of a store, which are never replaced, a report may be written again.
 
@@ -169,8 +169,8 @@ def write_file(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import retab_frames as rf
-from retab_frames.load.notices import describe_count_mismatch, warn_of_count_mismatches
+from retab_frames.load.notices import describe_count_mismatch, warn_of_incomplete_runs
 from retab_frames.schemas.models import RunsSchema, arrow_schema, empty_table
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def test_many_runs_have_one_warning_in_frames_and_one_each_in_contents(
     ("runs", "end"), [(5, "r4: n4"), (6, "r4: n4; and 1 more"), (80, "r4: n4; and 75 more")]
 )
 def test_five_runs_are_named(runs: int, end: str, recwarn: pytest.WarningsRecorder) -> None:
-    warn_of_count_mismatches({f"r{n}": f"n{n}" for n in range(runs)})
+    warn_of_incomplete_runs({f"r{n}": f"n{n}" for n in range(runs)})
     assert_told_once(
         recwarn, f"{runs} runs are not complete: r0: n0; r1: n1; r2: n2; r3: n3; {end}"
     )

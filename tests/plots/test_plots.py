@@ -636,10 +636,10 @@ def test_without_matplotlib_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "import retab_frames as rf\n"
-        "try: import retab_frames.plots\n"
+        "try: rf.plots.durations\n"
         "except rf.MissingExtraError as error: print(error)"
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout == (
-        "plots need matplotlib, from the extra `jupyter`: pip install 'retab-frames[jupyter]'\n"
+        "plots need matplotlib, from the extra `plots`: pip install 'retab-frames[plots]'\n"
     )

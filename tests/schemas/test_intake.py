@@ -17,6 +17,7 @@ from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 
 import retab_frames as rf
+from retab_frames.schemas import models
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING
 from retab_frames.schemas.intake import check_columns, take_columns
 
@@ -28,11 +29,11 @@ NOON = datetime(2026, 5, 2, 12, tzinfo=UTC)
 TOKYO = timezone(timedelta(hours=9))
 DTYPES = {STRING: TEXT, INT64: WHOLE, FLOAT64: REAL, BOOL: FLAG, MICROS: TIME}
 COLUMNS: dict[Any, tuple[str, Any]] = {
-    STRING: ("filename", rf.JobsSchema),
-    INT64: ("duration_ms", rf.JobsSchema),
-    FLOAT64: ("score", rf.RunsSchema),
-    BOOL: ("is_stale", rf.ExperimentsSchema),
-    MICROS: ("created_at", rf.JobsSchema),
+    STRING: ("filename", models.JobsSchema),
+    INT64: ("duration_ms", models.JobsSchema),
+    FLOAT64: ("score", models.RunsSchema),
+    BOOL: ("is_stale", models.ExperimentsSchema),
+    MICROS: ("created_at", models.JobsSchema),
 }
 """A column of each type that may be null."""
 

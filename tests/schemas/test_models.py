@@ -8,8 +8,11 @@ import pytest
 from factories import DOCUMENTED, FLAG, REAL, TEXT, TIME, WHOLE, content, job, rows_of
 from pandas.testing import assert_frame_equal
 from pandera.errors import SchemaErrors
+from pandera.pandas import DataFrameSchema
+from pandera.typing import Series  # noqa: TC002 - pandera reads the annotation
 
 import retab_frames as rf
+from retab_frames.schemas import models
 from retab_frames.schemas.models import arrow_schema, empty_table
 from retab_frames.schemas.validation import to_frame
 
@@ -32,6 +35,10 @@ TYPES = {
     pa.bool_(): FLAG,
     pa.timestamp("us", "UTC"): TIME,
 }
+
+
+def declared_model(model: Any) -> Any:
+    return getattr(models, model.__name__)
 
 
 def jobs_frame(*jobs: object) -> pd.DataFrame:
@@ -57,7 +64,7 @@ def test_every_column_is_described(model: Any) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_arrow_schema_is_that_of_the_model(model: Any) -> None:
-    schema = arrow_schema(model)
+    schema = arrow_schema(declared_model(model))
     columns = {n: c for n, c in model.to_schema().columns.items() if not c.regex}
     assert schema.names == list(columns)
     assert [field.nullable for field in schema] == [column.nullable for column in columns.values()]
@@ -66,8 +73,8 @@ def test_arrow_schema_is_that_of_the_model(model: Any) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_zero_rows_have_every_column_with_its_type(model: Any) -> None:
-    frame = to_frame(empty_table(model), model)
-    schema = arrow_schema(model)
+    frame = to_frame(empty_table(declared_model(model)), declared_model(model))
+    schema = arrow_schema(declared_model(model))
     assert frame.dtypes.to_dict() == {field.name: TYPES[field.type] for field in schema}
     assert len(frame) == 0
     assert isinstance(frame.index, pd.RangeIndex)
@@ -85,10 +92,10 @@ SAMPLES: dict[Any, object] = {
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("nulls", [False, True])
 def test_arrow_round_trip(model: Any, *, nulls: bool) -> None:
-    schema = arrow_schema(model)
+    schema = arrow_schema(declared_model(model))
     row = {f.name: None if nulls and f.nullable else SAMPLES[f.type] for f in schema}
     table = pa.Table.from_pylist([row], schema=schema)
-    frame = to_frame(table, model)
+    frame = to_frame(table, declared_model(model))
     assert pa.Table.from_pandas(frame, schema=schema, preserve_index=False).equals(table)
     assert rows_of(frame) == [row]
 
@@ -105,7 +112,26 @@ def test_arrow_round_trip(model: Any, *, nulls: bool) -> None:
     ],
 )
 def test_only_keys_are_never_null(model: Any, never_null: list[str]) -> None:
-    assert [field.name for field in arrow_schema(model) if not field.nullable] == never_null
+    assert [
+        field.name for field in arrow_schema(declared_model(model)) if not field.nullable
+    ] == never_null
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pandera_has_what_is_declared(model: Any) -> None:
+    declared = declared_model(model)
+    schema = model.to_schema()
+    assert model.__doc__ == declared.__doc__
+    assert tuple(schema.unique or ()) == declared.key
+    for name, column in declared.columns.items():
+        found = schema.columns[column.pattern or name]
+        assert found.description == column.meaning
+        assert found.dtype.type == TYPES[declared.kinds[name]]
+        assert (found.nullable, found.unique) == (column.nullable, column.unique)
+        assert (found.regex, found.required) == (bool(column.pattern), not column.pattern)
+        least = [check.statistics["min_value"] for check in found.checks]
+        assert least == ([] if column.least is None else [column.least])
+        assert (found.metadata or {}).get("unit") == column.unit
 
 
 def test_units_stand_in_names_and_metadata() -> None:
@@ -156,6 +182,39 @@ def test_any_order_and_index_fit(jobs: pd.DataFrame) -> None:
         "expjob_2",
         "expjob_1",
     ]
+
+
+def test_every_frame_of_rows_is_shown_to_pandera(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    validate = DataFrameSchema.validate
+
+    def watch(self: DataFrameSchema, frame: pd.DataFrame, *args: Any, **options: Any) -> Any:
+        seen.append(len(frame.columns))
+        return validate(self, frame, *args, **options)
+
+    monkeypatch.setattr(DataFrameSchema, "validate", watch)
+    found = rf.read_content(content(job(1), job(2)))
+    frames = [found.jobs, found.handle_inputs, found.issues, found.raw, found.run]
+    assert seen == [len(frame.columns) for frame in frames]
+
+
+def test_a_subclass_may_ask_for_more(jobs: pd.DataFrame) -> None:
+    class Reviewed(rf.JobsSchema):
+        reviewer: Series[str]
+
+    assert len(rf.validate(jobs.assign(reviewer="a"), Reviewed)) == 3
+    with pytest.raises(rf.SchemaError, match="reviewer: column_in_dataframe fails"):
+        rf.validate(jobs, Reviewed)
+    with pytest.raises(rf.SchemaError, match=r"duration_ms: .* fails: expjob_1 has -1"):
+        rf.validate(with_cells("duration_ms", [-1, 0, 0], WHOLE)(jobs), Reviewed)
+
+
+@pytest.mark.parametrize("other", [None, pd.DataFrame, "JobsSchema"])
+def test_only_models_of_this_library(jobs: pd.DataFrame, other: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"schema must be a model of this library, such as rf\.Jobs"
+    ):
+        rf.validate(jobs, other)
 
 
 # What does not

@@ -37,12 +37,13 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(root: Path) -> rf.SnapshotStore:
-    """Return a store of two runs, one of them with three revisions."""
+    """Return a store of two runs, one of them with three revisions and a label."""
     made = rf.SnapshotStore(root)
     made.write(run_of("exprun_1", 1, 2))
     made.write(run_of("exprun_1", 1, 3))
     made.write(run_of("exprun_1", 1, 4))
     made.write(run_of("exprun_2", 5))
+    made.label("exprun_1", "best: exprun_1")
     return made
 
 

@@ -23,7 +23,7 @@ from retab_frames.store.manifest import folder_name, sha256
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from retab_frames.load.from_api import RunIds
+    from retab_frames.load.choosing import RunIds
 
 CANARY = "rt_live_CANARY0f3b71c2d4e5"
 TABLES = ("jobs", "handle_inputs", "handle_outputs", "issues", "raw", "runs")
@@ -327,7 +327,7 @@ def test_unknown_revision(store: rf.SnapshotStore, revision: int) -> None:
 @pytest.mark.parametrize("run_id", ["exprun_2", "EXPRUN_1", "", "../exprun_1", "exprun_1\n"])
 def test_unknown_run(store: rf.SnapshotStore, run_id: str) -> None:
     store.write(run_of())
-    with pytest.raises(rf.SnapshotNotFoundError, match=r"there is no snapshot of run .*list\(\)"):
+    with pytest.raises(rf.SnapshotNotFoundError, match=r"there is no run or label .*list\(\)"):
         store.read(run_id)
 
 

@@ -1,7 +1,8 @@
 """Executes notebooks and saves their outputs: python tests/whole/execute_notebooks.py [NAME...].
 
 Run it after a change of the code of a notebook, or of the text of a table. Without names, all are
-executed, and saved if their text has changed; named ones are always saved, e.g. for a new plot.
+executed in the order of their numbers in one folder, as a reader does, and saved if their text has
+changed; named ones are always saved, e.g. for a new plot.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ def list_outputs(notebook: Any) -> list[str]:
 
 def main(names: list[str]) -> None:
     paths = [FOLDER / name for name in names] or sorted(FOLDER.glob("*.ipynb"))
-    for path in paths:
-        with TemporaryDirectory() as working_directory:
+    with TemporaryDirectory() as working_directory:
+        for path in paths:
             executed = execute(path, working_directory)
-        changed = list_outputs(executed) != list_outputs(nbformat.read(path, as_version=4))
-        if changed or names:
-            nbformat.write(executed, path)
-        sys.stdout.write(f"{path.name}: {'saved' if changed or names else 'unchanged'}\n")
+            changed = list_outputs(executed) != list_outputs(nbformat.read(path, as_version=4))
+            if changed or names:
+                nbformat.write(executed, path)
+            sys.stdout.write(f"{path.name}: {'saved' if changed or names else 'unchanged'}\n")
 
 
 if __name__ == "__main__":

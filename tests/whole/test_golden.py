@@ -13,7 +13,7 @@ from golden.make import described
 from store.test_verification import manifest_of, resealed
 
 import retab_frames as rf
-from retab_frames.schemas.models import arrow_schema
+from retab_frames.schemas.models import RunsSchema, arrow_schema
 from retab_frames.store import table_versions as upgrades
 from retab_frames.store.table_versions import TABLES, VERSIONS, upgrade
 
@@ -100,7 +100,7 @@ def raw(**columns: Any) -> pa.Table:
 def test_new_column_that_may_be_null_is_null_in_an_older_file() -> None:
     runs = pa.table({"run_id": ["r"], "status": ["completed"]})
     back = upgrade(runs, "runs", 1, "runs/e/r.parquet")
-    assert back.schema == arrow_schema(rf.RunsSchema)
+    assert back.schema == arrow_schema(RunsSchema)
     [row] = back.to_pylist()
     assert {name: value for name, value in row.items() if value is not None} == {
         "run_id": "r",

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import retab_frames
-from retab_frames import errors
+from retab_frames import errors, plots
 
 HEAVY = {
     "click",
@@ -68,9 +69,27 @@ def test_every_name_can_be_imported(name: str) -> None:
     assert name in module.__all__
 
 
-def test_dir_lists_every_name_before_it_is_imported() -> None:
-    script = "import retab_frames as rf; print(dir(rf) == sorted({*dir(rf), *rf.__all__}))"
-    assert run(script) == "True\n"
+def test_dir_lists_the_public_names_and_no_others_imported_or_not() -> None:
+    shown = "print(sorted(n for n in dir(rf) if n[0] != '_') == sorted([*rf.__all__, 'plots']))"
+    script = f"import retab_frames as rf; {shown}; rf.load_jobs, rf.report, rf.plots.plan; {shown}"
+    assert run(script) == "True\nTrue\n"
+
+
+def test_the_plots_need_no_import_of_their_own() -> None:
+    script = (
+        "import retab_frames as rf, sys; print('matplotlib' in sys.modules); "
+        "print(rf.plots.durations.__module__, 'matplotlib' in sys.modules)"
+    )
+    assert run(script) == "False\nretab_frames.plots.distributions True\n"
+
+
+def test_without_matplotlib_only_a_plot_itself_is_missing() -> None:
+    script = (
+        "import sys; sys.modules['matplotlib'] = None; import inspect, retab_frames as rf; "
+        "print(len(inspect.getmembers(rf)) > len(rf.__all__), dir(rf.plots)[-2:]); "
+        "print(hasattr(rf.plots, 'violin'))"
+    )
+    assert run(script) == "True ['timeline', 'trend']\nFalse\n"
 
 
 def test_a_star_import_has_every_name() -> None:
@@ -80,8 +99,9 @@ def test_a_star_import_has_every_name() -> None:
     assert run(script) == "set()\n"
 
 
-def test_type_checkers_see_the_same_names() -> None:
-    tree = ast.parse(Path(retab_frames.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [retab_frames, plots], ids=lambda package: package.__name__)
+def test_type_checkers_see_the_same_names(package: Any) -> None:
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
         (alias.name, alias.asname, node.module)
@@ -89,8 +109,9 @@ def test_type_checkers_see_the_same_names() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("retab")
         for alias in node.names
     }
-    table = retab_frames._MODULE_OF.items()
-    assert seen == {(name, name, f"retab_frames.{module}") for name, module in table}
+    table = package._MODULE_OF.items()
+    names = {(name, name, f"{package.__name__}.{module}") for name, module in table}
+    assert seen - {("plots", "plots", "retab_frames")} == names
 
 
 def test_every_error_is_public() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, overload
 
 from retab_frames.errors import MissingExtraError
 from retab_frames.forks import ProcessThreads
@@ -15,6 +15,7 @@ from retab_frames.store.files.local import LocalStorage
 from retab_frames.store.files.storage import open_storage
 from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.exact_names import keep_case, map_values
+from retab_frames.store.scan.frames import read_selection
 from retab_frames.store.scan.selection import check_table, newest_revisions, select
 from retab_frames.text.messages import did_you_mean, printable
 
@@ -30,13 +31,12 @@ if TYPE_CHECKING:
 
     from retab_frames.store.files.storage import Storage
     from retab_frames.store.scan.selection import Ids, Moment, Selection
-    from retab_frames.store.snapshots import SnapshotStore
 
-    Store: TypeAlias = SnapshotStore | str | os.PathLike[str]
+    Store: TypeAlias = "_Rooted | str | os.PathLike[str]"
 
 __all__ = ["Engine", "import_extra", "scan", "storage_of"]
 
-Engine = Literal["arrow", "duckdb", "polars", "dask"]
+Engine = Literal["arrow", "pandas", "duckdb", "polars", "dask"]
 
 PARTITION_ROWS = 100_000
 PARTITION_BYTES = 32 * 2**20
@@ -44,6 +44,13 @@ PARTITION_BYTES = 32 * 2**20
 POLARS_ROWS = 2_000_000
 POLARS_BYTES = 256 * 2**20
 """Polars reads so much at once: more than a core needs, and what fits into memory."""
+
+
+class _Rooted(Protocol):
+    """A SnapshotStore, which is a floor above."""
+
+    @property
+    def root(self) -> str: ...
 
 
 class _Filters(TypedDict, total=False):
@@ -61,6 +68,10 @@ def scan(
     engine: Literal["arrow"] = ...,
     **filters: Unpack[_Filters],
 ) -> ds.Dataset: ...
+@overload
+def scan(
+    store: Store, table: str = ..., *, engine: Literal["pandas"], **filters: Unpack[_Filters]
+) -> pd.DataFrame: ...
 @overload
 def scan(
     store: Store, table: str = ..., *, engine: Literal["duckdb"], **filters: Unpack[_Filters]
@@ -83,7 +94,7 @@ def scan(
     since: Moment = None,
     until: Moment = None,
 ) -> Any:
-    """Return a table over the newest revision of every run, which the engine reads lazily.
+    """Return a table over the newest revision of every run, for an engine that reads lazily.
 
     Only manifests are read to choose the files. Each experiment has handle columns of its own: the
     result has all of them, null where a run lacks one. A compacted file is read where all its runs
@@ -101,10 +112,11 @@ def scan(
             Arrow for DuckDB and Polars too; `memory://` exists in this process only, so not for
             the workers of a cluster.
         table: "jobs", "handle_inputs", "handle_outputs", "issues", "raw" or "runs".
-        engine: "arrow", "duckdb" or "polars", which read on this machine what a query needs; or
-            "dask", for which `duration_stats` and similar functions run on the cluster that one is
-            connected to; on one machine with two cores that took 1.6 to 4 times as long as pandas
-            (10,000 to 2,400,000 jobs, `python -m benchmarks --rows dask`). All but Arrow are extras
+        engine: "pandas", which reads the whole table now; "arrow", "duckdb" or "polars", which read
+            on this machine what a query needs, when it needs it; or "dask", for which
+            `duration_stats` and similar functions run on the cluster that one is connected to; on
+            one machine with two cores that took 1.6 to 4 times as long as pandas (10,000 to
+            2,400,000 jobs, `python -m benchmarks --rows dask`). DuckDB, Polars and Dask are extras
             of the same name.
         experiment_id: One id, or several.
         run_id: One id, or several; their order does not matter. Files of others are not opened.
@@ -113,7 +125,8 @@ def scan(
         until: Only runs created before this.
 
     Returns:
-        A `pyarrow.dataset.Dataset`, a `duckdb.DuckDBPyRelation` of the default connection, a
+        A `pyarrow.dataset.Dataset`; a frame of pandas, validated, as `SnapshotStore.jobs` gives
+        one; a `duckdb.DuckDBPyRelation` of the default connection, a
         `polars.LazyFrame`, or a `dask.dataframe.DataFrame` whose columns are Arrow-backed and whose
         partitions hold whole runs. Runs are in the order of `SnapshotStore.list`, which SQL does
         not promise to keep. Columns and types are those of the schema: text is `string`, times are
@@ -126,7 +139,7 @@ def scan(
         ValueError: If there is no such table or engine.
         MissingExtraError: If the engine is not installed.
         ForkError: If this process was forked from one that has scanned with this engine (Arrow
-            aside): its threads are not here.
+            and pandas aside): its threads are not here.
         SnapshotCorruptError: If a file is missing or cut, or the manifest of a run in `run_id` is
             damaged; without `run_id` such a run is left out, with a warning.
 
@@ -252,6 +265,7 @@ _THREADS = {
 }
 _ENGINES: dict[str, Callable[[Selection], Any]] = {
     "arrow": SelectedFiles,
+    "pandas": read_selection,
     "duckdb": _relation,
     "polars": _lazy_frame,
     "dask": _dask_frame,

@@ -53,6 +53,7 @@ __all__ = [
     "PartRuns",
     "Selection",
     "Source",
+    "check_ids",
     "check_source",
     "check_table",
     "explain_missing",
@@ -175,7 +176,7 @@ def newest_revisions(
     """
     catalog = Catalog(storage)
     catalog.check_marker()
-    experiments, runs = _wanted(experiment_id, "experiment_id"), _wanted(run_id, "run_id")
+    experiments, runs = check_ids(experiment_id, "experiment_id"), check_ids(run_id, "run_id")
     begin, end = parse_moment(since, "since"), parse_moment(until, "until")
     if runs is None:
         found = list(_indexes(storage, experiments))
@@ -395,8 +396,12 @@ def explain_missing(storage: Storage, source: Source) -> SnapshotError:
     )
 
 
-def _wanted(ids: Ids, name: str) -> list[str] | None:
-    """Return the ids, each once."""
+def check_ids(ids: Ids, name: str) -> list[str] | None:
+    """Return the ids, each once; None for None.
+
+    Raises:
+        TypeError: If they are not text.
+    """
     if ids is None:
         return None
     several = [ids] if isinstance(ids, str) else ids
