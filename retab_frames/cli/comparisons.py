@@ -23,6 +23,7 @@ from retab_frames.cli.options import (
     confidence_option,
     margin_option,
     measure_option,
+    one_experiment_option,
     store_option,
 )
 from retab_frames.cli.output import print_object, print_table, print_text
@@ -67,17 +68,11 @@ class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type 
 
 
 _CODES = (0, EXIT_FOUND, EXIT_ERROR, EXIT_INCONCLUSIVE)
-_EXPERIMENT = click.option(
-    "--experiment",
-    "experiment_id",
-    metavar="EXPERIMENT_ID",
-    help="The experiment of the runs, where no id says so.  [default: the only one of the store]",
-)
 
 
 @main.command(epilog=describe_exit_codes(*_CODES))
 @click.argument("runs", nargs=-1, metavar="[[BASELINE] CANDIDATE...]", callback=check_once)
-@_EXPERIMENT
+@one_experiment_option
 @margin_option
 @confidence_option
 @click.option(
@@ -177,7 +172,7 @@ def compare(
     help="The file to write, which ends in .html or .md.",
 )
 @click.option("--title", metavar="TEXT", help="The heading.  [default: the names of the runs]")
-@_EXPERIMENT
+@one_experiment_option
 @store_option
 def report(
     *, runs: tuple[str, ...], output: str, title: str | None, experiment_id: str | None, root: str
@@ -235,7 +230,7 @@ def _find_baseline(store: SnapshotStore, candidate: str) -> str:
     with suppress(SnapshotNotFoundError):
         return store.resolve(_BASELINE, experiment_id=experiment_id)
     # the list has the oldest first
-    before = runs[(runs["run_id"] == candidate).cumsum() == 0]
+    before = runs[: (runs["run_id"] == candidate).to_numpy(bool).argmax()]
     complete = before.loc[before["complete"], "run_id"]
     if complete.empty:
         raise MissingError(
