@@ -21,7 +21,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
 
     from retab_frames import plots as plots
     from retab_frames.api.client import Client as Client
-    from retab_frames.compare.gate import assert_no_regression as assert_no_regression
+    from retab_frames.compare.gate import (
+        assert_no_regression as assert_no_regression,
+        check_regression as check_regression,
+    )
     from retab_frames.compare.many_runs import (
         ManyComparison as ManyComparison,
         compare_many as compare_many,
@@ -74,7 +77,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
 
 _PUBLIC = {
     "api.client": ("Client",),
-    "compare.gate": ("assert_no_regression",),
+    "compare.gate": ("assert_no_regression", "check_regression"),
     "compare.many_runs": (
         "ManyComparison",
         "compare_many",

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retab_frames.cli.exit_codes import EXIT_BUG, EXIT_CODES, EXIT_INTERRUPTED, CommandError
+from retab_frames.cli.exit_codes import (
+    EXIT_BUG,
+    EXIT_CODES,
+    EXIT_INTERRUPTED,
+    CommandError,
+    describe_exit_codes,
+)
 from retab_frames.cli.streams import echo, finish_streams, prepare_streams
 from retab_frames.errors import Advised, RetabFramesError
 from retab_frames.text.messages import printable
@@ -132,7 +138,7 @@ def _tell(message: BaseException | str) -> str:
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    epilog=f"Exit codes: {', '.join(f'{code} {text}' for code, text in EXIT_CODES.items())}.",
+    epilog=describe_exit_codes(*EXIT_CODES),
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="retab-frames")

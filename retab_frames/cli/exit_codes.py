@@ -16,6 +16,8 @@ __all__ = [
     "EXIT_INCONCLUSIVE",
     "EXIT_INTERRUPTED",
     "CommandError",
+    "MissingError",
+    "describe_exit_codes",
 ]
 
 EXIT_FOUND = 1
@@ -26,12 +28,17 @@ EXIT_INTERRUPTED = 130  # 128 plus the number of SIGINT, as shells report it
 
 EXIT_CODES = {
     0: "success",
-    EXIT_FOUND: "a regression, or a problem in a store",
-    EXIT_ERROR: "an error",
-    EXIT_INCONCLUSIVE: "a check that could not be made, or an inconclusive one with --strict",
+    EXIT_FOUND: "a regression, or a problem found",
+    EXIT_ERROR: "could not run",
+    EXIT_INCONCLUSIVE: "inconclusive with --strict, or what was asked for is missing",
     EXIT_BUG: "a bug",
     EXIT_INTERRUPTED: "interrupted",
 }
+
+
+def describe_exit_codes(*codes: int) -> str:
+    """Return what these codes mean, for the help of a command."""
+    return f"Exit codes: {', '.join(f'{code} {EXIT_CODES[code]}' for code in codes)}."
 
 
 class CommandError(click.ClickException):
@@ -42,3 +49,9 @@ class CommandError(click.ClickException):
     def show(self, _file: Any = None) -> None:
         """Print the message."""
         echo(f"Error: {self.message}", err=True)
+
+
+class MissingError(CommandError):
+    """Ends a command with a message and `EXIT_INCONCLUSIVE`: what was asked for is missing."""
+
+    exit_code = EXIT_INCONCLUSIVE

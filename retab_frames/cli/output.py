@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from retab_frames.cli.options import OutputFormat
 
-__all__ = ["fits", "print_table", "print_text"]
+__all__ = ["fits", "print_object", "print_table", "print_text"]
 
 
 def print_table(
@@ -46,6 +46,13 @@ def fits(frame: pd.DataFrame) -> bool:
 
     _, rule, _ = tables.render_terminal(frame, width=1_000_000).split("\n", 2)
     return len(rule) <= shutil.get_terminal_size().columns
+
+
+def print_object(value: dict[str, Any]) -> None:
+    """Print an object of plain values as JSON."""
+    from retab_frames.text.raw_values import render_json_object  # noqa: PLC0415 - as above
+
+    write(f"{render_json_object(value)}\n")
 
 
 def print_text(text: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from retab_frames.compare.documents import COMPARABLE_CHANGES
 from retab_frames.schemas.frames import STRING, frame_of_rows
@@ -39,7 +39,6 @@ class ComparabilityCheck:
 
 
 _EQUAL_FACTS: dict[str, tuple[str, str]] = {
-    "experiment": ("experiment_id", "the runs are of two experiments"),
     "definition": ("definition_fingerprint", "the block was changed between the runs"),
     "block version": ("block_version_id", "the runs are of two versions of the block"),
     "workflow version": ("workflow_version_id", "the runs are of two versions of the workflow"),
@@ -61,6 +60,8 @@ def check_comparability(baseline: Side, candidate: Side, documents: pd.DataFrame
     """
     sides = (baseline, candidate)
     checks = [
+        # first, since what it says stands first in the summary
+        _check_experiment(sides, documents),
         _check_documents(sides, documents),
         _check_block_kind(sides),
         *(_check_fact(sides, check, *fact) for check, fact in _EQUAL_FACTS.items()),
@@ -81,6 +82,14 @@ def combine_results(checks: pd.DataFrame) -> Comparable:
     """Return the result of all checks together; an unknown one does not count as a warning."""
     results = set(checks["result"])
     return "no" if "no" in results else "warnings" if "warning" in results else "yes"
+
+
+def _check_experiment(sides: tuple[Side, Side], documents: pd.DataFrame) -> ComparabilityCheck:
+    reason = "the runs are of two experiments"
+    check = _check_fact(sides, "experiment", "experiment_id", reason)
+    if check.result == "warning" and documents["change"].isin(["added", "removed"]).all():
+        return replace(check, result="no")
+    return check
 
 
 def _check_documents(sides: tuple[Side, Side], documents: pd.DataFrame) -> ComparabilityCheck:
@@ -121,20 +130,12 @@ def _check_block_kind(sides: tuple[Side, Side]) -> ComparabilityCheck:
 def _check_fact(
     sides: tuple[Side, Side], check: str, field: str, reason: str
 ) -> ComparabilityCheck:
-    values = [_read_fact(side, field) for side in sides]
+    values = [side.read_fact(field) for side in sides]
     if None in values:
         return ComparabilityCheck(check, values, "unknown", f"a side has no {field}")
     if values[0] == values[1]:
         return ComparabilityCheck(check, values, "yes")
     return ComparabilityCheck(check, values, "warning", reason)
-
-
-def _read_fact(side: Side, field: str) -> Any:
-    """Return a field of the run record, or else the value that all its jobs have."""
-    if field in side.record or field not in side.jobs.columns:
-        return side.record.get(field)
-    values = side.jobs[field].dropna().unique().tolist()
-    return values[0] if len(values) == 1 else None
 
 
 def _check_ended(sides: tuple[Side, Side]) -> ComparabilityCheck:

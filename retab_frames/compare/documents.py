@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 CHANGES = (
-    *("broken", "fixed", "still_failing", "cancelled", "pending"),
-    *("added", "removed", "unchanged"),
+    *("broken", "still_failing", "pending", "cancelled"),
+    *("removed", "added", "fixed", "unchanged"),
 )
 """Every change a document can have, those that need attention first."""
 
@@ -67,9 +67,12 @@ def pair_documents(baseline: Side, candidate: Side) -> pd.DataFrame:
         f"candidate_{name}": (after[name], kind),
         "delta_ms": (new_ms - old_ms, kind),
         "ratio": (new / old, FLOAT64),
+        "baseline_job_id": (before["job_id"], STRING),
+        "candidate_job_id": (after["job_id"], STRING),
         "same_job": (_find_same_jobs(before, after), BOOL),
         "baseline_attempt": (before["attempt"], INT64),
         "candidate_attempt": (after["attempt"], INT64),
+        "error_message": (after["error_message"], STRING),
         "inputs_changed": (inputs_changed, BOOL),
         # null if a side has no artifact
         "artifact_changed": (before["artifact_id"] != after["artifact_id"], BOOL),
@@ -129,6 +132,10 @@ def count_transitions(documents: pd.DataFrame) -> pd.DataFrame:
 
 
 def sort_by_change(documents: pd.DataFrame) -> pd.DataFrame:
-    """Return the paired documents in the order of CHANGES, those that need attention first."""
+    """Return the paired documents as every table shows them: what needs attention first.
+
+    In the order of CHANGES, and those of one change with the largest slowdown first.
+    """
     order = documents["change"].map({change: n for n, change in enumerate(CHANGES)})
-    return documents.iloc[order.argsort(kind="stable")]
+    slowdown = -documents["ratio"].to_numpy(np.float64, na_value=-np.inf)
+    return documents.iloc[np.lexsort((slowdown, order))]

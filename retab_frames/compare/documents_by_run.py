@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from retab_frames.compare.failure_rates import (
+    MIN_CHANGES,
+    count_state_changes,
+    rate_documents,
+    select_tried,
+)
 from retab_frames.compare.sides import sort_by_time
 from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column, frame_of_rows
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["summarize_documents", "tabulate_cells"]
 
+_RATES = ("failure_rate", "failure_rate_low", "failure_rate_high")
 _SLOW_QUANTILE = 0.9
 _SLOW_RATIO = 1.5
 """A job that takes less than so many times the median of its run is not slow."""
@@ -28,8 +35,6 @@ _MIN_SLOW_RUNS = 3
 """Fewer do not make a document `always_slow`."""
 _MIN_FAILED_RUNS = 2
 """Fewer do not make a document `always_failing`."""
-_MIN_CHANGES = 2
-"""Fewer changes between completed and failed do not make a document `flaky`."""
 
 
 def tabulate_cells(sides: Sequence[Side], measure: str) -> pd.DataFrame:
@@ -46,6 +51,8 @@ def _list_cell_types(measure: str) -> dict[str, pa.DataType]:
         "run_id": STRING,
         "definition": STRING,
         "status": STRING,
+        "job_id": STRING,
+        "error_message": STRING,
         f"{measure}_ms": FLOAT64 if measure in SPANS else INT64,
         "ratio_to_run_median": FLOAT64,
         "slow": BOOL,
@@ -65,6 +72,8 @@ def _tabulate_run(side: Side) -> pd.DataFrame:
         "run_id": [side.run_id] * len(jobs),
         "definition": [side.record.get("definition_fingerprint")] * len(jobs),
         "status": jobs["status"].mask(side.placeholders),
+        "job_id": jobs["job_id"],
+        "error_message": jobs["error_message"],
         name: duration,
         "ratio_to_run_median": duration / median if median else np.full(len(jobs), np.nan),
         "slow": (duration >= high) & (duration >= _SLOW_RATIO * median) & (duration > 0),
@@ -73,14 +82,24 @@ def _tabulate_run(side: Side) -> pd.DataFrame:
     return pd.DataFrame({key: arrow_column(values[key], kind) for key, kind in types.items()})
 
 
-def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
+def summarize_documents(
+    cells: pd.DataFrame,
+    run_failures: pd.DataFrame,
+    measure: str,
+    *,
+    confidence: float,
+    flaky_rate: float,
+) -> pd.DataFrame:
     """Return one row per document, those that need attention first.
 
     The columns are those of ManyComparison.documents.
 
     Args:
         cells: As `tabulate_cells` returns them.
+        run_failures: As `find_failing_runs` returns them.
         measure: What is compared.
+        confidence: Of the interval of a failure rate.
+        flaky_rate: As for `compare_many`.
     """
     cells = cells.assign(
         completed=cells["status"].isin(COMPLETED),
@@ -91,6 +110,9 @@ def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     completed, failed, slow = (counts[name] for name in ("completed", "failed", "slow"))
     runs = groups.size()
     changes = _find_state_changes(cells).reindex(runs.index)
+    rates = rate_documents(
+        cells, run_failures, confidence=confidence, flaky_rate=flaky_rate
+    ).reindex(runs.index)
     documents = pd.DataFrame(
         {
             "document_id": arrow_column(runs.index, STRING),
@@ -98,8 +120,9 @@ def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
             "runs": arrow_column(runs, INT64),
             "completed": arrow_column(completed, INT64),
             "failed": arrow_column(failed, INT64),
-            # null for a document that no run completed or failed
-            "flaky": arrow_column((changes["flaky"] == 1).fillna(value=False), BOOL),
+            "rate_runs": arrow_column(rates["rate_runs"].fillna(0), INT64),
+            **{name: arrow_column(rates[name], FLOAT64) for name in _RATES},
+            "flaky": arrow_column(rates["flaky"].fillna(value=False), BOOL),
             "fixed_since": arrow_column(changes["fixed_since"], STRING),
             "broken_since": arrow_column(changes["broken_since"], STRING),
             "always_failing": arrow_column((failed >= _MIN_FAILED_RUNS) & (completed == 0), BOOL),
@@ -114,26 +137,18 @@ def summarize_documents(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 
 def _find_state_changes(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each document that was completed or failed, its changes from one to the other.
+    """Return, by document, the run since which it is completed or fails.
 
-    `flaky`, `fixed_since` and `broken_since`, as ManyComparison.documents has them.
+    `fixed_since` and `broken_since`, as ManyComparison.documents has them.
     """
-    known = cells.loc[cells["completed"] | cells["failed"]]
-    known = known.assign(definition=known["definition"].fillna(""))
-    document = known["document_id"]
-    changed = (known["completed"] != known.groupby(document)["completed"].shift()) & (
-        document.duplicated()
-    )
-    # a change between two definitions is no change under one
-    within = changed & (known["definition"] == known.groupby(document)["definition"].shift())
-    per_definition = within.groupby([document, known["definition"]]).sum()
-    flaky = per_definition.groupby(level=0).max() >= _MIN_CHANGES
-    last = known[changed].drop_duplicates("document_id", keep="last").set_index("document_id")
-    since = last["run_id"].where(~flaky.reindex(last.index))
+    tried = select_tried(cells)
+    changes = count_state_changes(tried).groupby(level="document_id").max()
+    unsteady = changes.index[changes >= MIN_CHANGES]
+    document = tried["document_id"]
+    before = tried.groupby(document)["failed"].shift()
+    changed = tried[before.notna() & (tried["failed"] != before)]
+    last = changed.drop_duplicates("document_id", keep="last").set_index("document_id")
+    since = last["run_id"].where(~last.index.isin(unsteady))
     return pd.DataFrame(
-        {
-            "flaky": flaky,
-            "fixed_since": since.where(last["completed"]).reindex(flaky.index),
-            "broken_since": since.where(~last["completed"]).reindex(flaky.index),
-        }
+        {"fixed_since": since.where(~last["failed"]), "broken_since": since.where(last["failed"])}
     )

@@ -8,7 +8,13 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from retab_frames.compare.summary import list_names, name_documents
+from retab_frames.compare.outcome import decide_outcome, describe_checks, is_stopped
+from retab_frames.compare.summary import (
+    describe_ratio,
+    describe_reasons,
+    list_names,
+    name_documents,
+)
 from retab_frames.compare.two_runs import RunComparison
 from retab_frames.errors import InconclusiveError, RegressionError, RetabFramesWarning
 from retab_frames.schemas.frames import STRING, frame_of_rows
@@ -17,7 +23,7 @@ from retab_frames.stats.estimates import is_number
 from retab_frames.stats.paired_ratio import one_sided_mcnemar
 from retab_frames.text.tables import format_count, render_terminal
 
-__all__ = ["assert_no_regression", "describe_checks", "gate_checks"]
+__all__ = ["assert_no_regression", "check_regression"]
 
 Outcome = Literal["pass", "regression", "inconclusive", "missing"]
 MaxBroken = int | Literal["chance"] | None
@@ -29,6 +35,7 @@ class GateCheck(NamedTuple):
     allowed: str
     outcome: Outcome
     reason: str | None
+    sentence: str
 
 
 def assert_no_regression(
@@ -67,26 +74,39 @@ def assert_no_regression(
     Warns:
         RetabFramesWarning: If a check is inconclusive, without `strict`.
     """
-    checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
-    outcomes = set(checks["outcome"])
-    if outcomes == {"pass"}:
+    checks = check_regression(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
+    outcome = decide_outcome(checks)
+    if outcome == "pass":
         return
-    message = f"{comparison.summary()}\n\n{render_terminal(checks, width=120)}"
-    if "regression" in outcomes:
+    table = render_terminal(checks.drop(columns="sentence"), width=120)
+    message = f"{comparison.summary()}\n\n{table}"
+    if outcome == "fail":
         raise RegressionError(message, checks=checks)
-    if strict or "missing" in outcomes:
+    if is_stopped(checks, strict=strict):
         raise InconclusiveError(message, checks=checks)
-    told = f"the gate is inconclusive: {describe_checks(checks[checks['outcome'] != 'pass'])}"
+    told = f"the gate is inconclusive. {describe_checks(checks[checks['outcome'] != 'pass'])}"
     warnings.warn(told, RetabFramesWarning, stacklevel=2)
 
 
-def gate_checks(
-    comparison: RunComparison, *, max_broken: MaxBroken, max_slowdown: float | None
+def check_regression(
+    comparison: RunComparison,
+    *,
+    max_broken: MaxBroken = "chance",
+    max_slowdown: float | None = None,
 ) -> pd.DataFrame:
-    """Return one row per check: `check, found, allowed, outcome, reason` (text).
+    """Return one row per check: `check, found, allowed, outcome, reason, sentence` (text).
 
     The outcome is "pass"; "regression"; "inconclusive": the numbers allow either; or "missing":
-    what the check needs is not there. `reason` is null for a pass.
+    what the check needs is not there. `reason` is null for a pass, and `sentence` says it all in
+    words. `RunComparison.to_markdown` and `to_dict` take the checks.
+
+    Args:
+        comparison: The result of `compare_runs`.
+        max_broken: As for `assert_no_regression`.
+        max_slowdown: As for `assert_no_regression`.
+
+    Raises:
+        TypeError, ValueError: As `assert_no_regression`.
     """
     if not isinstance(comparison, RunComparison):
         raise TypeError(
@@ -97,9 +117,10 @@ def gate_checks(
     _check_limits(max_broken, max_slowdown)
     checks = []
     if comparison.comparable == "no":
-        table = comparison.comparability
-        reasons = "; ".join(table.loc[table["result"] == "no", "reason"])
-        checks.append(GateCheck("comparable", "no", "yes", "missing", reasons))
+        reasons = describe_reasons(comparison.comparability)
+        told = f"The runs cannot be compared: {reasons}"
+        reason = reasons.removesuffix(".")
+        checks.append(GateCheck("comparable", "no", "yes", "missing", reason, told))
     else:
         if max_broken is not None:
             checks.append(_check_broken(comparison, max_broken))
@@ -122,15 +143,6 @@ def _check_limits(max_broken: object, max_slowdown: object) -> None:
         raise ValueError(f"max_slowdown must be 0 or more, not {max_slowdown!r}")
 
 
-def describe_checks(checks: pd.DataFrame) -> str:
-    """Return the checks in words."""
-    return " ".join(
-        f"{row['check']}: found {row['found']}, allowed {row['allowed']}, {row['outcome']}"
-        + (f" ({row['reason']})." if isinstance(row["reason"], str) else ".")
-        for row in checks.to_dict("records")
-    )
-
-
 def _check_broken(comparison: RunComparison, allowed: int | Literal["chance"]) -> GateCheck:
     documents = comparison.documents
     is_broken = documents["change"] == "broken"
@@ -144,11 +156,14 @@ def _check_broken(comparison: RunComparison, allowed: int | Literal["chance"]) -
     lacking = f"{format_count(unknown, 'document')} pending, cancelled or removed could be broken"
     if allowed == "chance":
         return _check_broken_by_chance(comparison, broken, names, lacking if unknown else None)
+    broke = _count(broken, "broke")
+    limit = f"{allowed} {'is' if allowed == 1 else 'are'} allowed"
+    known = ("broken", str(broken), str(allowed))
     if broken > allowed:
-        return GateCheck("broken", str(broken), str(allowed), "regression", names)
+        return GateCheck(*known, "regression", names, f"{broke}, {limit}: {names}.")
     if broken + unknown > allowed:
-        return GateCheck("broken", str(broken), str(allowed), "missing", lacking)
-    return GateCheck("broken", str(broken), str(allowed), "pass", None)
+        return GateCheck(*known, "missing", lacking, f"{broke}, {limit}; {lacking}.")
+    return GateCheck(*known, "pass", None, f"{broke}, {limit}.")
 
 
 def _check_broken_by_chance(
@@ -156,15 +171,23 @@ def _check_broken_by_chance(
 ) -> GateCheck:
     fixed = comparison.changes["fixed"]
     p_value = one_sided_mcnemar(broken, fixed)
-    found = f"{broken}, {fixed} fixed (one-sided p = {p_value:.2g})"
+    told = f"{_count(broken, 'broke')} and {fixed} {'was' if fixed == 1 else 'were'} fixed"
+    one_sided = f"(one-sided p = {p_value:.2g})"
+    known = ("broken", f"{broken}, {fixed} fixed {one_sided}", "chance")
     if p_value <= 1 - comparison.confidence:
-        return GateCheck("broken", found, "chance", "regression", names)
+        words = f"{told}, more than chance explains {one_sided}: {names}."
+        return GateCheck(*known, "regression", names, words)
     if lacking is not None:
-        return GateCheck("broken", found, "chance", "missing", lacking)
+        return GateCheck(*known, "missing", lacking, f"{told}; {lacking}.")
     if broken:
         reason = f"this can be chance; run again: {names}"
-        return GateCheck("broken", found, "chance", "inconclusive", reason)
-    return GateCheck("broken", found, "chance", "pass", None)
+        words = f"{told}, which can be chance {one_sided}; run again: {names}."
+        return GateCheck(*known, "inconclusive", reason, words)
+    return GateCheck(*known, "pass", None, f"{_count(broken, 'broke')}.")
+
+
+def _count(documents: int, what: str) -> str:
+    return f"{format_count(documents, 'document') if documents else 'No document'} {what}"
 
 
 def _check_slowdown(comparison: RunComparison, allowed: float) -> GateCheck:
@@ -175,12 +198,17 @@ def _check_slowdown(comparison: RunComparison, allowed: float) -> GateCheck:
         reason = f"{documents} completed in both by jobs of their own, which have no interval"
         if comparison.earlier is not None:
             reason = "too few runs of the baseline's definition for an interval"
-        return GateCheck("slowdown", "-", limit, "missing", reason)
+        told = f"Whether it is slower cannot be told: {reason}."
+        return GateCheck("slowdown", "-", limit, "missing", reason, told)
     low, high = float(speed["ratio_low"]), float(speed["ratio_high"])
-    found = f"x {speed['ratio']:.4g} ({low:.4g} to {high:.4g})"
+    found = describe_ratio(speed)
+    known = ("slowdown", found, limit)
+    told = f"A typical document takes {found} as long"
     if low > 1 + allowed:
-        return GateCheck("slowdown", found, limit, "regression", "the interval is above the limit")
+        reason = "the interval is above the limit"
+        return GateCheck(*known, "regression", reason, f"{told}, above the limit of {limit}.")
     if high > 1 + allowed:
         reason = "the limit is within the interval: more documents or runs make it narrower"
-        return GateCheck("slowdown", found, limit, "inconclusive", reason)
-    return GateCheck("slowdown", found, limit, "pass", None)
+        words = f"{told}; the limit of {limit} is within the interval, which more documents or runs"
+        return GateCheck(*known, "inconclusive", reason, f"{words} make narrower.")
+    return GateCheck(*known, "pass", None, f"{told}, below the limit of {limit}.")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from retab_frames.compare.broken_messages import count_broken_messages
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.documents_by_run import summarize_documents, tabulate_cells
+from retab_frames.compare.failure_rates import find_failing_runs
 from retab_frames.compare.many_runs_table import (
     compare_with_baseline,
     correct_p_values,
     count_needed_pairs,
 )
 from retab_frames.compare.run_lists import check_run_ids, split_runs
+from retab_frames.compare.run_sentences import describe_broken_messages
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import (
     format_ratio,
@@ -26,11 +29,14 @@ from retab_frames.compare.summary import (
     name_run,
 )
 from retab_frames.schemas.intake import check_columns
+from retab_frames.schemas.vocabulary import COMPLETED, FAILED
+from retab_frames.stats.estimates import is_number
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
-from retab_frames.text.tables import format_count
+from retab_frames.text.raw_values import list_rows
+from retab_frames.text.tables import escape_markdown, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyComparison", "build_page", "compare_many"]
 
+FLAKY_RATE = 0.1
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
@@ -57,6 +64,7 @@ def compare_many(
     margin: float = 0.05,
     confidence: float = 0.95,
     measure: Measure = "duration",
+    flaky_rate: float = FLAKY_RATE,
 ) -> ManyComparison:
     """Return what several runs changed against one of them.
 
@@ -76,28 +84,37 @@ def compare_many(
         margin: As in `compare_runs`.
         confidence: As in `compare_runs`.
         measure: As in `compare_runs`.
+        flaky_rate: A document is `flaky` if it is shown to fail in more than this share of the runs
+            of one definition, by the lower end of the interval. Where any job fails by chance in 1
+            of 100, one document in ten fails once in ten runs, and is as good as the others; 0.1
+            takes two failures in five runs, or three in ten.
 
     Raises:
         TypeError: If these are not runs, or only one content, or the baseline is no position or id.
         ValueError: If there are fewer than two runs, a run is given twice or was never run, the
-            baseline is not among them, or a column is missing or does not fit its type.
+            baseline is not among them, a column is missing or does not fit its type, or
+            `flaky_rate` is no share.
     """
     check_measure(measure)
+    if not (is_number(flaky_rate) and 0 <= flaky_rate < 1):
+        raise ValueError(f"flaky_rate must be a share from 0 to below 1, not {flaky_rate!r}")
+    levels = {"margin": margin, "confidence": confidence}
     if is_distributed(runs):
-        return _compare_on_dask(runs, baseline, measure, margin=margin, confidence=confidence)
+        found = _compare_on_dask(runs, baseline, measure, **levels)
+        return replace(found, flaky_rate=flaky_rate)
     parts = split_runs(runs, measure, reader="compare_many")
     sides = [make_side(run, f"run {n}", measure) for n, run in enumerate(parts)]
     position = _find_baseline([side.run_id for side in sides], baseline)
     chosen = sides[position]
     others = sides[:position] + sides[position + 1 :]
-    rows = compare_with_baseline(chosen, others, margin=margin, confidence=confidence)
+    rows = compare_with_baseline(chosen, others, **levels)
     return ManyComparison(
         baseline_run_id=chosen.run_id,
         runs=correct_p_values(rows, confidence),
         cells=tabulate_cells(sides, measure),
-        margin=margin,
-        confidence=confidence,
+        **levels,
         measure=measure,
+        flaky_rate=flaky_rate,
         run_ids=tuple(side.run_id for side in sides if side.run_id is not None),
     )
 
@@ -139,6 +156,7 @@ def _compare_on_dask(
         confidence=confidence,
         measure=measure,
         run_ids=tuple(ids),
+        flaky_rate=FLAKY_RATE,
     )
 
 
@@ -163,23 +181,25 @@ class ManyComparison:
 
     Attributes:
         baseline_run_id: The run that all others are compared with.
-        runs: One row per other run, in the order given: `run_id`, `comparable`, `documents`, the
-            count of each change, `failure_rate` with its Wilson interval, `failure_p` (McNemar);
-            then the columns of `RunComparison.speed` from `pairs` on, the one-sided p-values
+        runs: One row per other run, in the order given: `run_id`, `created_at`, `comparable`,
+            `documents`, the count of each change, `failure_rate` with its Wilson interval,
+            `failure_p` (McNemar); then the columns of `RunComparison.speed` from `pairs` on,
+            `score` and `score_delta` (as in `RunComparison.runs`), the one-sided p-values
             `slower_p`, `faster_p` and `equivalent_p`; then, corrected for the number of runs,
             `failure_p_adjusted`, `speed_p_adjusted` (that of the verdict) and `verdict` ("faster",
             "slower", "equivalent" or "inconclusive"). The intervals are not corrected.
         cells: One row per document and run, including the baseline, the runs in the order in which
             they began if all say when: `document_id`, `filename`, `run_id`, `definition` (the
             fingerprint in the run record; null without one), `status` (of the final job; null for
-            a placeholder), `duration_ms` (named after the measure) and `ratio_to_run_median` (its
-            ratio to the median of the run) if completed, `slow` (in the slowest tenth of the run,
-            and at least 1.5 times its median).
+            a placeholder), its `job_id` and `error_message`, `duration_ms` (named after the
+            measure) and `ratio_to_run_median` (its ratio to the median of the run) if completed,
+            `slow` (in the slowest tenth of the run, and at least 1.5 times its median).
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
         confidence: The confidence level of the intervals; 1 - confidence is the false discovery
             rate of the verdicts.
         measure: What is compared.
         run_ids: Every run in the order given, including the baseline.
+        flaky_rate: What a flaky document is shown to fail more often than.
     """
 
     baseline_run_id: str | None
@@ -189,21 +209,59 @@ class ManyComparison:
     confidence: float
     measure: Measure
     run_ids: tuple[str, ...]
+    flaky_rate: float
+
+    @cached_property
+    def run_failures(self) -> pd.DataFrame:
+        """One row per run, the baseline included: whether too many documents failed in it at once.
+
+        `run_id`, `definition`, `documents` (completed or failed), `failed`; `expected` (failures,
+        had each document failed as often in any of the runs of this definition), `p_value` (of as
+        many failures or more, see `find_excess`, corrected for the number of runs by Bonferroni);
+        both are null for the only run of a definition. A run is `left_out` of the failure rates of
+        documents if its `p_value` is at most 1 - confidence: what failed there says something of
+        the run, not of each document.
+        """
+        return find_failing_runs(self.cells, self.confidence)
 
     @cached_property
     def documents(self) -> pd.DataFrame:
         """One row per document, those that need attention first.
 
-        `document_id`, `filename`, `runs` (number of runs that have it), `completed`, `failed`
-        (numbers of runs; cancelled and skipped jobs are neither), `flaky` (it changed between
-        completed and failed at least twice under one definition; runs without a known definition
-        count as one), `fixed_since` and `broken_since` (the run since which it is completed or
-        fails, if it is not flaky and did the opposite before), `always_failing` (it failed in at
-        least two runs and was never completed), `slow_runs` (number of runs in which it was slow),
-        `always_slow` (slow in at least three runs, and in all in which it was completed),
-        `median_ms`, `median_ratio` (the median of its ratios to the median of each run).
+        - `document_id`, `filename`, `runs` (number of runs that have it), `completed`, `failed`
+          (numbers of runs; cancelled and skipped jobs are neither).
+        - `failure_rate` with its Wilson interval `failure_rate_low` and `failure_rate_high`: of the
+          `rate_runs` that completed it or failed, of one definition (that with the most; runs
+          without a known definition count as one), without the runs that `run_failures` leaves out.
+        - `flaky`: it changed between completed and failed at least twice in these runs, and the
+          lower end of its rate is above `flaky_rate`.
+        - `fixed_since` and `broken_since`: the run since which it is completed or fails, if it did
+          the opposite before and changed once under a definition at most.
+        - `always_failing` (it failed in at least two runs and was never completed), `slow_runs`
+          (number of runs in which it was slow), `always_slow` (slow in at least three runs, and in
+          all in which it was completed), `median_ms`, `median_ratio` (the median of its ratios to
+          the median of each run).
         """
-        return summarize_documents(self.cells, self.measure)
+        return summarize_documents(
+            self.cells,
+            self.run_failures,
+            self.measure,
+            confidence=self.confidence,
+            flaky_rate=self.flaky_rate,
+        )
+
+    @cached_property
+    def broken_messages(self) -> pd.DataFrame:
+        """One row per template of the messages of documents that broke, the most frequent first.
+
+        Of those that the baseline completed, in the runs in which they failed; the columns are
+        those of `RunComparison.broken_messages`.
+        """
+        cells = self.cells
+        is_baseline = cells["run_id"] == self.baseline_run_id
+        completed = cells.loc[is_baseline & cells["status"].isin(COMPLETED), "document_id"]
+        is_broken = cells["status"].isin(FAILED) & cells["document_id"].isin(completed)
+        return count_broken_messages(cells[is_broken & ~is_baseline])
 
     def matrix(self, value: str = "status") -> pd.DataFrame:
         """Return one row per document and one column per run.
@@ -237,20 +295,51 @@ class ManyComparison:
         return "\n".join([_make_title(self), *_list_sentences(self)])
 
     def to_markdown(self) -> str:
-        """Return the comparison as Markdown, for a pull request."""
-        return render_markdown(build_page(self))
+        """Return the comparison as Markdown, for a pull request; the verdicts come first."""
+        first = f"**{_count_verdicts(self)}**: {escape_markdown(_describe_broken_runs(self))}"
+        return f"{first}\n\n{render_markdown(build_page(self))}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain values, for JSON.
+
+        Times are ISO text; what is null, and an end of an interval that is unbounded, is None.
+
+        Returns:
+            `baseline` (its run id), `runs`, `run_failures`, `broken_messages` and `documents`
+            (lists of rows), `measure`, `margin`, `confidence`, `flaky_rate`; `summary`, a list of
+            sentences.
+        """
+        frames = ("runs", "run_failures", "broken_messages", "documents")
+        return {
+            "baseline": self.baseline_run_id,
+            **{name: list_rows(getattr(self, name)) for name in frames},
+            "measure": self.measure,
+            "margin": self.margin,
+            "confidence": self.confidence,
+            "flaky_rate": self.flaky_rate,
+            "summary": self.summary().splitlines(),
+        }
 
     def _repr_html_(self) -> str:
         return render_fragment(build_page(self))
 
     def __repr__(self) -> str:
-        counts = self.runs["verdict"].value_counts()
-        verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+        verdicts = _count_verdicts(self)
         return (
             f"ManyComparison({self.baseline_run_id!r} -> {format_count(len(self.runs), 'run')}"
             f"{f': {verdicts}' if verdicts else ''}; "
             f"{format_count(len(self.documents), 'document')})"
         )
+
+
+def _count_verdicts(comparison: ManyComparison) -> str:
+    counts = comparison.runs["verdict"].value_counts()
+    return ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+
+
+def _describe_broken_runs(comparison: ManyComparison) -> str:
+    broken = int((comparison.runs["broken"] > 0).sum())
+    return f"documents broke in {broken} of {format_count(len(comparison.runs), 'run')}."
 
 
 def _make_title(comparison: ManyComparison) -> str:
@@ -259,20 +348,55 @@ def _make_title(comparison: ManyComparison) -> str:
 
 
 def _list_sentences(comparison: ManyComparison) -> list[str]:
-    """Return the runs of each verdict, the runs in which documents broke, and documents."""
-    runs, documents = comparison.runs, comparison.documents
+    """Return the runs in which documents broke and why, those of each verdict, and documents."""
+    runs = comparison.runs
     is_comparable = runs["comparable"] != "no"
-    names = {"Not comparable": runs.loc[~is_comparable, "run_id"].tolist()}
+    broken = runs[is_comparable & (runs["broken"] > 0)].to_dict("records")
+    first = {
+        "Not comparable": runs.loc[~is_comparable, "run_id"].tolist(),
+        "Documents broken in": [f"{run['run_id']} ({run['broken']})" for run in broken],
+    }
+    sentences = [
+        *_list_names(first),
+        describe_broken_messages(comparison.broken_messages),
+        *_list_names(_name_verdicts(runs[is_comparable])),
+        *_list_names(_name_documents(comparison)),
+    ]
+    if is_comparable.any():
+        sentences += [*_list_too_small(comparison), _SCOPE]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _list_names(names: dict[str, list[str]]) -> list[str]:
+    return [f"{what}: {list_names(values)}." for what, values in names.items() if values]
+
+
+def _name_verdicts(runs: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the runs of each verdict."""
+    names = {}
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
-        found = runs[is_comparable & (runs["verdict"] == verdict)]
+        found = runs[runs["verdict"] == verdict]
         names[verdict.capitalize()] = [
             f"{run_id}{'' if pd.isna(ratio) else f' (x {format_ratio(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
-    broken = runs[runs["broken"] > 0].itertuples()
-    names["Documents broken in"] = [f"{run.run_id} ({run.broken})" for run in broken]
+    return names
+
+
+def _name_documents(comparison: ManyComparison) -> dict[str, list[str]]:
+    """Return the documents of each trait, and the runs that say nothing of documents."""
+    documents, names = comparison.documents, {}
     labels = name_documents(documents)
-    names["Flaky"] = labels[documents["flaky"]].tolist()
+    flaky = documents["flaky"]
+    names["Flaky"] = [
+        f"{label} (failed in {100 * row['failure_rate']:.0f} % of {row['rate_runs']} runs)"
+        for label, row in zip(labels[flaky], documents[flaky].to_dict("records"), strict=True)
+    ]
+    failing = comparison.run_failures[comparison.run_failures["left_out"]]
+    names["Left out of the failure rates of documents, since many failed at once"] = [
+        f"{run['run_id']} ({run['failed']} of {run['documents']}, {run['expected']:.2g} expected)"
+        for run in failing.to_dict("records")
+    ]
     for change in ("fixed", "broken"):
         since = documents[f"{change}_since"]
         names[f"{change.capitalize()} since"] = [
@@ -281,10 +405,7 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
         ]
     for trait in ("failing", "slow"):
         names[f"Always {trait}"] = labels[documents[f"always_{trait}"]].tolist()
-    sentences = [f"{name}: {list_names(values)}." for name, values in names.items() if values]
-    if is_comparable.any():
-        sentences += [*_list_too_small(comparison), _SCOPE]
-    return sentences
+    return names
 
 
 def _list_too_small(comparison: ManyComparison) -> list[str]:
@@ -308,9 +429,14 @@ def build_page(comparison: ManyComparison) -> Page:
     ratios = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "speed_p_adjusted"]
     totals = ["total_ratio", "total_low", "total_high", "much_slower", "much_faster"]
     needs_attention = documents["flaky"] | documents["always_failing"] | documents["always_slow"]
+    needs_attention |= documents["broken_since"].notna()
     names = ["filename", "document_id", "runs", "completed", "failed", "slow_runs", "median_ms"]
+    names[5:5] = ["failure_rate", "failure_rate_low", "failure_rate_high"]
+    facts = ["run_id", "created_at", "score", "score_delta"]
+    reasons = ["template", "documents", "runs", "example_filename", "example_document_id"]
     sections = [
-        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
+        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]], runs[facts]]),
+        Section("Why documents broke", [comparison.broken_messages[reasons]]),
         Section("Failures", [runs[["run_id", *rates]]]),
         Section("Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])]),
         Section("Documents that need attention", [documents.loc[needs_attention, names]]),

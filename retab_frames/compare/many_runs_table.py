@@ -9,8 +9,9 @@ import numpy as np
 
 from retab_frames.compare.documents import CHANGES
 from retab_frames.compare.paired_statistics import SPEED
+from retab_frames.compare.run_facts import subtract_scores
 from retab_frames.compare.two_runs import compare_sides
-from retab_frames.schemas.frames import FLOAT64, INT64, STRING, arrow_column, frame_of_rows
+from retab_frames.schemas.frames import FLOAT64, INT64, STRING, TIME, arrow_column, frame_of_rows
 from retab_frames.stats.paired_ratio import adjust_p_values
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _SAME_FOR_ALL = ("verdict", "margin", "confidence")
 """Columns of RunComparison.speed that stand elsewhere here."""
 _RUNS = {
     "run_id": STRING,
+    "created_at": TIME,
     "comparable": STRING,
     "documents": INT64,
     **dict.fromkeys(CHANGES, INT64),
@@ -34,6 +36,8 @@ _RUNS = {
     "failure_rate_high": FLOAT64,
     "failure_p": FLOAT64,
     **{name: kind for name, kind in SPEED.items() if name not in _SAME_FOR_ALL},
+    "score": FLOAT64,
+    "score_delta": FLOAT64,
     "slower_p": FLOAT64,
     "faster_p": FLOAT64,
     "equivalent_p": FLOAT64,
@@ -57,11 +61,14 @@ def compare_with_baseline(
         rows.append(
             (
                 side.run_id,
+                comparison.facts[1]["created_at"],
                 comparison.comparable,
                 len(comparison.documents),
                 *comparison.changes.values(),
                 *rate[["rate", "rate_low", "rate_high", "p_value"]],
                 *speed,
+                comparison.facts[1]["score"],
+                subtract_scores(comparison.facts, comparison.documents),
                 *p_values,
             )
         )

@@ -29,10 +29,12 @@ __all__ = ["Side", "list_columns", "make_side", "sort_by_time"]
 _REQUIRED = ("run_id", "job_id", "document_id", "status", "is_placeholder")
 """Beside the columns of the measure."""
 _OPTIONAL = (
-    *("experiment_id", "filename", "block_kind", "artifact_id", "attempt"),
+    *("experiment_id", "filename", "block_kind", "artifact_id", "attempt", "error_message"),
     *("created_at", "started_at", "completed_at"),
 )
 """What a comparison reads where a side has it; null where it has not."""
+_SHARED = ("experiment_id",)
+"""Columns of jobs that say something of their run."""
 _RANKED = ("attempt", "completed_at", "job_id")
 """What the final job of a document is chosen by."""
 
@@ -66,6 +68,18 @@ class Side:
         """When the first of its jobs was created, or else the run; NaT if that is not known."""
         created = self.jobs["created_at"].min()
         return self.record.get("created_at", pd.NaT) if pd.isna(created) else created
+
+    def read_fact(self, field: str) -> Any:
+        """Return a field of the run record, or else what all its jobs say of it; else None."""
+        if field in self.record:
+            return self.record[field]
+        # a job has a status and times of its own, and those of its run under other names
+        is_of_job = field not in _SHARED and arrow_type(JobsSchema, field) is not None
+        for name in (f"run_{field}",) if is_of_job else (f"run_{field}", field):
+            values = self.jobs[name].dropna().unique().tolist() if name in self.jobs else []
+            if len(values) == 1:
+                return values[0]
+        return None
 
     @property
     def placeholders(self) -> Flags:

@@ -268,7 +268,7 @@ def _describe_movers(comparison: Comparison) -> str:
     if ratio.pairs < 2:  # noqa: PLR2004 - as above
         return ""
     is_slower = (comparison.movers["ratio"] > 1).to_numpy(dtype=bool)
-    names = name_documents(comparison.movers)
+    names = name_documents(comparison.movers, among=comparison.documents)
     slower, faster = names[is_slower].tolist(), names[~is_slower].tolist()[::-1]
     if not slower and not faster:
         return "No document slowed by more than half or sped up as much."

@@ -19,6 +19,8 @@ __all__ = [
     "describe_changes",
     "describe_comparability",
     "describe_failures",
+    "describe_ratio",
+    "describe_reasons",
     "describe_retries",
     "format_level",
     "format_p",
@@ -41,6 +43,7 @@ TAKES = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround":
 """What a document does for so long."""
 
 _MAX_NAMES = 5
+_FEWEST_OF_ID = 4
 _PLAIN_RATIOS = (0.1, 1_000)
 _MAX_SLOWEST = 10
 _LEAST_P = 0.0001
@@ -86,6 +89,24 @@ def describe_comparability(checks: pd.DataFrame) -> str:
     return f"Comparable.{not_recorded}"
 
 
+def describe_reasons(checks: pd.DataFrame) -> str:
+    """Return why runs cannot be compared."""
+    return f"{'; '.join(checks.loc[checks['result'] == 'no', 'reason'])}."
+
+
+def describe_ratio(speed: pd.Series[Any]) -> str:
+    """Return the typical change as a factor, with its interval: x 1.25 (1.15 to 1.37).
+
+    Args:
+        speed: A row of SPEED.
+    """
+    low, high = (
+        "unbounded" if pd.isna(end) else f"{end:.4g}"
+        for end in (speed["ratio_low"], speed["ratio_high"])
+    )
+    return f"x {speed['ratio']:.4g} ({low} to {high})"
+
+
 def describe_changes(changes: Mapping[str, int]) -> str:
     """Return the number of documents, and how many there are of each change."""
     documents = format_count(sum(changes.values()), "document")
@@ -114,12 +135,45 @@ def describe_retries(documents: pd.DataFrame) -> str:
     return f"More attempts than in the baseline: {list_names(names)}."
 
 
-def name_documents(documents: pd.DataFrame) -> pd.Series[Any]:
-    """Return what sentences call each document: its file name, and its id where others share it."""
-    names = documents["filename"].fillna(documents["document_id"]).astype(object)
-    repeated = names.duplicated(keep=False)
-    told_apart = names + " (" + documents["document_id"].astype(object) + ")"
-    return names.where(~repeated, told_apart)
+def name_documents(
+    documents: pd.DataFrame, *, among: pd.DataFrame | None = None, width: int | None = None
+) -> pd.Series[Any]:
+    """Return what people read for each document: its file name, and its id where others share it.
+
+    Args:
+        documents: Rows with `document_id` and `filename`.
+        among: The documents from which the names must tell each one; None for these.
+        width: The most characters of a name with an id, for a table: the file name is cut, and of
+            the id only so much of its end shown as tells the documents apart. None for all of it.
+    """
+    everyone = documents if among is None else among
+    of_all = _take_names(everyone)
+    shared = set(of_all[of_all.duplicated(keep=False)])
+    names, ids = _take_names(documents), documents["document_id"]
+    size = None if width is None else _count_telling_characters(everyone["document_id"])
+    told_apart = [
+        _add_id(name, one, size, width) if name in shared else name
+        for name, one in zip(names, ids, strict=True)
+    ]
+    return pd.Series(told_apart, index=documents.index, dtype=object)
+
+
+def _take_names(documents: pd.DataFrame) -> pd.Series[Any]:
+    return documents["filename"].fillna(documents["document_id"]).astype(object)
+
+
+def _count_telling_characters(ids: pd.Series[Any]) -> int:
+    """Return how many characters from its end tell each id from the others."""
+    longest = int(ids.str.len().max())
+    sizes = range(_FEWEST_OF_ID, longest)
+    return next((n for n in sizes if ids.str[-n:].is_unique), longest)
+
+
+def _add_id(name: str, document_id: str, size: int | None, width: int | None) -> str:
+    if size is None or width is None:
+        return f"{name} ({document_id})"
+    end = document_id if len(document_id) <= size else f"…{document_id[-size:]}"
+    return f"{printable(name, max(width - len(end) - 3, 1))} ({end})"
 
 
 def name_ends(speed: pd.DataFrame) -> pd.DataFrame:
@@ -158,5 +212,5 @@ def select_changed(documents: pd.DataFrame) -> pd.DataFrame:
 def select_slowest(documents: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the documents that slowed down most."""
     durations = [f"baseline_{measure}_ms", f"candidate_{measure}_ms", "delta_ms", "ratio"]
-    slower = documents[documents["ratio"].fillna(0) > 1].nlargest(_MAX_SLOWEST, "ratio")
+    slower = sort_by_change(documents[documents["ratio"].fillna(0) > 1]).head(_MAX_SLOWEST)
     return slower[["filename", "document_id", *durations]]

@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
+from retab_frames.compare.broken_messages import count_broken_messages
 from retab_frames.compare.comparability import check_comparability, combine_results
-from retab_frames.compare.documents import count_changes, count_transitions, pair_documents
+from retab_frames.compare.documents import (
+    count_changes,
+    count_transitions,
+    pair_documents,
+    sort_by_change,
+)
 from retab_frames.compare.earlier import choose_earlier, compare_with_earlier
+from retab_frames.compare.outcome import decide_outcome, describe_checks, list_gate
 from retab_frames.compare.paired_statistics import (
     SPEED,
     compute_durations,
@@ -17,12 +26,21 @@ from retab_frames.compare.paired_statistics import (
     list_speed,
     select_movers,
 )
+from retab_frames.compare.run_facts import collect_facts, compare_definitions, tabulate_runs
+from retab_frames.compare.run_sentences import (
+    describe_broken_messages,
+    describe_dates,
+    describe_definition,
+    describe_scores,
+)
 from retab_frames.compare.sides import make_side
 from retab_frames.compare.speed_sentences import describe_speed
 from retab_frames.compare.summary import (
     describe_changes,
     describe_comparability,
     describe_failures,
+    describe_ratio,
+    describe_reasons,
     describe_retries,
     name_ends,
     name_run,
@@ -33,12 +51,11 @@ from retab_frames.schemas.frames import frame_of_rows
 from retab_frames.stats.estimates import check_confidence, is_number
 from retab_frames.text.completion import hide_names
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
-from retab_frames.text.tables import format_count
+from retab_frames.text.raw_values import list_rows
+from retab_frames.text.tables import escape_markdown, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import pandas as pd
 
     from retab_frames.compare.comparability import Comparable
     from retab_frames.compare.earlier import EarlierRuns
@@ -130,6 +147,7 @@ def compare_sides(
     return RunComparison(
         baseline_run_id=baseline.run_id,
         candidate_run_id=candidate.run_id,
+        facts=(collect_facts(baseline), collect_facts(candidate)),
         comparability=check_comparability(baseline, candidate, documents),
         documents=documents,
         margin=margin,
@@ -151,15 +169,18 @@ class RunComparison:
     Attributes:
         baseline_run_id: The run that is compared with.
         candidate_run_id: The run that is compared.
+        facts: What the record of each says beside its documents, such as its score and the
+            configuration of its block; `runs` and `definition` are made of it.
         comparability: One row per check: `check`, `baseline`, `candidate`, `result` (yes, warning,
             no, unknown), `reason`.
         documents: One row per document, the baseline's in its order, then the added ones:
             `document_id`, `filename`, `change`, `baseline_status`, `candidate_status`,
             `baseline_duration_ms`, `candidate_duration_ms` (named after the measure), `delta_ms`
-            (candidate - baseline), `ratio` (candidate / baseline), `same_job` (one job stands on
-            both sides: the same id, or the same artifact, or the same start and end),
-            `baseline_attempt`, `candidate_attempt`, `inputs_changed`, `artifact_changed`. Delta and
-            ratio are null unless both sides were completed, since a fast failure is not an
+            (candidate - baseline), `ratio` (candidate / baseline), `baseline_job_id`,
+            `candidate_job_id`, `same_job` (one job stands on both sides: the same id, or the same
+            artifact, or the same start and end), `baseline_attempt`, `candidate_attempt`,
+            `error_message` (of the candidate's job), `inputs_changed`, `artifact_changed`. Delta
+            and ratio are null unless both sides were completed, since a fast failure is not an
             improvement; a baseline of 0 ms has no ratio. The last two are null if a side has no
             value, and `same_job` if a side lacks the document.
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
@@ -170,6 +191,7 @@ class RunComparison:
 
     baseline_run_id: str | None
     candidate_run_id: str | None
+    facts: tuple[dict[str, Any], dict[str, Any]]
     comparability: pd.DataFrame
     documents: pd.DataFrame
     margin: float
@@ -200,6 +222,42 @@ class RunComparison:
         if self.earlier is None:
             return self.ratio.verdict
         return "inconclusive" if self.earlier.effect is None else self.earlier.effect.verdict
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row per side: the run, and its score.
+
+        `side`, `run_id`, `experiment_id`, `created_at`, `status`, `n_consensus` (votes), then the
+        numbers of its `documents` and of those `completed` and `failed`; `score`, and in the row of
+        the candidate `score_delta`. A score is of the documents that its run completed: the
+        difference is null where these are not the same, or the numbers of votes differ. What a run
+        record would say is null for a bare frame without its columns (`run_score` ...).
+        """
+        return tabulate_runs(self.facts, self.documents)
+
+    @cached_property
+    def definition(self) -> pd.DataFrame:
+        """One row per value of the block's configuration that differs.
+
+        `path` (keys and positions in lists, with dots between them), `baseline`, `candidate`: the
+        value as text, JSON where it is no text; null if a side lacks it. No rows also where a side
+        has no `block_config` in its run record, which only some generations of the API send.
+        """
+        return compare_definitions(self.facts)
+
+    @cached_property
+    def broken_messages(self) -> pd.DataFrame:
+        """One row per template of the messages of documents that broke, the most frequent first.
+
+        `template` (a message with its variables masked, see `failures`), `documents`, `runs` (1),
+        then of one of them `example_document_id`, `example_filename`, `example_job_id` and
+        `example_message`.
+        """
+        broken = self.documents[self.documents["change"] == "broken"]
+        names = {"candidate_job_id": "job_id", "candidate_status": "status"}
+        return count_broken_messages(
+            broken.rename(columns=names).assign(run_id=self.candidate_run_id)
+        )
 
     @cached_property
     def transitions(self) -> pd.DataFrame:
@@ -283,9 +341,68 @@ class RunComparison:
         """Return the comparison in words: a title, then what limits it, what broke, the speed."""
         return "\n".join([_make_title(self), *_list_sentences(self)])
 
-    def to_markdown(self) -> str:
-        """Return the comparison as Markdown, for a pull request."""
-        return render_markdown(build_page(self))
+    def to_markdown(self, *, checks: pd.DataFrame | None = None) -> str:
+        """Return the comparison as Markdown, for a pull request.
+
+        Args:
+            checks: As `check_regression` returns them: the first line says whether they pass, fail
+                or are inconclusive, and why. None for the verdict on the speed instead.
+        """
+        return f"{_make_first_line(self, checks)}\n\n{render_markdown(build_page(self))}"
+
+    def to_dict(self, *, checks: pd.DataFrame | None = None) -> dict[str, Any]:
+        """Return the comparison as plain values, for JSON.
+
+        Times are ISO text; what is null, and an end of an interval that is unbounded, is None.
+
+        Args:
+            checks: As `check_regression` returns them; they make the `gate`, which is None without.
+
+        Returns:
+            `verdict`; `ratio` (the typical change) and its `interval` (low, high, confidence,
+            method); `failures` (of the baseline and the candidate, with McNemar's `p_value`, and
+            the `messages` of documents that broke); `score` (baseline, candidate, delta);
+            `comparability` (comparable, checks); `gate` (outcome, reason, checks); `changes` (a
+            count of each); `baseline` and `candidate` (the rows of `runs`); `definition`; `speed`
+            with all its columns; `measure`, `margin`; `summary`, a list of sentences; `documents`,
+            a row of each, those that need attention first.
+        """
+        speed = list_rows(self.speed)[0]
+        rates = [_drop(row, "side", "p_value") for row in list_rows(self.failure_rates)]
+        runs = [_drop(row, "side", "score_delta") for row in list_rows(self.runs)]
+        sides = ("baseline", "candidate")
+        return {
+            "verdict": self.verdict,
+            "ratio": speed["ratio"],
+            "interval": {
+                "low": speed["ratio_low"],
+                "high": speed["ratio_high"],
+                "confidence": self.confidence,
+                "method": speed["interval"],
+            },
+            "failures": {
+                **dict(zip(sides, rates, strict=True)),
+                "p_value": list_rows(self.failure_rates)[1]["p_value"],
+                "messages": list_rows(self.broken_messages),
+            },
+            "score": {
+                **{side: run["score"] for side, run in zip(sides, runs, strict=True)},
+                "delta": list_rows(self.runs)[1]["score_delta"],
+            },
+            "comparability": {
+                "comparable": self.comparable,
+                "checks": list_rows(self.comparability),
+            },
+            "gate": list_gate(checks),
+            "changes": self.changes,
+            **dict(zip(sides, runs, strict=True)),
+            "definition": list_rows(self.definition),
+            "speed": speed,
+            "measure": self.measure,
+            "margin": self.margin,
+            "summary": self.summary().splitlines(),
+            "documents": list_rows(sort_by_change(self.documents)),
+        }
 
     def _repr_html_(self) -> str:
         return render_fragment(build_page(self))
@@ -299,6 +416,25 @@ class RunComparison:
         )
 
 
+def _drop(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _make_first_line(comparison: RunComparison, checks: pd.DataFrame | None) -> str:
+    """Return what the checks come to, or without any the verdict, and why."""
+    if checks is not None:
+        word, why = decide_outcome(checks).capitalize(), describe_checks(checks)
+    elif comparison.comparable == "no":
+        word, why = "Not comparable", describe_reasons(comparison.comparability)
+    else:
+        speed = comparison.speed.iloc[0]
+        word = comparison.verdict.capitalize()
+        why = describe_changes(comparison.changes)
+        if pd.notna(speed["ratio"]):
+            why = f"a typical document takes {describe_ratio(speed)} as long; {why}"
+    return f"**{word}**: {escape_markdown(why)}"
+
+
 def _make_title(comparison: RunComparison) -> str:
     return f"{name_run(comparison.candidate_run_id)} against {name_run(comparison.baseline_run_id)}"
 
@@ -307,8 +443,12 @@ def _list_sentences(comparison: RunComparison) -> list[str]:
     """Return what limits the comparison, what broke, how often jobs failed, and the speed."""
     sentences = [
         describe_comparability(comparison.comparability),
+        describe_dates(comparison.runs),
+        describe_definition(comparison.definition),
         describe_changes(comparison.changes),
+        describe_broken_messages(comparison.broken_messages),
         describe_failures(comparison.failure_rates, comparison.confidence),
+        describe_scores(comparison.runs),
         describe_retries(comparison.documents),
         describe_speed(comparison),
     ]
@@ -327,9 +467,14 @@ def build_page(comparison: RunComparison) -> Page:
     if comparison.earlier is not None:
         parts.append(comparison.earlier.runs)
     durations = comparison.durations.drop(columns="run_id")
+    reasons = ["template", "documents", "example_filename", "example_document_id"]
+    facts = ["side", "run_id", "created_at", "status", "n_consensus", "score", "score_delta"]
     slowest = select_slowest(comparison.documents, comparison.measure)
     sections = [
         Section("Documents that changed", [select_changed(comparison.documents)]),
+        Section("Why documents broke", [comparison.broken_messages[reasons]]),
+        Section("Runs", [comparison.runs[facts]]),
+        Section("What changed in the definition", [comparison.definition]),
         Section("Failures", [comparison.failure_rates, comparison.transitions]),
         Section("Speed", [*parts, durations]),
         Section("Documents that slowed down most", [slowest]),

@@ -16,7 +16,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["render_csv", "render_json"]
+__all__ = ["list_rows", "render_csv", "render_json", "render_json_object"]
 
 _FORMULA = re.compile(r"^([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 """What spreadsheets read as a formula; the last four are full-width forms."""
@@ -46,6 +46,25 @@ def render_json(frame: pd.DataFrame) -> str:
     rows = (zip(names, row, strict=True) for row in zip(*columns, strict=True))
     lines = (",\n".join(f"    {name}: {value}" for name, value in row) for row in rows)
     return _bracket(",\n".join(f"  {{\n{line}\n  }}" for line in lines))
+
+
+def render_json_object(value: dict[str, Any]) -> str:
+    """Return an object of plain values, such as `list_rows` gives, as JSON: ASCII, indented."""
+    return json.dumps(value, indent=2, allow_nan=False).replace("\x7f", r"\u007f")
+
+
+def list_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as plain values, which fit into strict JSON.
+
+    Times are ISO text; what is null, NaN or infinite is None.
+    """
+    names = [str(name) for name in frame.columns]
+    rows = zip(*_columns(frame), strict=True)
+    return [dict(zip(names, map(_drop_odd, row), strict=True)) for row in rows]
+
+
+def _drop_odd(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _bracket(rows: str) -> str:

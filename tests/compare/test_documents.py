@@ -8,7 +8,7 @@ import pytest
 from factories import OUTCOMES, PLACEHOLDER, SIDES, Outcome, ended, file, outcome_jobs, run, timed
 from hypothesis import given, settings, strategies as st
 
-from retab_frames.compare.documents import CHANGES, count_transitions
+from retab_frames.compare.documents import CHANGES, count_transitions, sort_by_change
 
 from .pairs import paired
 
@@ -183,8 +183,8 @@ def test_transitions_count_every_document_once() -> None:
     ]
 
 
-TYPES = [*[pa.string()] * 5, *[pa.int64()] * 3, pa.float64(), pa.bool_()]
-TYPES += [*[pa.int64()] * 2, *[pa.bool_()] * 2]
+TYPES = [*[pa.string()] * 5, *[pa.int64()] * 3, pa.float64(), *[pa.string()] * 2, pa.bool_()]
+TYPES += [*[pa.int64()] * 2, pa.string(), *[pa.bool_()] * 2]
 
 
 @pytest.mark.parametrize("sides", [(run(), run(run_id="s")), (timed(1), timed(2, run_id="s"))])
@@ -274,3 +274,26 @@ def test_the_status_of_a_placeholder_says_nothing() -> None:
 
     assert found["change"].tolist() == ["pending"]
     assert found["ratio"].isna().all()
+
+
+def test_tables_have_what_needs_attention_first_and_then_the_slowest() -> None:
+    jobs = {
+        "fine": ("completed", 100, "completed", 90),
+        "slow": ("completed", 100, "completed", 300),
+        "zero": ("completed", 0, "completed", 300),
+        "fixed": ("error", 100, "completed", 100),
+        "open": ("completed", 100, "running", None),
+        "failing": ("error", 100, "error", 100),
+        "broken": ("completed", 100, "error", 10),
+        "slower": ("completed", 100, "completed", 400),
+    }
+    sides = (
+        [{"document_id": d, "status": job[n], "duration_ms": job[n + 1]} for d, job in jobs.items()]
+        for n in (0, 2)
+    )
+    before, after = sides
+    found = sort_by_change(paired(run(*before), run(*after, {"document_id": "new"}, run_id="s")))
+
+    assert found["document_id"].tolist() == [
+        *("broken", "failing", "open", "new", "fixed", "slower", "slow", "fine", "zero")
+    ]

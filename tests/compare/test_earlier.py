@@ -13,7 +13,7 @@ from factories import run, timed
 from scipy import stats
 
 import retab_frames as rf
-from retab_frames.compare.gate import gate_checks
+from retab_frames.compare.gate import check_regression
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ def test_the_words_are_about_the_definition() -> None:
 
 def test_the_gate_takes_the_interval_of_the_runs() -> None:
     few, many = (
-        gate_checks(
+        check_regression(
             rf.compare_runs(BASELINE, CANDIDATE, earlier=EARLIER[:count]),
             max_broken=None,
             max_slowdown=0.05,
@@ -93,7 +93,7 @@ def test_the_gate_takes_the_interval_of_the_runs() -> None:
     assert few["outcome"].tolist() == ["inconclusive"]
     assert many["outcome"].tolist() == ["regression"]
     alone = rf.compare_runs(BASELINE, CANDIDATE, earlier=[])
-    missing = gate_checks(alone, max_broken=None, max_slowdown=0.05)
+    missing = check_regression(alone, max_broken=None, max_slowdown=0.05)
     assert missing["outcome"].tolist() == ["missing"]
     assert missing["reason"].tolist() == [
         "too few runs of the baseline's definition for an interval"

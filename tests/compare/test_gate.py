@@ -9,7 +9,7 @@ from factories import SIDES, Outcome, ended, file, never_run, outcome_jobs, run,
 from hypothesis import given, settings
 
 import retab_frames as rf
-from retab_frames.compare.gate import gate_checks
+from retab_frames.compare.gate import check_regression
 from retab_frames.errors import GateError, InconclusiveError, RegressionError
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ def gate(
     max_broken: Any = 0,
     max_slowdown: float | None = None,
 ) -> list[list[Any]]:
-    checks = gate_checks(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
-    assert list(checks.columns) == ["check", "found", "allowed", "outcome", "reason"]
-    return checks.astype(object).to_numpy().tolist()
+    checks = check_regression(comparison, max_broken=max_broken, max_slowdown=max_slowdown)
+    names = ["check", "found", "allowed", "outcome", "reason"]
+    assert list(checks.columns) == [*names, "sentence"]
+    return checks[names].astype(object).to_numpy().tolist()
 
 
 def of_statuses(before: list[str], after: list[str]) -> rf.RunComparison:
@@ -225,8 +226,8 @@ def test_an_inconclusive_check_is_a_warning_and_an_error_if_strict() -> None:
     comparison = of_statuses([OK] * 4, [BAD] + [OK] * 3)
 
     told = (
-        "the gate is inconclusive: broken: found 1, 0 fixed \\(one-sided p = 0.5\\), allowed "
-        "chance, inconclusive \\(this can be chance; run again: doc_0\\)."
+        "the gate is inconclusive. 1 document broke and 0 were fixed, which can be chance "
+        "\\(one-sided p = 0.5\\); run again: doc_0."
     )
     with pytest.warns(rf.RetabFramesWarning, match=told) as caught:
         rf.assert_no_regression(comparison)
@@ -343,3 +344,90 @@ def test_gate_and_verdict_come_from_the_same_rows(
     if comparison.verdict in ("faster", "equivalent"):
         assert outcomes["slowdown"] == "pass"
     assert (outcomes["broken"] == "regression") == (comparison.changes["broken"] > 0)
+
+
+OF_CHANCE = {"max_broken": "chance"}
+
+
+@pytest.mark.parametrize(
+    ("comparison", "limits", "outcome", "sentence"),
+    [
+        (of_statuses([OK], [OK]), {"max_broken": 0}, "pass", "No document broke, 0 are allowed."),
+        (of_statuses([OK], [OK]), OF_CHANCE, "pass", "No document broke."),
+        (
+            of_statuses([OK, OK], [BAD, OK]),
+            {"max_broken": 1},
+            "pass",
+            "1 document broke, 1 is allowed.",
+        ),
+        (
+            of_statuses([OK, OK], [BAD, BAD]),
+            {"max_broken": 1},
+            "fail",
+            "2 documents broke, 1 is allowed: doc_0, doc_1.",
+        ),
+        (
+            of_statuses([OK], ["running"]),
+            {"max_broken": 0},
+            "inconclusive",
+            (
+                "The runs cannot be compared: no document was completed or failed in both runs; "
+                "1 of 1 document of the candidate has not ended yet."
+            ),
+        ),
+        (
+            of_statuses([OK, OK], [OK, "running"]),
+            OF_CHANCE,
+            "inconclusive",
+            (
+                "No document broke and 0 were fixed; 1 document pending, cancelled or removed "
+                "could be broken."
+            ),
+        ),
+        (
+            of_statuses([OK] * 5, [BAD] * 5),
+            OF_CHANCE,
+            "fail",
+            (
+                "5 documents broke and 0 were fixed, more than chance explains (one-sided p = "
+                "0.031): doc_0, doc_1, doc_2, doc_3, doc_4."
+            ),
+        ),
+        (
+            of_times([100] * 8, [200] * 8),
+            {**OF_CHANCE, "max_slowdown": 0.05},
+            "fail",
+            (
+                "A typical document takes x 2 (2 to 2) as long, above the limit of x 1.05. "
+                "No document broke."
+            ),
+        ),
+        (
+            of_times([100] * 8, [100] * 8),
+            {"max_broken": None, "max_slowdown": 0.05},
+            "pass",
+            "A typical document takes x 1 (1 to 1) as long, below the limit of x 1.05.",
+        ),
+        (
+            of_times([100], [100]),
+            {"max_broken": None, "max_slowdown": 0.05},
+            "inconclusive",
+            (
+                "Whether it is slower cannot be told: 1 document completed in both by jobs of "
+                "their own, which have no interval."
+            ),
+        ),
+    ],
+)
+def test_the_markdown_begins_with_the_outcome_and_why(
+    comparison: rf.RunComparison, limits: dict[str, Any], outcome: str, sentence: str
+) -> None:
+    checks = check_regression(comparison, **limits)
+
+    gate = comparison.to_dict(checks=checks)["gate"]
+    assert gate["outcome"] == outcome
+    assert gate["reason"] == sentence
+    assert gate["checks"][0]["check"] in {"broken", "slowdown", "comparable"}
+    first = comparison.to_markdown(checks=checks).splitlines()[0]
+    assert first.replace("\\", "") == f"**{outcome.capitalize()}**: {sentence}"
+    assert comparison.to_dict()["gate"] is None

@@ -18,8 +18,8 @@ from retab_frames.text.tables import format_duration
 if TYPE_CHECKING:
     from retab_frames import Client
 
-CHANGES = ["broken", "fixed", "still_failing", "cancelled"]
-CHANGES += ["pending", "added", "removed", "unchanged"]
+CHANGES = ["broken", "still_failing", "pending", "cancelled"]
+CHANGES += ["removed", "added", "fixed", "unchanged"]
 SCOPE = "These two runs differ; whether the definition does, earlier runs would tell."
 UNKNOWN_SCOPE = "This is about these two runs; about the definition, earlier runs would tell."
 
@@ -292,7 +292,7 @@ def test_what_is_compared_is_the_measure(
                 "Comparable, but 1 removed: only the common ones are compared; the block was"
                 " changed between the runs."
                 " Not recorded: block kind, block version, workflow version, votes.\n"
-                "4 documents: 1 broken, 1 fixed, 1 removed, 1 unchanged.\n"
+                "4 documents: 1 broken, 1 removed, 1 fixed, 1 unchanged.\n"
                 "Failed: 1 of 3 (33 %, 95 % interval 6 % to 79 %), 1 before (p = 1).\n"
                 "Speed: not known. The one document takes 30 % longer; one document has no"
                 " interval. The document that broke had taken 1.00 s in the baseline; the median"
@@ -326,7 +326,7 @@ def test_what_is_compared_is_the_measure(
             (
                 "s against r\n"
                 "Not comparable: the runs have no document in common; a side has no jobs."
-                " Not recorded: block kind, experiment, definition, block version,"
+                " Not recorded: experiment, block kind, definition, block version,"
                 " workflow version, votes, ended, inputs.\n"
                 "0 documents.\n"
                 "Speed: no verdict, since the runs cannot be compared."
@@ -376,7 +376,7 @@ def test_repr_is_one_line() -> None:
     after = ended("error", "completed", run_id="s")
 
     assert repr(rf.compare_runs(before, after)) == (
-        "RunComparison('r' -> 's': 3 documents (1 broken, 1 fixed, 1 removed), inconclusive, "
+        "RunComparison('r' -> 's': 3 documents (1 broken, 1 removed, 1 fixed), inconclusive, "
         "comparable: warnings)"
     )
 
@@ -466,10 +466,13 @@ def test_markdown_shows_what_needs_a_look_first() -> None:
 
     lines = rf.compare_runs(before, after).to_markdown().splitlines()
 
-    assert lines[0] == "## s against r"
+    assert lines[0].startswith("**Inconclusive**: a typical document takes x 1 (")
+    assert lines[2] == "## s against r"
     titles = [line for line in lines if line.startswith("### ")]
     assert titles == [
         "### Documents that changed",
+        "### Why documents broke",
+        "### Runs",
         "### Failures",
         "### Speed",
         "### Comparability",
@@ -479,8 +482,8 @@ def test_markdown_shows_what_needs_a_look_first() -> None:
         "| filename | document\\_id | change | baseline\\_status | candidate\\_status |",
         "| --- | --- | --- | --- | --- |",
         "| - | doc\\_0 | broken | completed | error |",
-        "| - | doc\\_1 | fixed | error | completed |",
         "| - | doc\\_2 | still\\_failing | error | error |",
+        "| - | doc\\_1 | fixed | error | completed |",
     ]
 
 
@@ -489,7 +492,7 @@ def test_a_long_list_of_documents_is_cut_and_says_so() -> None:
 
     markdown = comparison.to_markdown()
 
-    assert "| broken | completed | error |\n\nand 5 more\n\n### Failures" in markdown
+    assert "| broken | completed | error |\n\nand 5 more\n\n### Why" in markdown
     assert markdown.count("| broken |") == 20
 
 
