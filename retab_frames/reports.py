@@ -27,6 +27,7 @@ from retab_frames.stats.failures import failures
 from retab_frames.stats.groups import COUNTS
 from retab_frames.stats.timeline import timeline
 from retab_frames.text.messages import printable
+from retab_frames.text.numbers import TOO_FEW, format_share
 from retab_frames.text.pages import Page, Plot, Section, render_html, render_markdown, write_file
 from retab_frames.text.tables import format_count, format_duration
 
@@ -249,7 +250,7 @@ def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str
     if failed:
         tried = completed + failed
         rate = proportion(failed, tried)
-        share, low, high = (f"{100 * part:.0f} %" for part in (rate.value, rate.low, rate.high))
+        share, low, high = map(format_share, (rate.value, rate.low, rate.high))
         sentences.append(
             f"Failed: {failed} of the {tried} that completed or failed ({share}, 95 % interval "
             f"{low} to {high})."
@@ -278,8 +279,11 @@ def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str
 
 
 def _describe_quantile(stats: pd.Series[Any], name: str) -> str:
-    low, high = (
-        "unbounded" if pd.isna(stats[end]) else format_duration(stats[end])
-        for end in (f"{name}_low_ms", f"{name}_high_ms")
-    )
-    return f"{format_duration(stats[f'{name}_ms'])} (95 % interval {low} to {high})"
+    low, high = (stats[end] for end in (f"{name}_low_ms", f"{name}_high_ms"))
+    if pd.isna(low):
+        ends = TOO_FEW if pd.isna(high) else f"up to {format_duration(high)}, {TOO_FEW} from what"
+    elif pd.isna(high):
+        ends = f"from {format_duration(low)}, {TOO_FEW} up to what"
+    else:
+        ends = f"{format_duration(low)} to {format_duration(high)}"
+    return f"{format_duration(stats[f'{name}_ms'])} (95 % interval: {ends})"

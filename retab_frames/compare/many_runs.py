@@ -19,7 +19,6 @@ from retab_frames.compare.many_runs_table import (
 from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import (
-    format_ratio,
     list_names,
     name_documents,
     name_ends,
@@ -29,6 +28,7 @@ from retab_frames.schemas.intake import check_columns
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
+from retab_frames.text.numbers import format_factor
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
 
@@ -266,7 +266,7 @@ def _list_sentences(comparison: ManyComparison) -> list[str]:
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
         found = runs[is_comparable & (runs["verdict"] == verdict)]
         names[verdict.capitalize()] = [
-            f"{run_id}{'' if pd.isna(ratio) else f' (x {format_ratio(ratio)})'}"
+            f"{run_id}{'' if pd.isna(ratio) else f' ({format_factor(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     broken = runs[runs["broken"] > 0].itertuples()

@@ -480,9 +480,9 @@ def test_repr_and_tables() -> None:
     assert repr(found) == "ManyComparison('r' -> 1 run: 1 inconclusive; 6 documents)"
     assert found.to_markdown().splitlines()[0] == "## 1 run against r"
     markdown = found.to_markdown()
-    assert "| documents | broken | still\\_failing | added | removed | unchanged |\n" in markdown
+    assert "| documents | broken | still failing | added | removed | unchanged |\n" in markdown
     assert "| s | warnings | 6 | 1 | 1 | 1 | 1 | 2 |\n" in markdown
-    assert "| s | inconclusive | 2 | 1.05 (" in markdown
+    assert "| s | inconclusive | 2 | x 1.05 (" in markdown
     assert "| - | bad | 2 | 0 | 2 | 0 | - |" in markdown
 
 
