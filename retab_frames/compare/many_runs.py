@@ -170,11 +170,11 @@ class ManyComparison:
             `failure_p_adjusted`, `speed_p_adjusted` (that of the verdict) and `verdict` ("faster",
             "slower", "equivalent" or "inconclusive"). The intervals are not corrected.
         cells: One row per document and run, including the baseline, the runs in the order in which
-            they began if all say when: `document_id`, `filename`, `run_id`, `definition` (the
-            fingerprint in the run record; null without one), `status` (of the final job; null for
-            a placeholder), `duration_ms` (named after the measure) and `ratio_to_run_median` (its
-            ratio to the median of the run) if completed, `slow` (in the slowest tenth of the run,
-            and at least 1.5 times its median).
+            they began if all say when: `document_id`, `filename`, `run_id`, `began_at` (of the
+            run), `definition` (the fingerprint in the run record; null without one), `status` (of
+            the final job; null for a placeholder), `duration_ms` (named after the measure) and
+            `ratio_to_run_median` (its ratio to the median of the run) if completed, `slow` (in the
+            slowest tenth of the run, and at least 1.5 times its median).
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
         confidence: The confidence level of the intervals; 1 - confidence is the false discovery
             rate of the verdicts.

@@ -25,6 +25,9 @@ _MAX_TICKS = 7
 _MIN_TICKS = 3
 _MARGIN = 1.25
 """How far a log axis reaches beyond the values."""
+_LABELS = {("x", False): 2, ("y", False): 1, ("x", True): 2, ("y", True): 3}
+"""How many labels fit, for matplotlib, where one such as "500 ms" does: by axis, and whether the
+plot is square. It takes labels of the x axis for three fonts wide, of the y axis for two high."""
 _TOLERANCE = 1e-9
 
 
@@ -65,10 +68,12 @@ class DurationLocator(Locator):
 
     Args:
         log: Whether the axis is logarithmic.
+        square: Whether the other axis, which is as long, has the same ticks.
     """
 
-    def __init__(self, *, log: bool) -> None:
+    def __init__(self, *, log: bool, square: bool = False) -> None:
         self.log = log
+        self.square = square
 
     def __call__(self) -> Sequence[float]:
         """Return the ticks of the visible part of the axis."""
@@ -81,8 +86,7 @@ class DurationLocator(Locator):
         max_ticks = _MAX_TICKS
         if self.axis is not None:
             axis: Any = self.axis
-            # a label such as "500 ms" is wider than the numbers that matplotlib expects
-            space = axis.get_tick_space() // (2 if axis.axis_name == "x" else 1)
+            space = axis.get_tick_space() // _LABELS[axis.axis_name, self.square]
             max_ticks = int(np.clip(space, 2, _MAX_TICKS))
         if not self.log:
             return _space_evenly(low, high, max_ticks)
@@ -117,11 +121,13 @@ class DurationFormatter(Formatter):
         return format_duration(value)
 
 
-def set_log_duration_axis(ax: Axes, which: Literal["x", "y"], ms: Floats, name: str) -> None:
+def set_log_duration_axis(
+    ax: Axes, which: Literal["x", "y"], ms: Floats, name: str, *, square: bool = False
+) -> None:
     """Make an axis logarithmic, from a bit below the shortest duration to a bit above the longest.
 
     If there are durations of 0, the axis is linear from 0 to the shortest other duration, which
-    takes half a decade.
+    takes half a decade. Both axes of a square plot have the same ticks.
     """
     above_zero = ms[ms > 0]
     low, high = (above_zero.min(), above_zero.max()) if len(above_zero) else (1.0, 1.0)
@@ -132,19 +138,19 @@ def set_log_duration_axis(ax: Axes, which: Literal["x", "y"], ms: Floats, name: 
         getattr(ax, f"set_{which}scale")("log")
         begin = low / _MARGIN
     getattr(ax, f"set_{which}lim")(begin, high * _MARGIN)
-    _format_axis(ax, which, name, log=True)
+    _format_axis(ax, which, name, DurationLocator(log=True, square=square))
 
 
 def set_duration_axis(ax: Axes, which: Literal["x", "y"], name: str) -> None:
     """Give a linear axis of milliseconds its ticks and its name."""
-    _format_axis(ax, which, name, log=False)
+    _format_axis(ax, which, name, DurationLocator(log=False))
 
 
-def _format_axis(ax: Axes, which: Literal["x", "y"], name: str, *, log: bool) -> None:
+def _format_axis(ax: Axes, which: Literal["x", "y"], name: str, locator: DurationLocator) -> None:
     axis = ax.xaxis if which == "x" else ax.yaxis
-    axis.set_major_locator(DurationLocator(log=log))
+    axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(DurationFormatter(uniform=not log))
+    axis.set_major_formatter(DurationFormatter(uniform=not locator.log))
     axis.set_label_text(name)
 
 

@@ -60,8 +60,12 @@ def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
     known = np.concatenate([before[both | broken], after[both | fixed]])
     if not len(known):
         return show_message(ax)
-    set_log_duration_axis(ax, "x", known, f"{_label_run(comparison.baseline_run_id)} (baseline)")
-    set_log_duration_axis(ax, "y", known, f"{_label_run(comparison.candidate_run_id)} (candidate)")
+    set_log_duration_axis(
+        ax, "x", known, f"{_label_run(comparison.baseline_run_id)} (baseline)", square=True
+    )
+    set_log_duration_axis(
+        ax, "y", known, f"{_label_run(comparison.candidate_run_id)} (candidate)", square=True
+    )
     for axis in (ax.xaxis, ax.yaxis):
         style_label(axis.label)
     ax.set_box_aspect(1)
