@@ -13,13 +13,13 @@ from retab_frames.plots.figures import ensure_axes, show_message, text_colour
 from retab_frames.plots.intervals import draw_intervals, has_unfinished, hollow_entry
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import BLUE, GREY, LINE_STYLES, MARKERS, LineStyle
-from retab_frames.plots.run_order import TIMES, sort_by_run
 from retab_frames.plots.scales import set_log_duration_axis
 from retab_frames.schemas.intake import take_columns
 from retab_frames.stats.durations import duration_stats, name_quantile
 from retab_frames.stats.grouped_values import group_values
 from retab_frames.stats.groups import group_jobs
 from retab_frames.stats.measures import check_measure, list_columns
+from retab_frames.stats.run_order import TIMES, sort_by_run
 from retab_frames.stats.samples import make_sample
 from retab_frames.text.labels import find_heading
 
@@ -193,7 +193,7 @@ def _measure_groups(
     check_measure(measure)
     needed = ("status", "is_placeholder", *list_columns(measure))
     jobs = take_columns(jobs, needed, reader="a plot of durations", optional=TIMES)
-    if by == "run_id":
+    if isinstance(by, str) and by == "run_id":
         jobs = sort_by_run(take_columns(jobs, ["run_id"], reader="a plot of durations"))
     stats = duration_stats(jobs, by, measure=measure, quantiles=quantiles, confidence=confidence)
     if len(quantiles) > len(MARKERS):

@@ -11,11 +11,11 @@ from retab_frames.plots.figures import ensure_axes, show_message
 from retab_frames.plots.intervals import draw_intervals, has_unfinished, hollow_entry
 from retab_frames.plots.labels import add_legend, format_runs, label_rows
 from retab_frames.plots.palette import GREY, LINE_STYLES
-from retab_frames.plots.run_order import TIMES, find_began, sort_by_run
 from retab_frames.plots.scales import set_log_duration_axis
 from retab_frames.schemas.intake import take_columns
 from retab_frames.stats.durations import duration_stats, name_quantile
 from retab_frames.stats.measures import list_columns
+from retab_frames.stats.run_order import TIMES, find_began, sort_by_run
 from retab_frames.text.labels import find_heading
 
 if TYPE_CHECKING:

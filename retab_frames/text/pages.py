@@ -229,7 +229,7 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 th { vertical-align: bottom; }
 td { max-width: 26rem; vertical-align: top; }
 td[style$="right"] { white-space: nowrap; }
-td[style$="anywhere"] { min-width: 7rem; }
+td[style$="anywhere"] { overflow-wrap: break-word !important; }
 figure { margin: .8rem 0; }
 figcaption { font-size: .85rem; }
 img { max-width: 100%; height: auto; }
@@ -241,7 +241,7 @@ img { max-width: 100%; height: auto; }
   section > div { overflow: visible; }
   table { font-size: 7.5pt; }
   th, td { padding: .12rem .3rem; }
-  td[style$="anywhere"] { min-width: 5rem; }
+  td[style$="anywhere"] { overflow-wrap: anywhere !important; min-width: 5rem; }
   h2 { break-after: avoid; }
   figure, tr { break-inside: avoid; }
   img { max-height: 235mm; }

@@ -1,4 +1,4 @@
-"""The runs of a plot in the order of time."""
+"""Runs in the order of time."""
 
 from __future__ import annotations
 
