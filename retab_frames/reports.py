@@ -27,6 +27,7 @@ from retab_frames.stats.failures import failures
 from retab_frames.stats.groups import COUNTS
 from retab_frames.stats.run_order import TIMES, find_began, sort_by_run
 from retab_frames.stats.timeline import timeline
+from retab_frames.text.labels import find_heading
 from retab_frames.text.messages import printable
 from retab_frames.text.numbers import TOO_FEW, format_share
 from retab_frames.text.pages import Page, Plot, Section, render_html, render_markdown, write_file
@@ -240,7 +241,8 @@ def _make_content_page(content: RunContent) -> Page:
 
 
 def _make_jobs_page(jobs: pd.DataFrame) -> Page:
-    jobs = sort_by_run(take_columns(jobs, _NEEDED, reader="report", optional=_OPTIONAL))
+    jobs = take_columns(jobs, _NEEDED, reader="report", optional=_OPTIONAL)
+    jobs = sort_by_run(jobs.reset_index(drop=True))
     runs = jobs["run_id"].nunique(dropna=False)
     by = "run_id" if runs > 1 else None
     groups = [by] if by else []
@@ -333,11 +335,11 @@ def _make_title(jobs: pd.DataFrame) -> str:
 def _describe_source(facts: pd.DataFrame) -> list[str]:
     """Return when the runs began and were fetched, where that is known."""
     parts = []
-    for name, what in (("began_at", "began"), ("fetched_at", "fetched")):
+    for name, what in (("began_at", "Began"), ("fetched_at", "Fetched")):
         if name in facts.columns and facts[name].notna().any():
             ends = (f"{moment:%Y-%m-%d %H:%M}" for moment in (facts[name].min(), facts[name].max()))
-            parts.append(f"{what} {' to '.join(dict.fromkeys(ends))} UTC")
-    return [f"{', '.join(parts).capitalize()}."] if parts else []
+            parts.append(f"{what} {' to '.join(dict.fromkeys(ends))} UTC.")
+    return [" ".join(parts)] if parts else []
 
 
 def _list_notes(stats: pd.DataFrame) -> list[str]:
@@ -356,7 +358,7 @@ def _describe_jobs(jobs: pd.DataFrame, at_once: pd.DataFrame | None) -> list[str
         at_once: Their `timeline`; None if there are several runs.
     """
     stats = duration_stats(jobs, quantiles=(0.5, 0.9)).iloc[0]
-    counts = ", ".join(f"{stats[name]} {name}" for name in COUNTS if stats[name])
+    counts = ", ".join(f"{stats[name]} {find_heading(name)}" for name in COUNTS if stats[name])
     sentences = [f"{stats['jobs']} jobs{f': {counts}' if counts else ''}."]
     completed, failed = int(stats["completed"]), int(stats["error"])
     if failed:

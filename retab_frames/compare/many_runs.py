@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ManyComparison", "build_page", "compare_many"]
 
+_ALL_RUNS = "the comparison's runs (Python) and `retab-frames compare --csv` (shell)"
+_ALL_DOCUMENTS = "the comparison's documents (Python)"
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
@@ -310,9 +312,13 @@ def build_page(comparison: ManyComparison) -> Page:
     needs_attention = documents["flaky"] | documents["always_failing"] | documents["always_slow"]
     names = ["filename", "document_id", "runs", "completed", "failed", "slow_runs", "median_ms"]
     sections = [
-        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]]),
-        Section("Failures", [runs[["run_id", *rates]]]),
-        Section("Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])]),
-        Section("Documents that need attention", [documents.loc[needs_attention, names]]),
+        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]]], _ALL_RUNS),
+        Section("Failures", [runs[["run_id", *rates]]], _ALL_RUNS),
+        Section(
+            "Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])], _ALL_RUNS
+        ),
+        Section(
+            "Documents that need attention", [documents.loc[needs_attention, names]], _ALL_DOCUMENTS
+        ),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

@@ -62,6 +62,9 @@ _CHANGES = {
 }
 
 
+_ALL_RUNS = "the trend's runs (Python) and `retab-frames trend --csv` (shell)"
+
+
 def trend(
     runs: Iterable[RunContent | pd.DataFrame] | pd.DataFrame,
     *,
@@ -339,5 +342,5 @@ def _describe_newest(found: RunTrend) -> str:
 
 def build_page(found: RunTrend) -> Page:
     """Return the trend as a page of sentences and tables; `rf.report` adds the plot."""
-    sections = [Section("Changes", [found.changes]), Section("Runs", [found.runs])]
+    sections = [Section("Changes", [found.changes]), Section("Runs", [found.runs], _ALL_RUNS)]
     return Page(_make_title(found), _list_sentences(found), sections)

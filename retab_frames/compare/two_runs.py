@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunComparison", "build_page", "compare_runs", "compare_sides"]
 
+_ALL_DOCUMENTS = "the comparison's documents (Python) and `retab-frames compare --csv` (shell)"
+
 
 def compare_runs(
     baseline: RunContent | pd.DataFrame,
@@ -327,7 +329,7 @@ def build_page(comparison: RunComparison) -> Page:
     durations = comparison.durations.drop(columns="run_id")
     slowest = select_slowest(comparison.documents, comparison.measure)
     sections = [
-        Section("Documents that changed", [select_changed(comparison.documents)]),
+        Section("Documents that changed", [select_changed(comparison.documents)], _ALL_DOCUMENTS),
         Section("Failures", [comparison.failure_rates, comparison.transitions]),
         Section("Speed", [*parts, durations]),
         Section("Documents that slowed down most", [slowest]),

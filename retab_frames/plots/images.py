@@ -23,7 +23,7 @@ _INK, _PAPER = "#000000", "#ffffff"
 _ON_DARK_PAGES = {
     _INK: "#e8e8e8",
     _PAPER: "#1c1c1c",
-    BLUE: "#4da6e0",
+    BLUE: "#6bbcf5",
     VERMILLION: "#ff8a3d",
     GREEN: "#33c795",
     PURPLE: "#e0a3c4",

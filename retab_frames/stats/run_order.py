@@ -25,7 +25,7 @@ def find_began(jobs: pd.DataFrame) -> Sequence[Any]:
     Returns:
         The times in the order in which the runs first appear.
     """
-    runs = jobs.groupby("run_id", sort=False, dropna=False)
+    runs = _group(jobs)
     began = pd.Series(pd.NaT, index=runs.size().index, dtype="datetime64[us, UTC]")
     for name in TIMES:
         if name in jobs.columns:
@@ -39,5 +39,9 @@ def sort_by_run(jobs: pd.DataFrame) -> pd.DataFrame:
     if began.isna().any():
         return jobs
     rank = began.rank(method="first").to_numpy()
-    run = jobs.groupby("run_id", sort=False, dropna=False).ngroup()
-    return jobs.iloc[np.argsort(rank[run], kind="stable")]
+    return jobs.iloc[np.argsort(rank[_group(jobs).ngroup()], kind="stable")]
+
+
+def _group(jobs: pd.DataFrame) -> Any:
+    # the index may have the name of a column, which pandas calls ambiguous
+    return jobs.reset_index(drop=True).groupby("run_id", sort=False, dropna=False)

@@ -233,7 +233,8 @@ td[style$="anywhere"] { overflow-wrap: break-word !important; }
 figure { margin: .8rem 0; }
 figcaption { font-size: .85rem; }
 img { max-width: 100%; height: auto; }
-@page { margin: 14mm 14mm 18mm; @bottom-right { content: counter(page) " / " counter(pages); } }
+@page { margin: 14mm 14mm 18mm; @bottom-right {
+  content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; } }
 @media print {
   :root { color-scheme: light; }
   body { font-size: 10pt; }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -51,6 +52,25 @@ def test_long_tables_are_cut_and_say_so() -> None:
     assert render_html(page).count("<td") == 50
     assert "<p>and 230 more</p>" in render_fragment(page)
     assert render_fragment(page).count("<td") == 20
+
+
+def test_a_table_that_is_cut_says_where_all_rows_are() -> None:
+    page = Page("a", [], [Section("b", [pd.DataFrame({"n": range(60)})], "`stats` (shell)")])
+    assert "<p>and 10 more; all 60 are in `stats` (shell)</p>" in render_html(page)
+    assert "\n\nand 40 more; all 60 are in \\`stats\\` (shell)\n" in render_markdown(page)
+
+
+def test_paper_has_numbered_pages_and_headings_on_each() -> None:
+    style = render_html(Page("a", [], [])).partition("<style>")[2].partition("</style>")[0]
+    printed = style.partition("@media print")[2]
+    assert re.search(r"@page \{[^@]*@bottom-right \{[^}]*counter\(page\)", style)
+    assert "thead { display: table-header-group; }" in printed
+    assert "color-scheme: light;" in printed
+    assert "word-break" not in style
+    # words of a page are whole; only the ids, which may be longer than a page is wide, are not
+    assert re.findall(r"([^\n{]*)\{[^}]*overflow-wrap: anywhere", printed) == [
+        '  td[style$="anywhere"] '
+    ]
 
 
 def test_sections_with_nothing_to_show_are_left_out() -> None:
