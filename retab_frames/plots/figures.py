@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, cast
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import TightLayoutEngine
@@ -29,7 +30,9 @@ MAX_SHAPES = 5_000
 
 _PIXEL_RATIO = 2
 """Pixels drawn for each one shown, for displays of high resolution."""
-_PASSES = 3
+_MAX_PASSES = 12
+_SETTLED = 0.002
+"""Of the size of a figure."""
 _RENDERING = Lock()
 
 
@@ -80,9 +83,17 @@ class InsideLayout(TightLayoutEngine):
             warnings.filterwarnings(
                 "ignore", "(This figure includes|Tight layout not)", UserWarning
             )
-            # a square of another size has its legend elsewhere
-            for _ in range(_PASSES):
+            # a square that gets another size has its legend elsewhere, so there may be more to do
+            for _ in range(_MAX_PASSES):
+                before = _list_margins(fig)
                 super().execute(fig)
+                if np.allclose(before, _list_margins(fig), rtol=0, atol=_SETTLED):
+                    break
+
+
+def _list_margins(figure: Figure) -> list[float]:
+    margins = figure.subplotpars
+    return [margins.left, margins.right, margins.bottom, margins.top, margins.wspace]
 
 
 def _keep_inside(ax: Axes) -> None:
