@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import Formatter, Locator, NullLocator
 
 from retab_frames.text.tables import format_duration
@@ -22,12 +24,11 @@ _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 _UNITS = ((_HOUR_MS, "h", 4), (_MINUTE_MS, "min", 2), (_SECOND_MS, "s", 1_000), (1, "ms", 1_000))
 """A unit in ms, its name, and into how many parts a label may divide it: 1.25 h, but 61 s."""
 _MAX_TICKS = 7
-_MIN_TICKS = 3
+_MIN_TICKS = 2
 _MARGIN = 1.25
 """How far a log axis reaches beyond the values."""
-_LABELS = {("x", False): 2, ("y", False): 1, ("x", True): 2, ("y", True): 3}
-"""How many labels fit, for matplotlib, where one such as "500 ms" does: by axis, and whether the
-plot is square. It takes labels of the x axis for three fonts wide, of the y axis for two high."""
+_LABEL_WIDTH = 4.5
+"""Of one such as "500 ms" with some room, in font sizes."""
 _TOLERANCE = 1e-9
 
 
@@ -85,9 +86,7 @@ class DurationLocator(Locator):
         low, high = min(vmin, vmax), max(vmin, vmax)
         max_ticks = _MAX_TICKS
         if self.axis is not None:
-            axis: Any = self.axis
-            space = axis.get_tick_space() // _LABELS[axis.axis_name, self.square]
-            max_ticks = int(np.clip(space, 2, _MAX_TICKS))
+            max_ticks = int(np.clip(self._count_labels(), 2, _MAX_TICKS))
         if not self.log:
             return _space_evenly(low, high, max_ticks)
         zero = [0.0] if low <= 0 else []
@@ -96,6 +95,17 @@ class DurationLocator(Locator):
         if not fitting or len(fitting[-1]) < min(_MIN_TICKS, max_ticks):
             return _space_evenly(low, high, max_ticks)
         return [*zero, *fitting[-1].tolist()]
+
+    def _count_labels(self) -> int:
+        """Return how many labels the axis has room for."""
+        axis: Any = self.axis
+        if axis.axis_name == "y" and not self.square:
+            return int(axis.get_tick_space())
+        box = axis.axes.get_window_extent()
+        length = (box.width if axis.axis_name == "x" else box.height) * 72 / axis.axes.figure.dpi
+        size = FontProperties(size=mpl.rcParams["xtick.labelsize"]).get_size_in_points()
+        # a square is one but for the last digits
+        return int(length / (size * _LABEL_WIDTH) + _TOLERANCE)
 
 
 class DurationFormatter(Formatter):
