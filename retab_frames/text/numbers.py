@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["TOO_FEW", "format_change", "format_factor", "format_p", "format_ratio", "format_share"]
+__all__ = [
+    "TOO_FEW",
+    "TOO_FEW_SHORT",
+    "format_change",
+    "format_factor",
+    "format_p",
+    "format_ratio",
+    "format_share",
+]
 
-TOO_FEW = "too few jobs to say"
-"""In place of an end of an interval that so few values do not have."""
+TOO_FEW, TOO_FEW_SHORT = "too few jobs to say", "too few"
+"""In place of an end of an interval that so few values do not have. The short one is for a
+terminal, where ids and numbers need the room."""
 
 _PLAIN_RATIOS = (0.1, 1_000)
 _LEAST_P = 0.001

@@ -17,7 +17,7 @@ import pandas as pd
 
 from retab_frames.errors import escape_line
 from retab_frames.text.messages import printable
-from retab_frames.text.numbers import TOO_FEW
+from retab_frames.text.numbers import TOO_FEW_SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def render_terminal(frame: pd.DataFrame, *, width: int = 80) -> str:
     """Return the frame as lines of at most `width` characters.
 
     Numbers and durations (columns that end in `_ms`, shown with their unit) are right-aligned. Null
-    is `-`, or `too few jobs to say` at the end of an interval whose estimate is not null. Control
+    is `-`, or `too few` at the end of an interval whose estimate is not null. Control
     characters are escaped. If the columns are too wide, the longest texts are cut, with an
     ellipsis.
     """
@@ -251,7 +251,7 @@ def _format_column(frame: pd.DataFrame, position: int) -> list[str]:
     if estimate == name or estimate not in frame.columns:
         return texts
     known = frame[estimate].notna()
-    return [TOO_FEW if t == NULL and k else t for t, k in zip(texts, known, strict=True)]
+    return [TOO_FEW_SHORT if t == NULL and k else t for t, k in zip(texts, known, strict=True)]
 
 
 def _format_value(value: object) -> str:
