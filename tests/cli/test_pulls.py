@@ -148,7 +148,8 @@ def test_a_json_of_what_was_written_comes_before_the_error(sandbox: rf.Sandbox, 
             ["pull", WORKFLOW, "exp_invoice"],
             (
                 "Error: there is no experiment exp_invoice of workflow wf_sandbox (did you mean "
-                "exp_invoices?); `retab-frames experiments` and `retab-frames runs` list what exists"
+                "exp_invoices?); `retab-frames experiments` and `retab-frames runs` list what "
+                "exists"
             ),
         ),
         (["runs", WORKFLOW, EXPERIMENT, "exp_mailrom"], "(did you mean exp_mailroom?)"),
