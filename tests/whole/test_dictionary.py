@@ -75,7 +75,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
     for name in NAMES:
         owner, _, attribute = name.partition(".")
         if name not in found:
-            found[name] = [getattr(one, attribute) for one in results[owner]]
+            found[name] = [getattr(one, attribute) for one in results.get(owner, ())]
     return found
 
 
