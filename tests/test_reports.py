@@ -146,6 +146,50 @@ def test_a_page_shows_the_plots_of_its_subject(tmp_path: Path) -> None:
     assert captions[2] == "When each job waited and ran, and how many did so at a time"
 
 
+def headings(path: Path) -> list[str]:
+    return re.findall(r"<th [^>]*>([^<]*)</th>", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", [*subjects(), "plan", "trend", "run"])
+def test_headings_of_tables_are_words(name: str, content: rf.RunContent, tmp_path: Path) -> None:
+    runs = runs_of(12, changes={6: 1.5})
+    found = subjects() | {"plan": rf.plan(runs), "trend": rf.trend(runs), "run": content}
+    shown = headings(report(found[name], tmp_path / "a.html"))
+    assert len(shown) > 5
+    assert [heading for heading in shown if "_" in heading or "(ms)" in heading] == []
+
+
+def test_a_report_says_of_what_it_is_and_when_it_was_fetched(tmp_path: Path) -> None:
+    first = timed_jobs(("completed", 0, 1, 61)).assign(run_id="exprun_1")
+    second = timed_jobs(("running", 7200, 7201, None)).assign(run_id="exprun_2")
+    jobs = pd.concat([second, first], ignore_index=True)
+    jobs["fetched_at"] = seconds(7320, 7260)
+    lines = report(jobs, tmp_path / "a.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "## 2 runs"
+    assert lines[2] == (
+        "- Began 1970-01-01 00:00 to 1970-01-01 02:00 UTC. "
+        "Fetched 1970-01-01 02:01 to 1970-01-01 02:02 UTC."
+    )
+    start = lines.index("### Runs")
+    assert lines[start + 4 : start + 6] == [
+        "| exprun\\_1 | 1970-01-01 00:00 | 1970-01-01 00:01 | 1970-01-01 02:01 | 1 | 1 | 0 |",
+        "| exprun\\_2 | 1970-01-01 02:00 | - | 1970-01-01 02:02 | 1 | 0 | 1 |",
+    ]
+
+
+def test_a_report_of_many_documents_is_bounded(tmp_path: Path) -> None:
+    size, rows = {}, {}
+    for count in (500, 1500):
+        runs = [one.assign(status=texts(*["completed"] * count)) for one in runs_of(2, count)]
+        runs[1]["status"] = texts(*["error"] * (count // 2), *["completed"] * (count // 2))
+        path = report(rf.compare_runs(*runs), tmp_path / f"{count}.html")
+        text = path.read_text(encoding="utf-8")
+        size[count], rows[count] = len(text), text.count("<tr>")
+        assert f"and {count // 2 - 50} more; all {count // 2} are in" in text
+    assert rows[500] == rows[1500] < 120
+    assert size[1500] < 1_000_000
+
+
 @pytest.mark.parametrize("name", ["comparison", "many"])
 def test_a_page_about_a_comparison_is_its_markdown_and_plots(name: str, tmp_path: Path) -> None:
     subject = subjects()[name]
@@ -155,8 +199,15 @@ def test_a_page_about_a_comparison_is_its_markdown_and_plots(name: str, tmp_path
     page = read(report(subject, tmp_path / "a.html"))
     captions = [value for key, value in page.attributes if key == "alt"]
     expected = {
-        "comparison": ["Each document's duration in the candidate"],
-        "many": ["Quantiles of the duration by run", "The status of each document in each run"],
+        "comparison": [
+            "The duration of each completed document",
+            "Each document's duration in the candidate",
+        ],
+        "many": [
+            "The duration of each completed document, the baseline on top",
+            "The duration by run",
+            "The status of each document in each run",
+        ],
     }
     assert len(captions) == len(expected[name])
     for caption, start in zip(captions, expected[name], strict=True):
@@ -179,7 +230,7 @@ def test_only_errors_are_failures_in_words(tmp_path: Path) -> None:
     jobs["error_message"] = texts("it broke", None, None, None, *["stopped by hand"] * 5)
     text = report(jobs, tmp_path / "jobs.md").read_text(encoding="utf-8")
 
-    assert "9 jobs: 3 completed, 1 error, 2 cancelled, 1 skipped, 2 other." in text
+    assert "9 jobs: 3 completed, 1 failed, 2 cancelled, 1 skipped, 2 other." in text
     assert "Failed: 1 of the 4 that completed or failed (25 %, 95 % interval 5 % to 70 %)." in text
     assert "The most frequent failure (1 of 1): it broke" in text
     assert "Of 1 completed job no duration is known." in text
@@ -196,14 +247,14 @@ def test_a_run_is_told_in_words_first(content: rf.RunContent, tmp_path: Path) ->
     stats = rf.duration_stats(content.jobs).iloc[0]
     half = tables.format_duration(stats["p50_ms"])
     assert "exprun_invoices_4 of exp_invoices" in page.texts
-    assert "Run exprun_invoices_4 of experiment exp_invoices: complete, fetched " in text
-    assert "12 jobs: 9 completed, 3 error." in page.texts
+    assert "Run exprun_invoices_4 of experiment exp_invoices: complete." in text
+    assert "12 jobs: 9 completed, 3 failed." in page.texts
     assert FAILED_3_OF_12 in page.texts
-    assert f"Half of the completed jobs took at most {half} (95 % interval " in text
-    assert "3.68 s to unbounded" in text
+    assert f"Half of the completed jobs took at most {half} (95 % interval: " in text
+    assert "from 3.68 s, too few jobs to say up to what" in text
     order = [
         page.texts.index(title)
-        for title in ("Jobs", "Durations of completed jobs", "Failures", "Slowest jobs")
+        for title in ("Run", "Durations of completed jobs", "Failures", "Slowest jobs")
     ]
     assert order == sorted(order)
     slowest = rf.slowest(content.jobs)["filename"].iloc[0]
@@ -244,7 +295,7 @@ def test_many_runs_begin_with_their_summary(tmp_path: Path) -> None:
     title, *told = map(tables.escape_markdown, many.summary().splitlines())
     lines = "\n".join(f"- {line}" for line in told)
     assert page.startswith(f"## {title}\n\n{lines}\n\n### Runs")
-    assert "| run\\_id |" in page
+    assert "| run |" in page
 
 
 def test_plans_and_trends_have_a_page_with_a_plot(tmp_path: Path) -> None:
@@ -286,7 +337,7 @@ def test_a_report_replaces_one_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("old")
     assert report(jobs_of([1]), str(path)) == path
-    assert path.read_text().startswith("## Jobs of one run")
+    assert path.read_text().startswith("## exprun\\_1\n")
     assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
 
 
@@ -322,4 +373,4 @@ def test_a_report_of_many_runs_shows_what_they_are_compared_by(tmp_path: Path) -
 
     text = rf.report(many, tmp_path / "queue.html").read_text(encoding="utf-8")
 
-    assert "Quantiles of the time in the queue by run" in text
+    assert "The time in the queue by run" in text

@@ -14,7 +14,15 @@ from retab_frames.compare.failure_rates import (
     select_tried,
 )
 from retab_frames.compare.sides import sort_by_time
-from retab_frames.schemas.frames import BOOL, FLOAT64, INT64, STRING, arrow_column, frame_of_rows
+from retab_frames.schemas.frames import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    STRING,
+    TIME,
+    arrow_column,
+    frame_of_rows,
+)
 from retab_frames.schemas.vocabulary import COMPLETED, FAILED
 from retab_frames.stats.measures import SPANS
 
@@ -49,6 +57,7 @@ def _list_cell_types(measure: str) -> dict[str, pa.DataType]:
         "document_id": STRING,
         "filename": STRING,
         "run_id": STRING,
+        "began_at": TIME,
         "definition": STRING,
         "status": STRING,
         "job_id": STRING,
@@ -70,6 +79,7 @@ def _tabulate_run(side: Side) -> pd.DataFrame:
         "document_id": jobs["document_id"],
         "filename": jobs["filename"],
         "run_id": [side.run_id] * len(jobs),
+        "began_at": [None if pd.isna(side.began_at) else side.began_at] * len(jobs),
         "definition": [side.record.get("definition_fingerprint")] * len(jobs),
         "status": jobs["status"].mask(side.placeholders),
         "job_id": jobs["job_id"],

@@ -22,7 +22,6 @@ from retab_frames.compare.run_lists import check_run_ids, split_runs
 from retab_frames.compare.run_sentences import describe_broken_messages
 from retab_frames.compare.sides import list_columns, make_side
 from retab_frames.compare.summary import (
-    format_ratio,
     list_names,
     name_documents,
     name_ends,
@@ -34,6 +33,7 @@ from retab_frames.stats.estimates import is_number
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
+from retab_frames.text.numbers import format_factor
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.raw_values import list_rows
 from retab_frames.text.tables import escape_markdown, format_count
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["ManyComparison", "build_page", "compare_many"]
 
 FLAKY_RATE = 0.1
+_ALL_RUNS = "the comparison's runs (Python) and `retab-frames compare --csv` (shell)"
+_ALL_DOCUMENTS = "the comparison's documents (Python)"
 _SCOPE = (
     "These are verdicts on runs: whether a definition differs, several runs of each would tell."
 )
@@ -189,11 +191,12 @@ class ManyComparison:
             `failure_p_adjusted`, `speed_p_adjusted` (that of the verdict) and `verdict` ("faster",
             "slower", "equivalent" or "inconclusive"). The intervals are not corrected.
         cells: One row per document and run, including the baseline, the runs in the order in which
-            they began if all say when: `document_id`, `filename`, `run_id`, `definition` (the
-            fingerprint in the run record; null without one), `status` (of the final job; null for
-            a placeholder), its `job_id` and `error_message`, `duration_ms` (named after the
-            measure) and `ratio_to_run_median` (its ratio to the median of the run) if completed,
-            `slow` (in the slowest tenth of the run, and at least 1.5 times its median).
+            they began if all say when: `document_id`, `filename`, `run_id`, `began_at` (of the
+            run), `definition` (the fingerprint in the run record; null without one), `status` (of
+            the final job; null for a placeholder), its `job_id` and `error_message`, `duration_ms`
+            (named after the measure) and `ratio_to_run_median` (its ratio to the median of the
+            run) if completed, `slow` (in the slowest tenth of the run, and at least 1.5 times its
+            median).
         margin: The largest slowdown that does not matter, 0.05 for 5 %.
         confidence: The confidence level of the intervals; 1 - confidence is the false discovery
             rate of the verdicts.
@@ -377,7 +380,7 @@ def _name_verdicts(runs: pd.DataFrame) -> dict[str, list[str]]:
     for verdict in ("slower", "faster", "equivalent", "inconclusive"):
         found = runs[runs["verdict"] == verdict]
         names[verdict.capitalize()] = [
-            f"{run_id}{'' if pd.isna(ratio) else f' (x {format_ratio(ratio)})'}"
+            f"{run_id}{'' if pd.isna(ratio) else f' ({format_factor(ratio)})'}"
             for run_id, ratio in zip(found["run_id"], found["ratio"], strict=True)
         ]
     return names
@@ -435,10 +438,18 @@ def build_page(comparison: ManyComparison) -> Page:
     facts = ["run_id", "created_at", "score", "score_delta"]
     reasons = ["template", "documents", "runs", "example_filename", "example_document_id"]
     sections = [
-        Section("Runs", [runs[["run_id", "comparable", "documents", *changes]], runs[facts]]),
+        Section(
+            "Runs",
+            [runs[["run_id", "comparable", "documents", *changes]], runs[facts]],
+            _ALL_RUNS,
+        ),
         Section("Why documents broke", [comparison.broken_messages[reasons]]),
-        Section("Failures", [runs[["run_id", *rates]]]),
-        Section("Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])]),
-        Section("Documents that need attention", [documents.loc[needs_attention, names]]),
+        Section("Failures", [runs[["run_id", *rates]]], _ALL_RUNS),
+        Section(
+            "Speed", [runs[["run_id", *ratios]], name_ends(runs[["run_id", *totals]])], _ALL_RUNS
+        ),
+        Section(
+            "Documents that need attention", [documents.loc[needs_attention, names]], _ALL_DOCUMENTS
+        ),
     ]
     return Page(_make_title(comparison), _list_sentences(comparison), sections)

@@ -23,6 +23,7 @@ from retab_frames.stats.change_points import (
 from retab_frames.stats.estimates import check_confidence, check_margin
 from retab_frames.stats.log_ratios import LOG_UNIT, compute_log_ratios
 from retab_frames.stats.signed_rank import SignedRank
+from retab_frames.text.numbers import format_change, format_p
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.tables import format_count
 
@@ -59,6 +60,9 @@ _CHANGES = {
     "p_value": FLOAT64,
     "verdict": STRING,
 }
+
+
+_ALL_RUNS = "the trend's runs (Python) and `retab-frames trend --csv` (shell)"
 
 
 def trend(
@@ -280,8 +284,9 @@ def _list_sentences(found: RunTrend) -> list[str]:
 def _describe_change(row: Any, found: RunTrend) -> str:
     longer = row["ratio"] > 1
     amount = f"{abs(100 * (row['ratio'] - 1)):.0f} % {'longer' if longer else 'less'}"
-    known = not pd.isna(row["ratio_low"])
-    ends = f" ({row['ratio_low'] - 1:+.0%} to {row['ratio_high'] - 1:+.0%})" if known else ""
+    ends = ""
+    if not pd.isna(row["ratio_low"]):
+        ends = f" ({format_change(row['ratio_low'])} to {format_change(row['ratio_high'])})"
     head, tail = ("Slower" if longer else "Faster"), ""
     margin = f"the margin of {100 * found.margin:.10g} %"
     if row["verdict"] == "equivalent":
@@ -291,7 +296,7 @@ def _describe_change(row: Any, found: RunTrend) -> str:
     takes = TAKES[found.measure]
     return (
         f"{head} since run {name_run(row['run_id'])}: a typical document {takes} {amount} than "
-        f"before{ends.replace('%', ' %')}, p = {row['p_value']:.2g}{tail}."
+        f"before{ends}, {format_p(row['p_value'])}{tail}."
     )
 
 
@@ -337,5 +342,5 @@ def _describe_newest(found: RunTrend) -> str:
 
 def build_page(found: RunTrend) -> Page:
     """Return the trend as a page of sentences and tables; `rf.report` adds the plot."""
-    sections = [Section("Changes", [found.changes]), Section("Runs", [found.runs])]
+    sections = [Section("Changes", [found.changes]), Section("Runs", [found.runs], _ALL_RUNS)]
     return Page(_make_title(found), _list_sentences(found), sections)

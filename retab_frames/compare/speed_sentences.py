@@ -15,10 +15,10 @@ from retab_frames.compare.summary import (
     MEASURE_NAMES,
     TAKES,
     format_level,
-    format_p,
     list_names,
     name_documents,
 )
+from retab_frames.text.numbers import format_p
 from retab_frames.text.tables import format_count, format_duration
 
 if TYPE_CHECKING:

@@ -8,10 +8,12 @@ import pandas as pd
 
 from retab_frames.compare.documents import sort_by_change
 from retab_frames.text.messages import printable
+from retab_frames.text.numbers import TOO_FEW_SHORT, format_p, format_share
 from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
 
 __all__ = [
     "MEASURE_NAMES",
@@ -23,8 +25,6 @@ __all__ = [
     "describe_reasons",
     "describe_retries",
     "format_level",
-    "format_p",
-    "format_ratio",
     "list_names",
     "name_documents",
     "name_ends",
@@ -44,22 +44,12 @@ TAKES = {"duration": "takes", "queue": "waits", "elapsed": "runs", "turnaround":
 
 _MAX_NAMES = 5
 _FEWEST_OF_ID = 4
-_PLAIN_RATIOS = (0.1, 1_000)
 _MAX_SLOWEST = 10
-_LEAST_P = 0.0001
-"""A smaller p-value is told as less than this."""
 _PAGE_NAMES = {
     f"{name}_{end}": f"{name}_ratio_{end}" for name in ("total", "p95") for end in ("low", "high")
 }
 # an interval without an estimate, whose ends a page shows as columns of their own
 _PAGE_NAMES |= {"composite_low": "composite_from", "composite_high": "composite_to"}
-_NO_SHARE = 1e-9
-"""A smaller share is rounding."""
-
-
-def format_ratio(ratio: float) -> str:
-    """Return a ratio with two decimals, or where these say nothing, with three digits."""
-    return f"{ratio:.2f}" if _PLAIN_RATIOS[0] <= ratio < _PLAIN_RATIOS[1] else f"{ratio:.3g}"
 
 
 def name_run(run_id: str | None) -> str:
@@ -101,7 +91,7 @@ def describe_ratio(speed: pd.Series[Any]) -> str:
         speed: A row of SPEED.
     """
     low, high = (
-        "unbounded" if pd.isna(end) else f"{end:.4g}"
+        TOO_FEW_SHORT if pd.isna(end) else f"{end:.4g}"
         for end in (speed["ratio_low"], speed["ratio_high"])
     )
     return f"x {speed['ratio']:.4g} ({low} to {high})"
@@ -119,7 +109,7 @@ def describe_failures(failure_rates: pd.DataFrame, confidence: float) -> str:
     before, after = failure_rates.to_dict("records")
     if not before["documents"]:
         return ""
-    share, low, high = (_percent(after[name]) for name in ("rate", "rate_low", "rate_high"))
+    share, low, high = (format_share(after[name]) for name in ("rate", "rate_low", "rate_high"))
     return (
         f"Failed: {after['failed']} of {after['documents']} ({share}, {format_level(confidence)} "
         f"{low} to {high}), {before['failed']} before ({format_p(after['p_value'])})."
@@ -179,23 +169,6 @@ def _add_id(name: str, document_id: str, size: int | None, width: int | None) ->
 def name_ends(speed: pd.DataFrame) -> pd.DataFrame:
     """Return columns of SPEED with names by which a page puts an interval behind its estimate."""
     return speed.rename(columns=_PAGE_NAMES)
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent; only none is told as 0 %, and only all as 100 %."""
-    if pd.isna(share):
-        return "unknown"
-    text = f"{100 * share:.0f}"
-    if text == "0" and share > _NO_SHARE:
-        text = "<1"
-    elif text == "100" and share < 1 - _NO_SHARE:
-        text = ">99"
-    return f"{text} %"
-
-
-def format_p(p_value: float) -> str:
-    """Return a p-value in words: p = 0.012, p < 0.0001."""
-    return f"p = {p_value:.2g}" if p_value >= _LEAST_P else f"p < {_LEAST_P}"
 
 
 def format_level(confidence: float) -> str:

@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunComparison", "build_page", "compare_runs", "compare_sides"]
 
+_ALL_DOCUMENTS = "the comparison's documents (Python) and `retab-frames compare --csv` (shell)"
+
 
 def compare_runs(
     baseline: RunContent | pd.DataFrame,
@@ -471,7 +473,7 @@ def build_page(comparison: RunComparison) -> Page:
     facts = ["side", "run_id", "created_at", "status", "n_consensus", "score", "score_delta"]
     slowest = select_slowest(comparison.documents, comparison.measure)
     sections = [
-        Section("Documents that changed", [select_changed(comparison.documents)]),
+        Section("Documents that changed", [select_changed(comparison.documents)], _ALL_DOCUMENTS),
         Section("Why documents broke", [comparison.broken_messages[reasons]]),
         Section("Runs", [comparison.runs[facts]]),
         Section("What changed in the definition", [comparison.definition]),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from retab_frames.compare.summary import MEASURE_NAMES
 from retab_frames.plots.figures import ensure_axes, show_message, text_colour
-from retab_frames.plots.intervals import draw_intervals
+from retab_frames.plots.intervals import draw_intervals, has_unfinished, hollow_entry
 from retab_frames.plots.labels import add_legend, format_label, label_rows
 from retab_frames.plots.palette import BLUE, GREY, LINE_STYLES, MARKERS, LineStyle
 from retab_frames.plots.scales import set_log_duration_axis
@@ -18,7 +19,9 @@ from retab_frames.stats.durations import duration_stats, name_quantile
 from retab_frames.stats.grouped_values import group_values
 from retab_frames.stats.groups import group_jobs
 from retab_frames.stats.measures import check_measure, list_columns
+from retab_frames.stats.run_order import TIMES, sort_by_run
 from retab_frames.stats.samples import make_sample
+from retab_frames.text.labels import find_heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +78,10 @@ def durations(
 ) -> Axes:
     """Draw the durations of completed jobs, a row per group, on a log axis.
 
-    Each job is a point; with more than 2,000 jobs, histograms replace the points. Below them are
-    the quantiles with their intervals (if there are at most 40 groups); an arrow marks an open end.
-    The numbers are those of `duration_stats`.
+    Runs stand in the order in which they began, the first on top. Each job is a point; with more
+    than 2,000 jobs, histograms replace the points. Below them are the quantiles with their
+    intervals (if there are at most 40 groups); an arrow marks an open end, and they are hollow
+    where jobs of the group have not ended. The numbers are those of `duration_stats`.
 
     Args:
         jobs: A frame with the columns of JobsSchema.
@@ -98,7 +102,7 @@ def durations(
     ax = ensure_axes(ax, 7.5, float(np.clip(1.3 + 0.55 * len(groups.names), 2.2, 10)))
     if not len(groups.all):
         return show_message(ax)
-    set_log_duration_axis(ax, "x", groups.all, measure)
+    set_log_duration_axis(ax, "x", groups.all, MEASURE_NAMES[measure])
     _draw_jobs(ax, groups)
     entries: list[tuple[Artist, str]] = []
     crowded = len(groups.names) > _MAX_ROWS_WITH_INTERVALS
@@ -109,7 +113,9 @@ def durations(
         drawn = draw_intervals(
             ax, groups.stats, name, at, marker=marker, horizontal=True, crowded=crowded
         )
-        entries.append((drawn, name))
+        entries.append((drawn, find_heading(name)))
+    if has_unfinished(groups.stats).any() and entries and not crowded:
+        entries.append(hollow_entry(MARKERS[0]))
     if by is not None:
         named = zip(groups.names, groups.samples, strict=True)
         label_rows(ax.yaxis, [f"{name} ({len(sample)})" for name, sample in named])
@@ -118,7 +124,7 @@ def durations(
     ax.set_ylim(len(groups.names) - 0.45, -0.55)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
-    add_legend(ax, entries, columns=len(entries))
+    add_legend(ax, entries)
     return ax
 
 
@@ -154,7 +160,7 @@ def ecdf(
     ax = ensure_axes(ax, 7.5, 4.0)
     if not len(groups.all):
         return show_message(ax)
-    set_log_duration_axis(ax, "x", groups.all, measure)
+    set_log_duration_axis(ax, "x", groups.all, MEASURE_NAMES[measure])
     entries: list[tuple[Artist, str]] = []
     if len(groups.names) <= len(LINE_STYLES):
         for n, line in enumerate(LINE_STYLES[: len(groups.names)]):
@@ -186,7 +192,9 @@ def _measure_groups(
 ) -> _Groups:
     check_measure(measure)
     needed = ("status", "is_placeholder", *list_columns(measure))
-    jobs = take_columns(jobs, needed, reader="a plot of durations")
+    jobs = take_columns(jobs, needed, reader="a plot of durations", optional=TIMES)
+    if isinstance(by, str) and by == "run_id":
+        jobs = sort_by_run(take_columns(jobs, ["run_id"], reader="a plot of durations"))
     stats = duration_stats(jobs, by, measure=measure, quantiles=quantiles, confidence=confidence)
     if len(quantiles) > len(MARKERS):
         raise ValueError(f"at most {len(MARKERS)} quantiles can be drawn, not {len(quantiles)}")

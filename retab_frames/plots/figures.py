@@ -8,18 +8,31 @@ from threading import Lock
 from typing import Any, cast
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import TightLayoutEngine
 
 from retab_frames.forks import call_in_child
 
-__all__ = ["MAX_SHAPES", "ShownAxes", "ensure_axes", "render_figure", "show_message", "text_colour"]
+__all__ = [
+    "MAX_SHAPES",
+    "ShownAxes",
+    "background",
+    "ensure_axes",
+    "render_figure",
+    "show_message",
+    "text_colour",
+]
 
 MAX_SHAPES = 5_000
 """Shapes of one artist; more become an image within an SVG, which would be tens of megabytes."""
 
 _PIXEL_RATIO = 2
 """Pixels drawn for each one shown, for displays of high resolution."""
+_MAX_PASSES = 12
+_SETTLED = 0.002
+"""Of the size of a figure."""
 _RENDERING = Lock()
 
 
@@ -46,16 +59,57 @@ class ShownAxes(Axes):
 
 
 def ensure_axes(ax: Axes | None, width: float, height: float) -> Axes:
-    """Return the axes given, or new ones in a figure of a width and height in inches."""
+    """Return the axes given, or new ones in a figure of a width and height in inches.
+
+    Nothing that is drawn outside of axes is cut off by the edge of their figure.
+    """
     if ax is not None:
+        _keep_inside(ax)
         return ax
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure.add_subplot(axes_class=ShownAxes)
 
 
+class InsideLayout(TightLayoutEngine):
+    """Makes room for labels and legends in a figure that has no layout of its own.
+
+    It is a tight layout, so that `tight_layout` and `subplots_adjust` go on to work.
+    """
+
+    def execute(self, fig: Any) -> None:
+        """Place the axes."""
+        with warnings.catch_warnings():
+            # for axes that have a place of their own, or no room: both stay as they are
+            warnings.filterwarnings(
+                "ignore", "(This figure includes|Tight layout not)", UserWarning
+            )
+            # a square that gets another size has its legend elsewhere, so there may be more to do
+            for _ in range(_MAX_PASSES):
+                before = _list_margins(fig)
+                super().execute(fig)
+                if np.allclose(before, _list_margins(fig), rtol=0, atol=_SETTLED):
+                    break
+
+
+def _list_margins(figure: Figure) -> list[float]:
+    margins = figure.subplotpars
+    return [margins.left, margins.right, margins.bottom, margins.top, margins.wspace]
+
+
+def _keep_inside(ax: Axes) -> None:
+    figure = ax.figure.figure
+    if figure.get_layout_engine() is None:
+        figure.set_layout_engine(InsideLayout())
+
+
 def text_colour() -> str:
     """Return the colour of text, which stands out from the background in every style."""
     return str(mpl.rcParams["text.color"])
+
+
+def background() -> str:
+    """Return the colour behind a plot."""
+    return str(mpl.rcParams["axes.facecolor"])
 
 
 def show_message(ax: Axes, text: str = "no completed jobs") -> Axes:

@@ -158,7 +158,7 @@ def _draw_bars(ax: Axes, bars: _Bars) -> None:
     entries = [
         (Patch(**_patch_style(style, hatched=True)), style.name) for style in (WAITING, *styles)
     ]
-    add_legend(ax, entries, columns=len(entries))
+    add_legend(ax, entries)
 
 
 def _draw_spans(

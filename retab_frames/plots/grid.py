@@ -29,7 +29,13 @@ _MAX_ROWS_WITH_SIGNS = 60
 """More rows are too low for a sign in each cell."""
 
 
-def matrix(comparison: ManyComparison, *, value: str = "status", ax: Axes | None = None) -> Axes:
+def matrix(
+    comparison: ManyComparison,
+    *,
+    value: str = "status",
+    documents: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the documents by runs, the documents that need attention first.
 
     Args:
@@ -37,12 +43,13 @@ def matrix(comparison: ManyComparison, *, value: str = "status", ax: Axes | None
         value: "status"; "duration_ms" (or that of another measure) or "ratio_to_run_median" (the
             ratio to the median of the run) of the completed jobs, on a log scale from dark to
             light.
+        documents: How many of them to draw at most, those that need attention most; None draws all.
         ax: Where to draw; None makes a new figure, see `retab_frames.plots`.
 
     Returns:
-        The axes, with rows in the order of `comparison.documents` and columns in that of the runs.
-        If not all names fit, every nth is shown. A cell is blank if the run lacks the document, or
-        the value is null.
+        The axes, with rows in the order of `comparison.documents`, and columns in the order in
+        which the runs began, or as given if one does not say when. If not all names fit, every nth
+        is shown. A cell is blank if the run lacks the document, or the value is null.
 
     Raises:
         ValueError: If the value is not one of these.
@@ -52,8 +59,9 @@ def matrix(comparison: ManyComparison, *, value: str = "status", ax: Axes | None
         raise ValueError(
             f"value must be status, {of_measure} or ratio_to_run_median, not {value!r}"
         )
-    frame = comparison.matrix(value)
-    names, cells = frame.iloc[:, :2], frame.iloc[:, 2:]
+    frame = comparison.matrix(value).iloc[:documents]
+    runs = comparison.cells["run_id"].dropna().unique()
+    names, cells = frame.iloc[:, :2], frame[list(runs)]
     height = float(np.clip(1.6 + 0.22 * len(cells), 2.5, 9))
     ax = ensure_axes(ax, float(np.clip(4.5 + 0.45 * cells.shape[1], 6, 12)), height)
     if cells.empty:
@@ -65,11 +73,16 @@ def matrix(comparison: ManyComparison, *, value: str = "status", ax: Axes | None
         if not (numbers > 0).any():
             return show_message(ax)
         _draw_numbers(ax, numbers, value)
-    documents = names["filename"].fillna(names["document_id"])
-    label_rows(ax.yaxis, [format_label(name) for name in documents])
-    label_rows(ax.xaxis, [format_label(run) for run in cells.columns], slanted=True)
+    rows = names["filename"].fillna(names["document_id"])
+    label_rows(ax.yaxis, [format_label(name) for name in rows])
+    label_rows(ax.xaxis, [_label_run(run, comparison) for run in cells.columns], slanted=True)
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _label_run(run: str, comparison: ManyComparison) -> str:
+    is_baseline = run == comparison.baseline_run_id
+    return f"{format_label(run)} (baseline)" if is_baseline else format_label(run)
 
 
 def _draw_statuses(ax: Axes, cells: pd.DataFrame) -> None:
@@ -105,7 +118,7 @@ def _draw_numbers(ax: Axes, numbers: Floats, value: str) -> None:
     else:
         steps = 2.0 ** np.arange(-10, 11)
         bar.set_ticks(steps[(steps >= low) & (steps <= high)].tolist())
-        bar.ax.yaxis.set_major_formatter(StrMethodFormatter("\N{MULTIPLICATION SIGN} {x:g}"))
+        bar.ax.yaxis.set_major_formatter(StrMethodFormatter("x {x:g}"))
         bar.set_label("ratio to the median of the run")
 
 

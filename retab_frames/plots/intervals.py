@@ -5,18 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
-from retab_frames.plots.figures import text_colour
+from retab_frames.plots.figures import background, text_colour
 from retab_frames.plots.palette import EDGE_COLOUR
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
-    from retab_frames.stats.grouped_values import Floats
+    from retab_frames.stats.grouped_values import Flags, Floats
 
-__all__ = ["draw_intervals"]
+__all__ = ["HOLLOW", "draw_intervals", "has_unfinished", "hollow_entry"]
+
+HOLLOW = "hollow: has not ended"
+"""What a legend says of hollow markers."""
+_SIZE = 6.5
+
+
+def has_unfinished(stats: pd.DataFrame) -> Flags:
+    """Return which rows of `duration_stats` have jobs that have not ended."""
+    if "unfinished" not in stats.columns:
+        return np.zeros(len(stats), dtype=np.bool_)
+    return stats["unfinished"].to_numpy(np.int64) > 0
+
+
+def hollow_entry(marker: str, colour: str | None = None) -> tuple[Line2D, str]:
+    """Return the entry of a legend for hollow markers."""
+    return Line2D([], [], marker=marker, linestyle="none", **_hollow_style(colour)), HOLLOW
+
+
+def _hollow_style(colour: str | None) -> dict[str, Any]:
+    colour = colour or text_colour()
+    style = {"markersize": _SIZE - 0.5, "markeredgecolor": colour, "markeredgewidth": 1.3}
+    return style | {"markerfacecolor": background()}
 
 
 def draw_intervals(
@@ -33,7 +55,7 @@ def draw_intervals(
     """Draw a quantile of each row as a marker and its interval as a line, and return the markers.
 
     An open end is an arrow at the end of the axis of durations, whose limits must be set before. A
-    quantile that is null is not drawn.
+    quantile that is null is not drawn, and that of a row with jobs that have not ended is hollow.
 
     Args:
         ax: Where to draw.
@@ -49,6 +71,7 @@ def draw_intervals(
     value, low, high = (column.to_numpy(np.float64, na_value=np.nan) for column in columns)
     known = ~np.isnan(value)
     value, low, high, at = value[known], low[known], high[known], at[known]
+    unfinished = has_unfinished(stats)[known]
     begin, end = ax.get_xlim() if horizontal else ax.get_ylim()
     style: dict[str, Any] = {"color": colour or text_colour(), "linestyle": "none", "zorder": 4}
     points = (value, at) if horizontal else (at, value)
@@ -66,6 +89,10 @@ def draw_intervals(
         edges = np.full(len(is_open), edge)
         tips = (edges, is_open) if horizontal else (is_open, edges)
         ax.plot(*tips, marker=arrow[0 if horizontal else 1], markersize=5, clip_on=False, **style)
-    face = {"markersize": 6.5, "markeredgecolor": EDGE_COLOUR, "markeredgewidth": 0.6}
+    face = {"markersize": _SIZE, "markeredgecolor": EDGE_COLOUR, "markeredgewidth": 0.6}
     (drawn,) = ax.plot(*points, marker=marker, label=name, **style | face)
+    if unfinished.any():
+        hollow = [side[unfinished] for side in points]
+        face = _hollow_style(colour)
+        ax.plot(*hollow, marker=marker, label=f"{name} hollow", **style | face)
     return drawn

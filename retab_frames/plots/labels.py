@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.text import Text
 
-__all__ = ["RowLocator", "add_legend", "format_label", "label_rows", "style_label"]
+__all__ = [
+    "RowLocator",
+    "add_legend",
+    "format_label",
+    "format_runs",
+    "label_rows",
+    "style_label",
+]
 
 _FONT_SIZE = 8
 _MAX_LENGTH = 32
+_MAX_LENGTH_WITH_DATE = 22
 _DENSITY = {"x": 1.2, "y": 1.5}
 """How many names fit where matplotlib has room for one; those below the x axis are slanted."""
 _FONTS = (
@@ -61,6 +69,23 @@ def format_label(value: Any, max_length: int = _MAX_LENGTH) -> str:
     return text.replace("$", r"\$")
 
 
+def format_runs(runs: Sequence[Any], began: Sequence[Any]) -> list[str]:
+    """Return the label of each run: its id, and the day on which it began, if that is known.
+
+    Args:
+        runs: The ids.
+        began: When each of them began (UTC), or null; two of one day are told apart by the hour.
+    """
+    days = [moment.date() for moment in began if not pd.isna(moment)]
+    pattern = "%Y-%m-%d" if len(set(days)) == len(days) else "%Y-%m-%d %H:%M"
+    return [
+        format_label(run)
+        if pd.isna(moment)
+        else f"{format_label(run, _MAX_LENGTH_WITH_DATE)}  {moment:{pattern}}"
+        for run, moment in zip(runs, began, strict=True)
+    ]
+
+
 def style_label(text: Text, *, slanted: bool = False) -> None:
     """Set the fonts of a label made by `format_label`, and its slope.
 
@@ -95,24 +120,25 @@ def label_rows(axis: Axis, names: Sequence[str], *, slanted: bool = False) -> No
         style_label(tick.label1, slanted=slanted)
 
 
-def add_legend(
-    ax: Axes, entries: Sequence[tuple[Artist, str]], *, columns: int | None = None
-) -> None:
-    """Add a legend outside of the axes, where it hides nothing.
+def add_legend(ax: Axes, entries: Sequence[tuple[Artist, str]]) -> None:
+    """Add a legend to the right of the axes, where it hides nothing, a title neither.
 
     Args:
         ax: The axes of the plot.
         entries: What is drawn, and its name as `format_label` makes it.
-        columns: The number of columns of a legend above the axes; None puts it to their right.
     """
     if not entries:
         return
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
-    right = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
     # matplotlib hides an entry whose name begins with an underscore, so names are set afterwards
     handles, names = [artist for artist, _ in entries], ["."] * len(entries)
-    place = above if columns else right
-    legend = ax.legend(handles, names, frameon=False, fontsize=_FONT_SIZE, **place)
+    legend = ax.legend(
+        handles,
+        names,
+        frameon=False,
+        fontsize=_FONT_SIZE,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
     for text, (_, name) in zip(legend.get_texts(), entries, strict=True):
         text.set_text(name)
         style_label(text)

@@ -12,10 +12,14 @@ from retab_frames.schemas.vocabulary import OPEN
 __all__ = [
     "BLUE",
     "EDGE_COLOUR",
+    "GREEN",
     "GREY",
     "LINE_STYLES",
     "MARKERS",
     "NULL_COLOUR",
+    "ON_DARK",
+    "ON_LIGHT",
+    "PURPLE",
     "STATUS_STYLES",
     "VERMILLION",
     "WAITING",
@@ -26,10 +30,13 @@ __all__ = [
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#8C8C8C"
-NULL_COLOUR = "#FFFFFF"
-"""Of a cell without a value."""
+NULL_COLOUR = "#FFFFFF00"
+"""Of a cell without a value: none."""
 EDGE_COLOUR = "white"
 """Of the lines that separate cells, and of the edges of markers."""
+ON_DARK, ON_LIGHT = "#FEFEFE", "#010101"
+"""Of signs on a dark or a light colour of our own. They are not quite the white and the black of
+figures, which a dark page exchanges."""
 
 MARKERS = ("D", "^", "s", "o", "v", "P")
 """Markers of the quantiles, in order."""
@@ -73,11 +80,11 @@ class StatusStyle:
     colour: str
     hatch: str
     sign: str
-    sign_colour: str = "white"
+    sign_colour: str = ON_DARK
 
 
-_NOT_ENDED = StatusStyle("not ended", "#F0E442", "----", "…", sign_colour="black")
-_OTHER = StatusStyle("other", "#B56FAB", "++", "?", sign_colour="black")
+_NOT_ENDED = StatusStyle("not ended", "#F0E442", "----", "…", sign_colour=ON_LIGHT)
+_OTHER = StatusStyle("other", "#B56FAB", "++", "?", sign_colour=ON_LIGHT)
 
 STATUS_STYLES = {
     "completed": StatusStyle("completed", "#8FC1E3", "", ""),

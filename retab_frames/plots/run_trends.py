@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from retab_frames.plots.figures import ensure_axes, show_message, text_colour
-from retab_frames.plots.labels import add_legend, format_label, label_rows
+from retab_frames.plots.figures import background, ensure_axes, show_message, text_colour
+from retab_frames.plots.intervals import hollow_entry
+from retab_frames.plots.labels import add_legend, format_label, format_runs, label_rows
 from retab_frames.plots.palette import BLUE, EDGE_COLOUR, GREY, VERMILLION
 from retab_frames.stats.change_points import MIN_RUNS
 
@@ -23,6 +24,7 @@ __all__ = ["run_trend"]
 
 _MAX_NAMED = 4
 """More changes are not named one by one."""
+_MAX_LENGTH = 18
 _MAX_WITH_LARGE_MARKERS = 30
 _WIDE = 3.0
 """Ratios further apart have ticks at powers of 2."""
@@ -34,7 +36,7 @@ def run_trend(found: RunTrend, *, ax: Axes | None = None) -> Axes:
     A thin line is the interval of the noise of a run's documents; a shift of the whole run is no
     part of it. A step is the level of the runs between two changes, which are dashed lines; with
     fewer runs than a change could be told from, there is none. An alarm is a large triangle,
-    upwards for slower.
+    upwards for slower. A run that has not ended is hollow.
 
     Args:
         found: The result of `rf.trend`.
@@ -56,13 +58,17 @@ def run_trend(found: RunTrend, *, ax: Axes | None = None) -> Axes:
     _set_ratio_axis(ax, min(known.min(), 1 / factor), max(known.max(), factor))
     at = np.arange(len(runs), dtype=np.float64)
     entries: list[tuple[Artist, str]] = _draw_runs(ax, at, ratio, low, high)
+    unfinished = runs["unfinished"].to_numpy(np.int64) > 0
+    if unfinished.any():
+        entries.append(_draw_hollow(ax, at[unfinished], ratio[unfinished]))
     if np.count_nonzero(~np.isnan(ratio)) >= MIN_RUNS:
         entries += _draw_levels(ax, at, ratio, runs["segment"].to_numpy(np.int64))
     entries += _draw_changes(ax, found)
     entries += _draw_alarms(ax, found, at, ratio)
     band = ax.axhspan(1 / factor, factor, color=GREY, alpha=0.18, linewidth=0, zorder=0)
     entries.append((band, f"margin of {100 * found.margin:g} %"))
-    label_rows(ax.xaxis, [format_label(run) for run in runs["run_id"]], slanted=True)
+    named = format_runs(runs["run_id"].tolist(), runs["began_at"].tolist())
+    label_rows(ax.xaxis, named, slanted=True)
     ax.set_xlim(-0.5, len(runs) - 0.5)
     ax.set_ylabel("typical duration, the first run is 1")
     ax.spines[["top", "right"]].set_visible(False)
@@ -80,7 +86,7 @@ def _set_ratio_axis(ax: Axes, low: float, high: float) -> None:
         FixedLocator(powers.tolist()) if high / low > _WIDE else MaxNLocator(7, steps=[1, 2, 5, 10])
     )
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(StrMethodFormatter("\N{MULTIPLICATION SIGN} {x:g}"))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("x {x:g}"))
 
 
 def _draw_runs(
@@ -92,6 +98,13 @@ def _draw_runs(
     style |= {"color": BLUE, "markeredgecolor": EDGE_COLOUR, "markeredgewidth": 0.5}
     (points,) = ax.plot(at, ratio, label="run", **style)
     return [(points, "run, interval of its documents")]
+
+
+def _draw_hollow(ax: Axes, at: Floats, ratio: Floats) -> tuple[Artist, str]:
+    style: dict[str, Any] = {"marker": "o", "markersize": 6, "linestyle": "none", "zorder": 3}
+    style |= {"markeredgecolor": BLUE, "markeredgewidth": 1.3, "markerfacecolor": background()}
+    ax.plot(at, ratio, label="run that has not ended", **style)
+    return hollow_entry("o", BLUE)
 
 
 def _draw_levels(
@@ -120,7 +133,7 @@ def _draw_changes(ax: Axes, found: RunTrend) -> list[tuple[Artist, str]]:
         style: dict[str, Any] = {"color": text_colour(), "linewidth": 1, "linestyle": (0, (4, 3))}
         drawn = ax.axvline(at, zorder=1, label="change", **style)
         word = "slower" if row["ratio"] > 1 else "faster"
-        entries.append((drawn, f"{word} since {format_label(row['run_id'], 26)}"))
+        entries.append((drawn, f"{word} since {format_label(row['run_id'], _MAX_LENGTH)}"))
     if len(entries) > _MAX_NAMED:
         return [(entries[0][0], f"{len(entries)} changes")]
     return entries

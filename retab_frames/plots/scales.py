@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import Formatter, Locator, NullLocator
 
 from retab_frames.text.tables import format_duration
@@ -22,9 +24,11 @@ _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 _UNITS = ((_HOUR_MS, "h", 4), (_MINUTE_MS, "min", 2), (_SECOND_MS, "s", 1_000), (1, "ms", 1_000))
 """A unit in ms, its name, and into how many parts a label may divide it: 1.25 h, but 61 s."""
 _MAX_TICKS = 7
-_MIN_TICKS = 3
+_MIN_TICKS = 2
 _MARGIN = 1.25
 """How far a log axis reaches beyond the values."""
+_LABEL_WIDTH = 4.5
+"""Of one such as "500 ms" with some room, in font sizes."""
 _TOLERANCE = 1e-9
 
 
@@ -65,10 +69,12 @@ class DurationLocator(Locator):
 
     Args:
         log: Whether the axis is logarithmic.
+        square: Whether the other axis, which is as long, has the same ticks.
     """
 
-    def __init__(self, *, log: bool) -> None:
+    def __init__(self, *, log: bool, square: bool = False) -> None:
         self.log = log
+        self.square = square
 
     def __call__(self) -> Sequence[float]:
         """Return the ticks of the visible part of the axis."""
@@ -80,10 +86,7 @@ class DurationLocator(Locator):
         low, high = min(vmin, vmax), max(vmin, vmax)
         max_ticks = _MAX_TICKS
         if self.axis is not None:
-            axis: Any = self.axis
-            # a label such as "500 ms" is wider than the numbers that matplotlib expects
-            space = axis.get_tick_space() // (2 if axis.axis_name == "x" else 1)
-            max_ticks = int(np.clip(space, 2, _MAX_TICKS))
+            max_ticks = int(np.clip(self._count_labels(), 2, _MAX_TICKS))
         if not self.log:
             return _space_evenly(low, high, max_ticks)
         zero = [0.0] if low <= 0 else []
@@ -92,6 +95,17 @@ class DurationLocator(Locator):
         if not fitting or len(fitting[-1]) < min(_MIN_TICKS, max_ticks):
             return _space_evenly(low, high, max_ticks)
         return [*zero, *fitting[-1].tolist()]
+
+    def _count_labels(self) -> int:
+        """Return how many labels the axis has room for."""
+        axis: Any = self.axis
+        if axis.axis_name == "y" and not self.square:
+            return int(axis.get_tick_space())
+        box = axis.axes.get_window_extent()
+        length = (box.width if axis.axis_name == "x" else box.height) * 72 / axis.axes.figure.dpi
+        size = FontProperties(size=mpl.rcParams["xtick.labelsize"]).get_size_in_points()
+        # a square is one but for the last digits
+        return int(length / (size * _LABEL_WIDTH) + _TOLERANCE)
 
 
 class DurationFormatter(Formatter):
@@ -117,11 +131,13 @@ class DurationFormatter(Formatter):
         return format_duration(value)
 
 
-def set_log_duration_axis(ax: Axes, which: Literal["x", "y"], ms: Floats, name: str) -> None:
+def set_log_duration_axis(
+    ax: Axes, which: Literal["x", "y"], ms: Floats, name: str, *, square: bool = False
+) -> None:
     """Make an axis logarithmic, from a bit below the shortest duration to a bit above the longest.
 
     If there are durations of 0, the axis is linear from 0 to the shortest other duration, which
-    takes half a decade.
+    takes half a decade. Both axes of a square plot have the same ticks.
     """
     above_zero = ms[ms > 0]
     low, high = (above_zero.min(), above_zero.max()) if len(above_zero) else (1.0, 1.0)
@@ -132,19 +148,19 @@ def set_log_duration_axis(ax: Axes, which: Literal["x", "y"], ms: Floats, name: 
         getattr(ax, f"set_{which}scale")("log")
         begin = low / _MARGIN
     getattr(ax, f"set_{which}lim")(begin, high * _MARGIN)
-    _format_axis(ax, which, name, log=True)
+    _format_axis(ax, which, name, DurationLocator(log=True, square=square))
 
 
 def set_duration_axis(ax: Axes, which: Literal["x", "y"], name: str) -> None:
     """Give a linear axis of milliseconds its ticks and its name."""
-    _format_axis(ax, which, name, log=False)
+    _format_axis(ax, which, name, DurationLocator(log=False))
 
 
-def _format_axis(ax: Axes, which: Literal["x", "y"], name: str, *, log: bool) -> None:
+def _format_axis(ax: Axes, which: Literal["x", "y"], name: str, locator: DurationLocator) -> None:
     axis = ax.xaxis if which == "x" else ax.yaxis
-    axis.set_major_locator(DurationLocator(log=log))
+    axis.set_major_locator(locator)
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(DurationFormatter(uniform=not log))
+    axis.set_major_formatter(DurationFormatter(uniform=not locator.log))
     axis.set_label_text(name)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from retab_frames.compare.summary import format_ratio
 from retab_frames.plots.figures import MAX_SHAPES, ensure_axes, show_message, text_colour
 from retab_frames.plots.labels import add_legend, format_label, style_label
 from retab_frames.plots.palette import BLUE, GREY, VERMILLION
 from retab_frames.plots.scales import set_log_duration_axis
+from retab_frames.text.numbers import format_factor, format_ratio
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -60,8 +60,12 @@ def paired(comparison: RunComparison, *, ax: Axes | None = None) -> Axes:
     known = np.concatenate([before[both | broken], after[both | fixed]])
     if not len(known):
         return show_message(ax)
-    set_log_duration_axis(ax, "x", known, f"{_label_run(comparison.baseline_run_id)} (baseline)")
-    set_log_duration_axis(ax, "y", known, f"{_label_run(comparison.candidate_run_id)} (candidate)")
+    set_log_duration_axis(
+        ax, "x", known, f"{_label_run(comparison.baseline_run_id)} (baseline)", square=True
+    )
+    set_log_duration_axis(
+        ax, "y", known, f"{_label_run(comparison.candidate_run_id)} (candidate)", square=True
+    )
     for axis in (ax.xaxis, ax.yaxis):
         style_label(axis.label)
     ax.set_box_aspect(1)
@@ -143,5 +147,5 @@ def _draw_ratios(ax: Axes, comparison: RunComparison) -> list[tuple[Artist, str]
         is_open = ratio.interval == "none"
         low, high = format_ratio(ratio.ratio_low), format_ratio(ratio.ratio_high)
         interval = "" if is_open else f" ({low} to {high})"
-        entries.append((dashed, f"typical x {format_ratio(ratio.ratio)}{interval}"))
+        entries.append((dashed, f"typical {format_factor(ratio.ratio)}{interval}"))
     return entries

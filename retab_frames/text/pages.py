@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 
 from retab_frames.text import tables
+from retab_frames.text.page_tables import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from retab_frames.text.tables import Table
 
 __all__ = [
     "Page",
@@ -28,7 +30,7 @@ __all__ = [
     "write_file",
 ]
 
-_MAX_ROWS_FILE = 200
+_MAX_ROWS_FILE = 50
 """Of a table in an HTML file."""
 _MAX_ROWS_SHORT = 20
 """Of a table in a notebook or a pull request."""
@@ -54,12 +56,15 @@ Part = str | pd.DataFrame | Plot
 class Section:
     """A heading and what stands below it: sentences, frames and plots.
 
-    If a frame has an estimate and the ends of its interval (`x`, `x_low`, `x_high`), the page shows
-    them in one column.
+    Attributes:
+        title: The heading.
+        parts: What stands below it; `page_tables.lay_out` says how a frame is shown.
+        source: Where all rows are if a table is cut, in Python and in the shell.
     """
 
     title: str
     parts: Sequence[Part]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Page:
 def render_html(page: Page) -> str:
     """Return the page as an HTML file that needs no other file: no scripts, plots as images in it.
 
-    Tables have at most 200 rows. Equal pages give equal text: it does not contain the current time.
+    Tables have at most 50 rows. Equal pages give equal text: it does not contain the current time.
 
     Raises:
         MissingExtraError: If it has plots and matplotlib is not installed.
@@ -133,9 +138,9 @@ def _render_html_parts(section: Section, max_rows: int) -> str:
             image = f'<img src="{tables.escape_html(part.image())}" alt="{caption}">'
             parts.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n")
         else:
-            shown, more = _shorten(part, max_rows)
-            parts.append(f"<div>{tables.render_html(shown)}</div>\n")
-            parts.append(f"<p>{more}</p>\n" if more else "")
+            table, lines = _shorten(section, part, max_rows)
+            parts.append(f"<div>{tables.render_html(table)}</div>\n")
+            parts += [f"<p>{tables.escape_html(line)}</p>\n" for line in lines]
     return "".join(parts)
 
 
@@ -149,8 +154,8 @@ def render_markdown(page: Page) -> str:
             if isinstance(part, str):
                 paragraphs.append(_escape_paragraph(part))
             elif isinstance(part, pd.DataFrame):
-                shown, more = _shorten(part, _MAX_ROWS_SHORT)
-                paragraphs += [tables.render_markdown(shown), more]
+                table, lines = _shorten(section, part, _MAX_ROWS_SHORT)
+                paragraphs += [tables.render_markdown(table), *map(_escape_paragraph, lines)]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
@@ -195,40 +200,14 @@ def _select_sections(page: Page, *, plots: bool) -> list[Section]:
     return sections
 
 
-def _shorten(frame: pd.DataFrame, max_rows: int) -> tuple[pd.DataFrame, str]:
-    """Return what fits a page, and a line about the rows left out; "" if all are shown."""
-    more = f"and {len(frame) - max_rows} more" if len(frame) > max_rows else ""
-    return _merge_intervals(frame.head(max_rows)), more
-
-
-def _merge_intervals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with each estimate and its interval in one column: `4.1 s (3.6 s to 5 s)`.
-
-    With three columns for each, most tables would be too wide for a page.
-    """
-    columns = {}
-    for name in frame.columns:
-        stem, unit = (name[:-3], "_ms") if str(name).endswith("_ms") else (name, "")
-        ends = [f"{stem}_low{unit}", f"{stem}_high{unit}"]
-        if set(ends) <= set(frame.columns):
-            show = tables.format_duration if unit else "{:.2f}".format
-            cells = frame[[name, *ends]].to_numpy(np.float64, na_value=np.nan)
-            texts = [_format_interval(*row, show=show) for row in cells.tolist()]
-            columns[stem] = pd.Series(texts, dtype=object)
-        elif not str(name).removesuffix(unit).endswith(("_low", "_high")):
-            columns[name] = frame[name].reset_index(drop=True)
-    return pd.DataFrame(columns)
-
-
-def _format_interval(
-    value: float, low: float, high: float, *, show: Callable[[float], str]
-) -> str | None:
-    if np.isnan(value):
-        return None
-    if np.isnan(low) and np.isnan(high):
-        return f"{show(value)} (unbounded)"
-    ends = ("unbounded" if np.isnan(end) else show(end) for end in (low, high))
-    return f"{show(value)} ({' to '.join(ends)})"
+def _shorten(section: Section, frame: pd.DataFrame, max_rows: int) -> tuple[Table, list[str]]:
+    """Return what fits a page, and the lines below it: what its words mean, what is left out."""
+    table, note = lay_out(frame.head(max_rows))
+    more = ""
+    if len(frame) > max_rows:
+        more = f"and {len(frame) - max_rows} more"
+        more += f"; all {len(frame)} are in {section.source}" if section.source else ""
+    return table, [line for line in (note, more) if line]
 
 
 _CONTENT_POLICY = (
@@ -240,31 +219,32 @@ _CONTENT_POLICY = (
 _STYLE = """
 :root { color-scheme: light dark; --line: rgba(128, 128, 128, .4); }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 0; background: Canvas; color: CanvasText; }
-main { max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
+main { max-width: 66rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
 section > div { overflow-x: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { white-space: nowrap; }
-td { max-width: 26rem; overflow-wrap: break-word; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
+th { vertical-align: bottom; }
+td { max-width: 26rem; vertical-align: top; }
 td[style$="right"] { white-space: nowrap; }
-figure { margin: .8rem 0; padding: .6rem; background: #fff; color: #222; border-radius: .4rem; }
+td[style$="anywhere"] { overflow-wrap: break-word !important; }
+figure { margin: .8rem 0; }
 figcaption { font-size: .85rem; }
 img { max-width: 100%; height: auto; }
-@page { margin: 14mm; }
+@page { margin: 14mm 14mm 18mm; @bottom-right {
+  content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; } }
 @media print {
   :root { color-scheme: light; }
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
   section > div { overflow: visible; }
-  table { font-size: 8pt; }
-  th, td { padding: .15rem .35rem; }
-  th { white-space: normal; overflow-wrap: anywhere; }
+  table { font-size: 7.5pt; }
+  th, td { padding: .12rem .3rem; }
+  td[style$="anywhere"] { overflow-wrap: anywhere !important; min-width: 5rem; }
   h2 { break-after: avoid; }
   figure, tr { break-inside: avoid; }
-  figure { padding: 0; }
   img { max-height: 235mm; }
   thead { display: table-header-group; }
 }

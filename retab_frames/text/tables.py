@@ -10,28 +10,33 @@ import re
 from datetime import datetime, timedelta
 from html import escape
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining, east_asian_width
 
 import pandas as pd
 
 from retab_frames.errors import escape_line
 from retab_frames.text.messages import printable
+from retab_frames.text.numbers import TOO_FEW_SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "NULL",
+    "Table",
     "escape_html",
     "escape_markdown",
     "format_count",
     "format_duration",
+    "format_table",
     "render_html",
     "render_markdown",
     "render_terminal",
 ]
 
-_NULL = "-"
+NULL = "-"
+"""Of a value that is not there."""
 _INTERVAL_END = re.compile(r"_(low|high)(_ms)?$")
 """The end of an interval, in the name of its column."""
 _LINK = re.compile(
@@ -56,6 +61,20 @@ _GAP = "  "
 _SECOND_MS, _MINUTE_MS, _HOUR_MS = 1_000, 60_000, 3_600_000
 
 
+class Table(NamedTuple):
+    """What a table shows, as text that is not escaped yet.
+
+    Attributes:
+        headers: The heading of each column.
+        cells: The cells of each column.
+        styles: The CSS of each column; one that is aligned to the right says so.
+    """
+
+    headers: list[str]
+    cells: list[list[str]]
+    styles: list[str]
+
+
 def format_duration(ms: float | None) -> str:
     """Return a duration with up to three significant digits: 87 ms, 4.12 s, 3 min 05 s, 2 h 10 min.
 
@@ -64,7 +83,7 @@ def format_duration(ms: float | None) -> str:
         '4.12 s'
     """
     if ms is None or math.isnan(ms):
-        return _NULL
+        return NULL
     return f"{'-' if ms < 0 else ''}{_add_unit(abs(ms))}"
 
 
@@ -97,8 +116,8 @@ def render_terminal(frame: pd.DataFrame, *, width: int | None = 80, elsewhere: s
     """Return the frame as lines, of at most `width` characters if that is possible.
 
     Numbers and durations (columns that end in `_ms`, shown with their unit) are right-aligned. Null
-    is `-`, or `unbounded` if it is the end of an interval whose estimate is not null. Control
-    characters are escaped.
+    is `-`, or `too few` at the end of an interval whose estimate is not null. Control characters
+    are escaped.
 
     If the columns are too wide, names are cut in the middle, which keeps the ending of a file, and
     messages are wrapped. If they still are, columns on the right are left out, and the last line
@@ -136,10 +155,10 @@ def render_terminal(frame: pd.DataFrame, *, width: int | None = 80, elsewhere: s
     return f"{text}\nToo wide to show: {', '.join(left_out)}{f'; {elsewhere}' * bool(elsewhere)}"
 
 
-def render_markdown(frame: pd.DataFrame) -> str:
+def render_markdown(frame: pd.DataFrame | Table) -> str:
     """Return the frame as a Markdown table, with values as in `render_terminal`."""
-    headers, cells, right = _format_frame(frame)
-    rules = ["---:" if is_right else "---" for is_right in right]
+    headers, cells, styles = _as_table(frame)
+    rules = ["---:" if "right" in style else "---" for style in styles]
     lines = [
         map(escape_markdown, headers),
         rules,
@@ -163,10 +182,9 @@ def _divide(found: re.Match[str]) -> str:
     return "".join(f"{part}&#8203;" for part in re.findall(".{1,6}", found[0]))
 
 
-def render_html(frame: pd.DataFrame) -> str:
+def render_html(frame: pd.DataFrame | Table) -> str:
     """Return the frame as an HTML table, with values as in `render_terminal`."""
-    headers, cells, right = _format_frame(frame)
-    styles = [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
+    headers, cells, styles = _as_table(frame)
     rows = [_render_html_row("td", row, styles) for row in zip(*cells, strict=True)]
     head = _render_html_row("th", headers, styles)
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
@@ -183,6 +201,18 @@ def _render_html_row(tag: str, cells: Sequence[str], styles: list[str]) -> str:
         for cell, style in zip(cells, styles, strict=True)
     )
     return f"<tr>{''.join(parts)}</tr>"
+
+
+def _as_table(frame: pd.DataFrame | Table) -> Table:
+    return frame if isinstance(frame, Table) else format_table(frame)
+
+
+def format_table(frame: pd.DataFrame) -> Table:
+    """Return the names of the columns and the values as a table shows them."""
+    headers, cells, right = _format_frame(frame)
+    return Table(
+        headers, cells, [f"text-align: {'right' if is_right else 'left'}" for is_right in right]
+    )
 
 
 def _format_frame(
@@ -315,12 +345,12 @@ def _format_column(frame: pd.DataFrame, position: int, limit: int | None) -> lis
     if estimate == name or estimate not in frame.columns:
         return texts
     known = frame[estimate].notna()
-    return ["unbounded" if t == _NULL and k else t for t, k in zip(texts, known, strict=True)]
+    return [TOO_FEW_SHORT if t == NULL and k else t for t, k in zip(texts, known, strict=True)]
 
 
 def _format_value(value: object, limit: int | None) -> str:
     if value is None or value is pd.NA or value is pd.NaT or value != value:  # noqa: PLR0124 - NaN
-        return _NULL
+        return NULL
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

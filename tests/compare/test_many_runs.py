@@ -602,9 +602,9 @@ def test_repr_and_tables() -> None:
         "## 1 run against r",
     ]
     markdown = found.to_markdown()
-    assert "| documents | broken | still\\_failing | removed | added | unchanged |\n" in markdown
+    assert "| documents | broken | still failing | removed | added | unchanged |\n" in markdown
     assert "| s | warnings | 6 | 1 | 1 | 1 | 1 | 2 |\n" in markdown
-    assert "| s | inconclusive | 2 | 1.05 (" in markdown
+    assert "| s | inconclusive | 2 | x 1.05 (" in markdown
     assert "| - | bad | 2 | 0 | 2 | 1.00 (0.34 to 1.00) | 0 | - |" in markdown
 
 

@@ -167,7 +167,7 @@ def test_repr_and_tables() -> None:
     found = steady()
     assert repr(found) == "RunPlan(6 runs, 30 documents: log-sd 0.15 within runs, 0 between runs)"
     assert "<b>Plan from 6 runs of 30 documents</b>" in found._repr_html_()
-    assert "| component | log\\_sd |" in found.to_markdown()
+    assert "| component | scatter |" in found.to_markdown()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_the_words_of_a_change(factor: float, verdict: str) -> None:
         "30 runs, from run_00 on",
         (
             f"{verdict.capitalize()} since run run_20: a typical document takes {amount} than "
-            f"before ({low} to {high}), p = 0.0005."
+            f"before ({low} to {high}), p < 0.001."
         ),
         "The newest run raises no alarm.",
     ]
@@ -86,7 +86,7 @@ def test_the_words_of_a_change(factor: float, verdict: str) -> None:
 @pytest.mark.parametrize(
     ("margin", "verdict", "begins", "ends"),
     [
-        (0.05, "slower", "Slower since run run_20:", "p = 0.0005."),
+        (0.05, "slower", "Slower since run run_20:", "p < 0.001."),
         (0.3, "inconclusive", "Changed since run", "by more than the margin of 30 % is not known."),
         (0.6, "equivalent", "A bit slower since run", "; that is within the margin of 60 %."),
     ],

@@ -154,7 +154,7 @@ def told(before: list[Any], after: list[Any], **options: Any) -> str:
             ),
         ),
         # a p-value is never 0
-        ([100] * 40, [300] * 40, "none sped up as much (p < 0.0001)"),
+        ([100] * 40, [300] * 40, "none sped up as much (p < 0.001)"),
         ([100] * 10, [150] * 10, NONE_MOVED),
         (
             [None, None],

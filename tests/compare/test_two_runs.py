@@ -359,7 +359,7 @@ def test_summary_says_it_in_words(sides: tuple[rf.RunContent, rf.RunContent], su
         (
             9_999,
             10_000,
-            "Failed: 9999 of 10000 (>99 %, 95 % interval >99 % to >99 %), 0 before (p < 0.0001).",
+            "Failed: 9999 of 10000 (>99 %, 95 % interval >99 % to >99 %), 0 before (p < 0.001).",
         ),
         (1, 1, "Failed: 1 of 1 (100 %, 95 % interval 21 % to 100 %), 0 before (p = 1)."),
     ],
@@ -479,10 +479,10 @@ def test_markdown_shows_what_needs_a_look_first() -> None:
     ]
     start = lines.index("### Documents that changed")
     assert lines[start + 2 : start + 7] == [
-        "| filename | document\\_id | change | baseline\\_status | candidate\\_status |",
+        "| file | document | change | baseline status | candidate status |",
         "| --- | --- | --- | --- | --- |",
         "| - | doc\\_0 | broken | completed | error |",
-        "| - | doc\\_2 | still\\_failing | error | error |",
+        "| - | doc\\_2 | still failing | error | error |",
         "| - | doc\\_1 | fixed | error | completed |",
     ]
 
@@ -502,13 +502,13 @@ def test_markdown_has_every_number_of_the_comparison() -> None:
     text = comparison.to_markdown()
 
     speed = comparison.speed.iloc[0]
-    assert f"| {speed['verdict']} | 12 | {speed['ratio']:.2f} (" in text
+    assert f"| {speed['verdict']} | 12 | x {speed['ratio']:.2f} (" in text
     low, high = speed["total_low"], speed["total_high"]
-    assert f"| {speed['total_ratio']:.2f} ({low:.2f} to {high:.2f}) |" in text
-    assert f"| {speed['composite_low']:.2f} | {speed['composite_high']:.2f} |" in text
+    assert f"| x {speed['total_ratio']:.2f} ({low:.2f} to {high:.2f}) |" in text
+    assert f"| x {speed['composite_low']:.2f} to x {speed['composite_high']:.2f} |" in text
     assert f"| {speed['much_slower']} | {speed['much_faster']} |" in text
     assert "| completed | completed | 12 |" in text
-    assert "| baseline | r | 12 | 0 | 0.00 (0.00 to 0.24) | - |" in text
+    assert "| baseline | r | 12 | 0 | 0 % (0 % to 24 %) | - |" in text
     for side, mean in zip(("baseline", "candidate"), comparison.durations["mean_ms"], strict=True):
         assert f"| {side} | 12 | {format_duration(mean)} (" in text
     assert text.count("\n| doc\\_") == 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-TIMES = "\N{MULTIPLICATION SIGN}"
+TIMES = "x"
 LONG = "_of_an_experiment_with_a_long_name_2026"
 
 DRAW: dict[str, Callable[[Any], Axes]] = {
@@ -139,6 +139,17 @@ def test_an_alarm_is_a_triangle(factor: float, marker: str, word: str) -> None:
     assert [line.get_marker() for line in ax.lines if line.get_label() == "alarm"] == [marker]
     assert f"alarm: {word}" in legend_of(ax)
     assert "level" not in legend_of(ax)  # of nine runs
+
+
+def test_a_trend_has_dates_and_a_run_that_has_not_ended_is_hollow() -> None:
+    frames = runs_of(4, 12)
+    frames[-1].loc[0, "status"] = "running"
+    found = rf.trend(frames)
+    ax = plots.run_trend(found)
+    began = found.runs["began_at"].dt.strftime("%Y-%m-%d")
+    assert tick_labels(ax.xaxis) == [f"run_{n:02}  {day}" for n, day in enumerate(began)]
+    assert lines(ax, "run that has not ended") == [([3], [found.runs["ratio"].iloc[-1]])]
+    assert "hollow: has not ended" in legend_of(ax)
 
 
 def test_many_changes_are_counted() -> None:

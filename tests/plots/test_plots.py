@@ -251,7 +251,7 @@ def test_durations_are_points_in_the_rows_of_their_runs() -> None:
     assert np.round(offsets[:, 1] + 0.2).tolist() == [0, 0, 0, 1]
     assert lines(ax, "p50") == [([2000, 500], [0.12, 1.12])]
     assert tick_labels(ax.yaxis) == ["b (3)", "a (1)"]
-    assert legend_of(ax) == ["p50"]
+    assert legend_of(ax) == ["median"]
     assert ax.yaxis_inverted()
 
 
@@ -468,7 +468,7 @@ def test_a_matrix_has_the_status_of_each_document_in_each_run() -> None:
     assert slow[1] == -1
     assert [names[int(code)] for code in rest] == ["completed", "completed"]
     assert tick_labels(ax.yaxis) == [f"invoice_{n}.pdf" for n in (2, 3, 1)]
-    assert tick_labels(ax.xaxis) == ["exprun_1", "exprun_2"]
+    assert tick_labels(ax.xaxis) == ["exprun_1 (baseline)", "exprun_2"]
 
 
 def test_a_matrix_of_durations_has_their_values() -> None:
@@ -497,10 +497,88 @@ def test_a_trend_goes_by_when_the_runs_began() -> None:
     stats = rf.duration_stats(jobs, by="run_id").set_index("run_id")
     wanted = stats["p50_ms"].loc[["exprun_invoices_1", "exprun_invoices_2"]].tolist()
     assert lines(ax, "p50 line") == [([0, 1], wanted)]
-    assert tick_labels(ax.xaxis) == ["exprun_invoices_1", "exprun_invoices_2"]
+    assert tick_labels(ax.xaxis) == [
+        "exprun_invoices_1  1970-01-12",
+        "exprun_invoices_2  1970-01-24",
+    ]
     drawn = [[low[1], high[1]] for low, high in segments(ax, "p50 interval")]
     columns = ["p50_low_ms", "p50_high_ms"]
-    assert drawn == stats[columns].loc[tick_labels(ax.xaxis)].to_numpy(float).tolist()
+    runs = ["exprun_invoices_1", "exprun_invoices_2"]
+    assert drawn == stats[columns].loc[runs].to_numpy(float).tolist()
+    assert "hollow: has not ended" not in legend_of(ax)
+
+
+def test_runs_of_one_day_are_told_apart_by_the_hour() -> None:
+    jobs = jobs_of(
+        [1000, 2000],
+        run_id=texts("b", "a"),
+        created_at=seconds(86_400, None),
+        started_at=seconds(86_401, 90_000),
+    )
+    labels = ["b  1970-01-02 00:00", "a  1970-01-02 01:00"]
+    assert tick_labels(plots.trend(jobs).xaxis) == labels
+    jobs["started_at"] = seconds(None, None)
+    assert tick_labels(plots.trend(jobs).xaxis) == ["b  1970-01-02", "a"]
+
+
+@pytest.mark.parametrize("name", ["durations", "ecdf"])
+def test_runs_stand_in_the_order_of_time_the_first_on_top(name: str) -> None:
+    jobs = pd.concat(runs_of(many_jobs(5, runs=3))[::-1], ignore_index=True)
+    ax = ALL[name](jobs)
+    shown = tick_labels(ax.yaxis) if name == "durations" else legend_of(ax)
+    assert shown == [f"exprun_invoices_{n} (4)" for n in (1, 2, 3)]
+    other = plots.durations(jobs, by=jobs["run_id"].rename("group"))
+    assert tick_labels(other.yaxis) == [f"exprun_invoices_{n} (4)" for n in (3, 2, 1)]
+
+
+@pytest.mark.parametrize("draw", [lambda jobs: plots.durations(jobs, by="run_id"), plots.trend])
+def test_a_run_that_has_not_ended_is_hollow(draw: Callable[[pd.DataFrame], Axes]) -> None:
+    jobs = many_jobs(12, runs=2)
+    jobs.loc[jobs.index[-1], "status"] = "running"
+    ax = draw(jobs)
+    stats = rf.duration_stats(jobs, by="run_id", quantiles=(0.5, 0.9))
+    for name in ("p50", "p90"):
+        (points_of,) = lines(ax, f"{name} hollow")
+        assert stats[f"{name}_ms"][1] in [side[0] for side in points_of]
+        assert [len(side) for side in points_of] == [1, 1]
+        (drawn,) = [line for line in ax.lines if line.get_label() == f"{name} hollow"]
+        assert to_rgb(drawn.get_markerfacecolor()) == (1, 1, 1)
+    assert legend_of(ax) == ["median", "90 % within", "hollow: has not ended"]
+
+
+@pytest.mark.parametrize("size", [(3, 5), (5, 3), (6.4, 4.8), (12, 12)])
+def test_both_axes_of_a_square_have_the_same_ticks(size: tuple[float, float]) -> None:
+    ax = Figure(figsize=size).subplots()
+    plots.paired(rf.compare_runs(*runs_of(many_jobs(30, runs=2))), ax=ax)
+    png(ax)
+    assert tick_labels(ax.xaxis) == tick_labels(ax.yaxis)
+    assert len(tick_labels(ax.xaxis)) >= 2
+
+
+def test_a_page_has_dark_plots_where_it_is_dark() -> None:
+    jobs = many_jobs(12, runs=2)
+    svg = b64decode(svg_data_uri(plots.ecdf(jobs, by="run_id")).partition(",")[2]).decode()
+    style = svg.partition("<style")[2].partition("</style>")[0]
+    dark = style.partition("@media (prefers-color-scheme: dark)")[2]
+    for colour in ("#000000", LINE_STYLES[0].colour.lower()):
+        (instead,) = re.findall(rf'\[style\*="stroke: {colour}"\]{{stroke:(#\w+)!important}}', dark)
+        assert lightness(instead) > lightness(colour) + 10
+    assert "svg{fill:#e8e8e8}" in dark  # the letters
+    assert "#ffffff" not in svg.partition("</style>")[2].partition("axes_1")[0]  # no background
+
+
+def test_a_page_keeps_the_colours_of_a_style_in_use() -> None:
+    with rc_context({"text.color": "white", "axes.facecolor": "black"}):
+        svg = b64decode(svg_data_uri(plots.ecdf(many_jobs(3))).partition(",")[2]).decode()
+    assert "prefers-color-scheme" not in svg
+
+
+def test_a_matrix_goes_by_time_and_can_be_cut() -> None:
+    runs = [one.assign(run_id=name) for one, name in zip(series_of(3, 12), "cba", strict=True)]
+    many = rf.compare_many([runs[2], runs[0], runs[1]], "b")
+    ax = plots.matrix(many, documents=5)
+    assert tick_labels(ax.xaxis) == ["c", "b (baseline)", "a"]
+    assert np.ma.asarray(ax.images[0].get_array()).shape == (5, 3)
 
 
 def test_a_trend_of_statistics_in_hand_has_their_rows() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,11 +34,13 @@ def test_an_interval_stands_beside_its_estimate() -> None:
     )
     table = render_markdown(Page("a", ["b"], [Section("c", [frame])]))
     assert table == (
-        "## a\n\n- b\n\n### c\n\n| p50 | rate | below |\n| --- | --- | ---: |\n"
-        "| 1.00 s (900 ms to 1.10 s) | 0.25 (0.10 to 0.30) | 1 |\n"
-        "| 2.00 s (unbounded to 2.50 s) | 0.50 (0.20 to 0.70) | 2 |\n"
-        "| 3.00 s (unbounded) | 0.50 (0.20 to 0.70) | 3 |\n"
-        "| - | 0.50 (0.20 to 0.70) | 4 |\n"
+        "## a\n\n- b\n\n### c\n\n| median | rate | below |\n| ---: | ---: | ---: |\n"
+        "| 1.00 s (900 ms to 1.10 s) | 25 % (10 % to 30 %) | 1 |\n"
+        "| 2.00 s (up to 2.50 s) | 50 % (20 % to 70 %) | 2 |\n"
+        "| 3.00 s (too few jobs to say) | 50 % (20 % to 70 %) | 3 |\n"
+        "| - | 50 % (20 % to 70 %) | 4 |\n\n"
+        "An interval with one end, such as “from 5 s”: too few jobs to say where the other end "
+        "is.\n"
     )
 
 
@@ -45,10 +48,29 @@ def test_long_tables_are_cut_and_say_so() -> None:
     page = Page("a", [], [Section("b", [pd.DataFrame({"n": range(250)})])])
     assert "and 230 more" in render_markdown(page)
     assert render_markdown(page).count("\n| ") == 22
-    assert "and 50 more" in render_html(page)
-    assert render_html(page).count("<td") == 200
+    assert "and 200 more" in render_html(page)
+    assert render_html(page).count("<td") == 50
     assert "<p>and 230 more</p>" in render_fragment(page)
     assert render_fragment(page).count("<td") == 20
+
+
+def test_a_table_that_is_cut_says_where_all_rows_are() -> None:
+    page = Page("a", [], [Section("b", [pd.DataFrame({"n": range(60)})], "`stats` (shell)")])
+    assert "<p>and 10 more; all 60 are in `stats` (shell)</p>" in render_html(page)
+    assert "\n\nand 40 more; all 60 are in \\`stats\\` (shell)\n" in render_markdown(page)
+
+
+def test_paper_has_numbered_pages_and_headings_on_each() -> None:
+    style = render_html(Page("a", [], [])).partition("<style>")[2].partition("</style>")[0]
+    printed = style.partition("@media print")[2]
+    assert re.search(r"@page \{[^@]*@bottom-right \{[^}]*counter\(page\)", style)
+    assert "thead { display: table-header-group; }" in printed
+    assert "color-scheme: light;" in printed
+    assert "word-break" not in style
+    # words of a page are whole; only the ids, which may be longer than a page is wide, are not
+    assert re.findall(r"([^\n{]*)\{[^}]*overflow-wrap: anywhere", printed) == [
+        '  td[style$="anywhere"] '
+    ]
 
 
 def test_sections_with_nothing_to_show_are_left_out() -> None:

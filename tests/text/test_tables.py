@@ -139,7 +139,7 @@ def test_all_three_show_a_value_in_the_same_words() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", REAL])
-def test_the_missing_end_of_an_interval_is_unbounded(dtype: Any) -> None:
+def test_the_missing_end_of_an_interval_says_why(dtype: Any) -> None:
     frame = pd.DataFrame(
         {
             "p90_ms": [4000.0, None],
@@ -153,7 +153,14 @@ def test_the_missing_end_of_an_interval_is_unbounded(dtype: Any) -> None:
 
     lines = [line.strip("| ").split(" | ") for line in render_markdown(frame).splitlines()]
 
-    assert lines[2] == ["4.00 s", "1.00 s", "unbounded", "1.50", "unbounded", "-"]
+    assert lines[2] == [
+        "4.00 s",
+        "1.00 s",
+        "too few",
+        "1.50",
+        "too few",
+        "-",
+    ]
     assert lines[3] == ["-"] * 6
 
 
