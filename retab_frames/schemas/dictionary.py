@@ -104,12 +104,12 @@ _COUNTED: Columns = {
 }
 _CHANGES: Columns = {
     "broken": _count("completed in the baseline, failed in the run", "documents"),
-    "fixed": _count("failed in the baseline, completed in the run", "documents"),
     "still_failing": _count("failed in both", "documents"),
-    "cancelled": _count("cancelled or skipped in one of them", "documents"),
     "pending": _count("not ended in one of them", "documents"),
-    "added": _count("only in the run", "documents"),
+    "cancelled": _count("cancelled or skipped in one of them", "documents"),
     "removed": _count("only in the baseline", "documents"),
+    "added": _count("only in the run", "documents"),
+    "fixed": _count("failed in the baseline, completed in the run", "documents"),
     "unchanged": _count("completed in both", "documents"),
 }
 _SPEED: Columns = {
@@ -156,11 +156,23 @@ _DOCUMENTS: Columns = {
         meaning="candidate - baseline; null unless both were completed",
     ),
     "ratio": _number("candidate / baseline; null unless both were completed", "ratio"),
+    "baseline_job_id": _text("its job in the baseline; null: no such document", null=True),
+    "candidate_job_id": _text("its job in the candidate; null: no such document", null=True),
     "same_job": _flag("one job stands on both sides; null: a side lacks it", null=True),
     "baseline_attempt": _count("retries in the baseline", "retries", null=True),
     "candidate_attempt": _count("retries in the candidate", "retries", null=True),
+    "error_message": _text("of the job in the candidate; null: none", null=True),
     "inputs_changed": _flag("other inputs; null: not known", null=True),
     "artifact_changed": _flag("another artifact; null: a side has none", null=True),
+}
+_BROKEN_MESSAGES: Columns = {
+    "template": _text("a message with its variables masked"),
+    "documents": _count("documents that broke with it", "documents"),
+    "runs": _count("runs in which they did", "runs"),
+    "example_document_id": _text("one of the documents"),
+    "example_filename": _text("the name of its first file", null=True),
+    "example_job_id": _text("its job"),
+    "example_message": _text("its message; null: none", null=True),
 }
 _FILES: Columns = {
     "file": _text("the name of the file below the root of the store"),
@@ -284,6 +296,36 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
         },
     ),
     "comparison.documents": ("one row per document of the two runs", _DOCUMENTS),
+    "comparison.runs": (
+        "one row per side: the run, and its score",
+        {
+            "side": _text("baseline or candidate"),
+            "run_id": _text("the run", null=True),
+            "experiment_id": _text("its experiment", null=True),
+            "created_at": _time("when it was created; null: not recorded", null=True),
+            "status": _text("its status; null: not recorded", null=True),
+            "n_consensus": _count(
+                "votes for each document; null: not recorded", "votes", null=True
+            ),
+            "documents": _count("its documents", "documents"),
+            "completed": _count("those completed", "documents"),
+            "failed": _count("those that failed", "documents"),
+            "score": _number("consensus score of the documents completed"),
+            "score_delta": _number("candidate - baseline; null unless both are of the same"),
+        },
+    ),
+    "comparison.definition": (
+        "one row per value of the block's configuration that differs",
+        {
+            "path": _text("keys and positions in lists, with dots between them"),
+            "baseline": _text("its value as text or JSON; null: none", null=True),
+            "candidate": _text("its value as text or JSON; null: none", null=True),
+        },
+    ),
+    "comparison.broken_messages": (
+        "one row per template of the messages of documents that broke",
+        _BROKEN_MESSAGES,
+    ),
     "comparison.transitions": (
         "one row per pair of statuses",
         {
@@ -343,12 +385,14 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "allowed": _text("what is allowed", null=True),
             "outcome": _text("pass, regression, inconclusive or missing"),
             "reason": _text("why; null for a pass", null=True),
+            "sentence": _text("all of it in words"),
         },
     ),
     "compare_many.runs": (
         "one row per run, against the baseline",
         {
             "run_id": _text("the run", null=True),
+            "created_at": _time("when it was created; null: not recorded", null=True),
             "comparable": _text("yes, warnings or no"),
             "documents": _count("documents of either run", "documents"),
             **_CHANGES,
@@ -356,6 +400,8 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "failure_p": _number("of equal failure rates (McNemar)"),
             **_SPEED,
             **_DETECTABLE,
+            "score": _number("consensus score of the documents completed"),
+            "score_delta": _number("score - that of the baseline; null unless of the same"),
             "slower_p": _number("one-sided p-value of slower by more than the margin"),
             "faster_p": _number("one-sided p-value of faster by more than the margin"),
             "equivalent_p": _number("p-value of a change within the margin"),
@@ -363,6 +409,22 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "speed_p_adjusted": _number("that of the verdict, corrected for their number"),
             "verdict": _text("faster, slower, equivalent or inconclusive"),
         },
+    ),
+    "compare_many.run_failures": (
+        "one row per run: whether too many documents failed in it at once",
+        {
+            "run_id": _text("the run", null=True),
+            "definition": _text("its fingerprint; null: not recorded", null=True),
+            "documents": _count("documents completed or failed", "documents"),
+            "failed": _count("those that failed", "documents"),
+            "expected": _number("those expected by how often each fails", "documents"),
+            "p_value": _number("of so many or more, corrected for the number of runs"),
+            "left_out": _flag("whether the failure rates of documents leave the run out"),
+        },
+    ),
+    "compare_many.broken_messages": (
+        "one row per template of the messages of documents that broke in any run",
+        _BROKEN_MESSAGES,
     ),
     "compare_many.documents": (
         "one row per document of all runs, those that need attention first",
@@ -372,7 +434,9 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "runs": _count("runs that have it", "runs"),
             "completed": _count("runs in which it was completed", "runs"),
             "failed": _count("runs in which it failed", "runs"),
-            "flaky": _flag("it changed at least twice under one definition"),
+            "rate_runs": _count("runs of one definition that the rate is of", "runs"),
+            **_interval("failure_rate", of="failed, of these runs", measured_in="0 to 1"),
+            "flaky": _flag("changed twice in these runs, rate shown to be above flaky_rate"),
             "fixed_since": _text("the run since which it is completed; null: none", null=True),
             "broken_since": _text("the run since which it fails; null: none", null=True),
             "always_failing": _flag("failed in two runs or more, never completed"),
@@ -390,6 +454,8 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "run_id": _text("the run", null=True),
             "definition": _text("its fingerprint; null: not recorded", null=True),
             "status": _text("of the final job; null for a placeholder", null=True),
+            "job_id": _text("the final job"),
+            "error_message": _text("of the final job; null: none", null=True),
             "<measure>_ms": Column(
                 "int64 or double", null=True, unit="ms", meaning="the measure, if completed"
             ),
