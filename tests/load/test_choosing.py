@@ -255,7 +255,9 @@ def test_types_of_pandas_itself(client: rf.Client, sandbox: rf.Sandbox, load: An
 def test_running_runs_are_told_once(
     client: rf.Client, load: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
+    len(list(load(WORKFLOW, EXPERIMENT, run_id=RUNS[0], client=client)))
     len(list(load(WORKFLOW, EXPERIMENT, run_id="all", client=client)))
+    len(list(load(WORKFLOW, EXPERIMENT, run_id=RUNS, client=client)))
     len(list(load(WORKFLOW, [EXPERIMENT, "exp_mailroom"], client=client)))
     len(list(load(WORKFLOW, EXPERIMENT, run_id="latest_ended", client=client)))
     step = 'run_id="latest_ended" takes the newest run that has ended'
