@@ -7,6 +7,7 @@ changed; named ones are always saved, e.g. for a new plot.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
+BAR = re.compile("(Loading|Pulling) runs: ")
 FOLDER = Path(__file__).parents[2] / "notebooks"
 
 
@@ -30,7 +32,7 @@ def list_outputs(notebook: Any) -> list[str]:
     """Return the text of every output, without progress bars."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     texts = (o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
-    return [text for text in texts if "Loading runs" not in text]
+    return [text for text in texts if not BAR.search(text)]
 
 
 def main(names: list[str]) -> None:
