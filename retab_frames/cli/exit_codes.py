@@ -28,7 +28,7 @@ EXIT_UNREAD = 141  # 128 plus the number of SIGPIPE
 
 EXIT_CODES = {
     0: "success",
-    EXIT_FOUND: "a regression, or a problem in a store",
+    EXIT_FOUND: "a regression or a problem found",
     EXIT_ERROR: "an error",
     EXIT_INCONCLUSIVE: "a check that could not be made, or an inconclusive one with --strict",
     EXIT_BUG: "a bug",

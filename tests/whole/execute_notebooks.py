@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
+_BARS = ("Loading runs", "Pulling runs")
 FOLDER = Path(__file__).parents[2] / "notebooks"
 
 
@@ -29,7 +30,7 @@ def list_outputs(notebook: Any) -> list[str]:
     """Return the text of every output, without progress bars."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     texts = (o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
-    return [text for text in texts if "Loading runs" not in text]
+    return [text for text in texts if not any(bar in text for bar in _BARS)]
 
 
 def main(names: list[str]) -> None:
