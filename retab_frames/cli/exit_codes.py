@@ -28,7 +28,7 @@ EXIT_INTERRUPTED = 130  # 128 plus the number of SIGINT, as shells report it
 
 EXIT_CODES = {
     0: "success",
-    EXIT_FOUND: "a regression, or a problem found",
+    EXIT_FOUND: "a regression or a problem found",
     EXIT_ERROR: "could not run",
     EXIT_INCONCLUSIVE: "inconclusive with --strict, or what was asked for is missing",
     EXIT_BUG: "a bug",

@@ -82,7 +82,8 @@ experiments_argument = click.argument(
     "--since",
     callback=_check_since,
     metavar="TIME",
-    help="Only runs created at or after this time with its zone, as 2026-09-29T08:30:00Z.",
+    help="Only runs created at or after this time with its zone, as "
+    "2026-09-29T08:30:00Z.  [default: any time]",
 )
 @click.option(
     "--status",
@@ -90,7 +91,8 @@ experiments_argument = click.argument(
     multiple=True,
     callback=check_once,
     metavar="STATUS",
-    help=f"Only runs of this status, can be repeated; {ENDED} is any that is final.",
+    help=f"Only runs of this status, can be repeated; {ENDED} is any that is final.  "
+    "[default: any]",
 )
 @click.option("--refresh", is_flag=True, help="Fetch also runs that the store has complete.")
 @click.option(
@@ -119,7 +121,7 @@ def pull(
     Without EXPERIMENT_ID all experiments of the workflow. Where the output is no terminal, each run
     is a line as soon as it is done. Exit code 1: a run failed, the others are stored.
 
-    Example, for every night: retab-frames pull wf_abc123 --keep-going
+    Example: retab-frames pull wf_abc123 --keep-going
     """
     from retab_frames.api.client import Client  # noqa: PLC0415 - help must not load httpx
     from retab_frames.store.pulling import pull_runs, tabulate_pulled  # noqa: PLC0415

@@ -45,7 +45,7 @@ __all__ = ["content_problems", "file_problem", "part_problems"]
 _MADE = ("jobs", "handle_inputs", "handle_outputs")
 _IN_RAW = "nothing is lost, the raw rows are in `raw`; "
 _REPORT = _IN_RAW + "report it, with the text of the problem"
-_PULL_AGAIN = _IN_RAW + "pull the run again for a revision by this version"
+_PULL_AGAIN = _IN_RAW + "pull the run again with refresh for a revision by this version"
 
 
 def file_problem(files: Storage, manifest: Manifest, table: str, level: str) -> str | None:

@@ -93,6 +93,6 @@ def _column(data: pa.Table, field: pa.Field, file: str) -> pa.ChunkedArray:
     raise SnapshotCorruptError(
         f"{printable(file)} does not fit the schema of its table: its column {field.name} should "
         f"be {field.type}{'' if field.nullable else ' without nulls'}, and is {came}; pull the run "
-        "again, or restore the file",
+        "again with refresh, or restore the file",
         file=file,
     )

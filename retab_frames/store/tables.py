@@ -51,8 +51,8 @@ def read_stored(files: Storage, manifest: Manifest, table: str) -> pa.Table:
             return decoded
         problem = "damaged: it has other columns than its manifest says"
     raise SnapshotCorruptError(
-        f"{file} of run {printable(manifest.run_id)} is {problem}; pull the run again, or "
-        "restore the file",
+        f"{file} of run {printable(manifest.run_id)} is {problem}; pull the run again "
+        "with refresh, or restore the file",
         file=file,
     )
 

@@ -55,7 +55,7 @@ _SCHEMA = pa.schema(
         "action": STRING,
     }
 )
-_RESTORE = "restore it from a copy, or pull the run again"
+_RESTORE = "restore it from a copy, or pull the run again with refresh"
 _RESTORE_OLD = "restore it from a copy; the newest revision does not need it"
 _RESTORE_MANIFEST = "restore it from a copy, or delete it and pull the run again"
 _UPGRADE = "upgrade retab-frames"

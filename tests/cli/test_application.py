@@ -13,8 +13,9 @@ from retab_frames.cli.exit_codes import EXIT_CODES
 from .shell import shell
 
 COMMANDS = [
-    *("clean", "compact", "compare", "demo", "failures", "ls", "plan", "prune", "publish", "pull"),
-    *("remove", "report", "sandbox", "slowest", "sql", "stats", "trend", "verify"),
+    *("clean", "compact", "compare", "demo", "experiments", "failures", "ls", "plan", "prune"),
+    *("publish", "pull", "remove", "report", "runs", "sandbox", "slowest", "sql", "stats"),
+    *("trend", "verify"),
 ]
 
 
@@ -23,7 +24,7 @@ COMMANDS = [
     [
         (["ls", "--store", "nowhere"], "Error: there is no store in nowhere; `retab-frames pull`"),
         (["compare", "a", "b", "--store", "nowhere"], "Error: there is no store in nowhere"),
-        (["pull", "wf", "exp"], "Error: no api_key: set the environment variable RETAB_API_KEY"),
+        (["pull", "wf", "exp"], "Error: no api_key; set the environment variable RETAB_API_KEY"),
     ],
 )
 def test_errors_are_one_line_with_a_next_step(arguments: list[str], message: str) -> None:

@@ -350,3 +350,16 @@ def test_the_bar_counts_what_is_fetched(
     store.pull(WORKFLOW, BOTH, client=client, progress=True)
     assert "Pulling runs: 100%" in (told := capsys.readouterr().err)
     assert "7/7" in told
+
+
+def test_a_damaged_file_is_written_again_by_a_refresh(
+    store: rf.SnapshotStore, client: rf.Client, tmp_path: Path
+) -> None:
+    one: dict[str, Any] = {"run_id": RUNS[2], "client": client}
+    store.pull(WORKFLOW, EXPERIMENT, **one)
+    [file] = tmp_path.glob("snapshots/revisions/*/jobs-*.parquet")
+    file.unlink()
+    assert "pull the run again with refresh" in store.verify()["action"][0]
+    assert actions(store.pull(WORKFLOW, EXPERIMENT, **one)) == {RUNS[2]: "kept"}
+    assert actions(store.pull(WORKFLOW, EXPERIMENT, refresh=True, **one)) == {RUNS[2]: "repaired"}
+    assert len(store.read(RUNS[2]).jobs) == 12

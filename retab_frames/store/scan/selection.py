@@ -309,7 +309,7 @@ def _check_version(entry: FileEntry, manifest: Manifest, table: str) -> None:
             + (
                 "upgrade retab-frames"
                 if entry.schema_version > VERSIONS[table]
-                else "pull the run again, or use SnapshotStore.read"
+                else "pull the run again with refresh, or use SnapshotStore.read"
             )
         )
 
@@ -364,7 +364,7 @@ def check_source(storage: Storage, source: Source) -> None:
 def _remedy(source: Source) -> str:
     if source.run_id is None:
         return "compact the experiment again, then scan again"
-    return "pull the run again, or restore the file"
+    return "pull the run again with refresh, or restore the file"
 
 
 def explain_missing(storage: Storage, source: Source) -> SnapshotError:
