@@ -198,13 +198,14 @@ class Client:
         Raises:
             NotFoundError: If there is no such workflow.
         """
-        if self._found != "results":
+        known = self._found  # another thread may find it out meanwhile
+        if known != "results":
             try:
                 return self._fetch_records(
                     locate_experiments("content", workflow_id), workflow=workflow_id
                 )
             except ApiStatusError as error:
-                if error.status_code not in NO_ROUTE or self._found:
+                if error.status_code not in NO_ROUTE or known:
                     raise
         try:
             return self._fetch_records(
@@ -223,19 +224,20 @@ class Client:
             NotFoundError: If there is no such experiment of the workflow.
         """
         owners = {"workflow": workflow_id, "experiment": experiment_id}
-        if self._found in (None, "content"):
+        known = self._found
+        if known in (None, "content"):
             try:
                 found = self._fetch_records(
                     locate_runs("content", workflow_id, experiment_id), **owners
                 )
             except ApiStatusError as error:
-                if self._found or error.status_code not in NO_ROUTE:
+                if known or error.status_code not in NO_ROUTE:
                     raise
                 missing = error
             else:
                 self._found = "content"
                 return found
-            self._found = detect_generation(self._http, workflow_id, experiment_id, None, missing)
+            self._detect(workflow_id, experiment_id, None, missing)
         found = self._fetch_records(locate_runs("results", workflow_id, experiment_id), **owners)
         if not found.records:
             check_experiment(self._http, self._found or "content", workflow_id, experiment_id)
@@ -264,14 +266,15 @@ class Client:
             NotFoundError: If there is no such run, or no such experiment of the workflow.
             PaginationError: If the pages of the rows contradict one another.
         """
-        if self._found in (None, "content"):
+        known = self._found
+        if known in (None, "content"):
             try:
                 return self._fetch_content(workflow_id, experiment_id, run_id)
             except ApiStatusError as error:
-                if self._found or error.status_code not in NO_ROUTE:
+                if known or error.status_code not in NO_ROUTE:
                     raise
                 missing = error
-            self._found = detect_generation(self._http, workflow_id, experiment_id, run_id, missing)
+            self._detect(workflow_id, experiment_id, run_id, missing)
         return self._fetch_results(workflow_id, experiment_id, run_id, record)
 
     def pages(self, run_id: str, *, order: str = "asc") -> tuple[list[RowsResponse], datetime]:
@@ -283,6 +286,15 @@ class Client:
         """
         route = locate_results("results", run_id, order=order)
         return fetch_pages(self._http.get, route, envelopes.parse_rows_response)
+
+    def _detect(
+        self, workflow_id: str, experiment_id: str, run_id: str | None, missing: ApiStatusError
+    ) -> None:
+        """Find out what the 404 of a route of `content` means, unless another thread has."""
+        if self._found == "content":
+            raise missing
+        if self._found is None:
+            self._found = detect_generation(self._http, workflow_id, experiment_id, run_id, missing)
 
     def _fetch_content(
         self, workflow_id: str, experiment_id: str, run_id: str | None

@@ -40,7 +40,7 @@ from retab_frames.schemas.models import (
 )
 from retab_frames.schemas.run_columns import join_runs
 from retab_frames.schemas.validation import to_frame
-from retab_frames.schemas.vocabulary import ALL, LATEST_ENDED
+from retab_frames.schemas.vocabulary import ALL, LATEST, LATEST_ENDED
 from retab_frames.wire.envelopes import RunResponses, record_id
 
 if TYPE_CHECKING:
@@ -202,11 +202,11 @@ def load_jobs(
             `dtype_backend` is neither of the two.
 
     Warns:
-        RetabFramesWarning: Once for all values that did not fit their columns, once for all runs
-            with jobs that have not ended, once for all experiments none of whose runs has ended,
-            and once for all runs that have fewer or more jobs than their records say. The record is
-            known of several runs, and of one run unless it comes from `/content`, which would take
-            a second request; `load_content` makes it.
+        RetabFramesWarning: Once for all values that did not fit their columns, once if the one run
+            that is asked for, or a latest one, has jobs that have not ended, once for all
+            experiments none of whose runs has ended, and once for all runs that have fewer or more
+            jobs than their records say. The record is known of several runs, and of one run unless
+            it comes from `/content`, which would take a second request; `load_content` makes it.
 
     Example:
         >>> import retab_frames as rf
@@ -320,7 +320,7 @@ def iter_content(
     Warns:
         RetabFramesWarning: For each run that has fewer or more jobs than its record says, when its
             content is yielded; it is not `complete` then, and `issues` has both numbers. At the
-            end, once for all runs with jobs that have not ended.
+            end, once if the one run that is asked for, or a latest one, has not ended.
     """
     if errors not in ("raise", "collect"):
         raise ValueError(f"errors must be 'raise' or 'collect', not {errors!r}")
@@ -353,8 +353,14 @@ def _iter_contents(
                     yield make_unloaded_content(workflow_id, run.experiment_id, run.run_id, content)
                 else:
                     raise content
-    warn_of_running_runs(running)
+    _warn_if_running(runs, running)
     _warn_if_none_has_ended(runs, chosen)
+
+
+def _warn_if_running(runs: RunsAsked, running: Mapping[str, str]) -> None:
+    # who asks for many runs looks at their history, of which the statuses are a part
+    if runs == LATEST or (isinstance(runs, list) and len(runs) == 1):
+        warn_of_running_runs(running)
 
 
 def _warn_if_none_has_ended(runs: RunsAsked, chosen: Chosen) -> None:
@@ -468,7 +474,7 @@ def _load_tables(
     known, _ = _tabulate_records(records, workflow_id)
     incomplete = find_incomplete(tables.jobs, known)
     warn_of_incomplete_runs(incomplete.by_record)
-    warn_of_running_runs(incomplete.running)
+    _warn_if_running(runs, incomplete.running)
     _warn_if_none_has_ended(runs, chosen)
     return getattr(tables, name), known
 

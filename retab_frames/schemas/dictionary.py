@@ -83,6 +83,16 @@ def _interval(name: str, unit: str = "", *, of: str, measured_in: str | None = N
 
 Columns = dict[str, Column]
 
+
+def _list_of_model(model: Model) -> Columns:
+    return {
+        (column.pattern or name).strip("^$").replace(r"\..*\.", ".<handle>."): Column(
+            TYPE_NAMES[model.kinds[name]], column.nullable, column.unit, column.meaning
+        )
+        for name, column in model.columns.items()
+    }
+
+
 _GROUP: Columns = {
     "<by>": Column("as it is", null=True, unit=None, meaning="the group: a column of `by`")
 }
@@ -206,15 +216,18 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
         "one row per group of jobs; durations end in _s with unit='s'",
         {
             **_GROUP,
-            **_COUNTED,
+            **dict(list(_COUNTED.items())[:2]),
+            "p<q>_ms": _number("a quantile, p50 is the median", "ms"),
+            "mean_ms": _number("the mean; null where nothing was measured", "ms"),
+            "min_ms": _number("the shortest; null where nothing was measured", "ms"),
+            "max_ms": _number("the longest; null where nothing was measured", "ms"),
+            "std_ms": _number("the standard deviation (n - 1); null below two", "ms"),
+            "total_ms": _number("the sum; null where nothing was measured", "ms"),
+            "p<q>_low_ms": _number("the lower end of its interval; null: unbounded", "ms"),
+            "p<q>_high_ms": _number("the upper end of its interval; null: unbounded", "ms"),
+            **dict(list(_COUNTED.items())[2:]),
             "measured": _count("completed jobs with the measure: the sample", "jobs"),
             "censored": _count("unfinished jobs that count with their time so far", "jobs"),
-            "total_ms": _number("the sum; null where nothing was measured", "ms"),
-            "mean_ms": _number("the mean; null where nothing was measured", "ms"),
-            "std_ms": _number("the standard deviation (n - 1); null below two", "ms"),
-            "min_ms": _number("the shortest; null where nothing was measured", "ms"),
-            **_interval("p<q>", "_ms", of="a quantile, p50 is the median", measured_in="ms"),
-            "max_ms": _number("the longest; null where nothing was measured", "ms"),
             "outliers": _count("far from the rest of the group; null below 12", "jobs", null=True),
             "note": _text("which jobs the statistics leave out; null: none", null=True),
         },
@@ -228,6 +241,13 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
                 "its ratio to the median of its run; null where that is 0", "ratio"
             ),
             "is_outlier": _flag("far from the rest of its run; null below 12 jobs", null=True),
+        },
+    ),
+    "failed_jobs": (
+        "one row per failed job",
+        {
+            name: _list_of_model(JobsSchema)[name]
+            for name in (*_JOB, "status", "error_message", "error_details", "completed_at")
         },
     ),
     "failures": (
@@ -452,6 +472,7 @@ _COMPUTED: dict[str, tuple[str, Columns]] = {
             "document_id": _text("the document"),
             "filename": _text("the name of its first file", null=True),
             "run_id": _text("the run", null=True),
+            "began_at": _time("when the run began (UTC); null: not known", null=True),
             "definition": _text("its fingerprint; null: not recorded", null=True),
             "status": _text("of the final job; null for a placeholder", null=True),
             "job_id": _text("the final job"),
@@ -581,12 +602,3 @@ def list_columns(name: str) -> Mapping[str, Column]:
     if name in _MODELS:
         return _list_of_model(_MODELS[name][1])
     return _COMPUTED[name][1]
-
-
-def _list_of_model(model: Model) -> Columns:
-    return {
-        (column.pattern or name).strip("^$").replace(r"\..*\.", ".<handle>."): Column(
-            TYPE_NAMES[model.kinds[name]], column.nullable, column.unit, column.meaning
-        )
-        for name, column in model.columns.items()
-    }

@@ -146,7 +146,7 @@ _MIN_NAME_CHARS = 6
 """Shorter names are not masked: they may be part of a word."""
 _NEEDED = (*_JOB_NAMES, "status", "is_placeholder", "error_message")
 _OF_A_FAILED_JOB = (
-    *("run_id", "document_id", "filename", "job_id", "status"),
+    *("run_id", "document_id", "job_id", "filename", "status"),
     *("error_message", "error_details", "completed_at"),
 )
 _TYPES = {"jobs": INT64, "documents": INT64, "runs": INT64, "share": FLOAT64}
@@ -226,7 +226,7 @@ def failed_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
         jobs: A frame with the columns of JobsSchema.
 
     Returns:
-        One row per job whose status is error: `run_id`, `document_id`, `filename`, `job_id`,
+        One row per job whose status is error: `run_id`, `document_id`, `job_id`, `filename`,
         `status`, `error_message`, `error_details` and `completed_at`, with the types of JobsSchema.
         The newest run first (by the creation of its newest job, runs without one last), then by
         job id.

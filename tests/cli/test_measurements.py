@@ -42,3 +42,20 @@ def test_slowest_and_failures(pulled: str) -> None:
 
     failed = json.loads(shell("failures", "--run", "exprun_invoices_4", *options).output)
     assert sum(row["jobs"] for row in failed) == 3
+
+
+def test_each_failed_job_is_shown_with_its_message(pulled: str) -> None:
+    rows = json.loads(shell("failures", "--jobs", "--store", pulled, "--json").output)
+    jobs = rf.SnapshotStore(pulled).jobs()
+
+    assert len(rows) == (jobs["status"] == "error").sum() == 4
+    assert [row["run_id"] for row in rows] == ["exprun_invoices_4"] * 3 + ["exprun_invoices_1"]
+    assert all(row["error_message"] for row in rows)
+    lines = shell("failures", "--jobs", "--store", pulled).output.splitlines()
+    assert lines[0].split() == ["run_id", "document", "error_message"]
+    assert len(lines) == 6
+
+
+def test_runs_are_chosen_by_word(pulled: str) -> None:
+    rows = json.loads(shell("stats", "--run", "latest_ended", "--store", pulled, "--json").output)
+    assert [row["run_id"] for row in rows] == ["exprun_invoices_4"]

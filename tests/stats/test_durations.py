@@ -227,6 +227,13 @@ def test_statistics_worked_by_hand() -> None:
     assert row["outliers"] is pd.NA
 
 
+@pytest.mark.parametrize("by", ["run_id", ["run_id", "status", "document_id"]])
+def test_a_notebook_shows_what_answers(by: Any) -> None:
+    with pd.option_context("display.max_columns", 20):
+        page = rf.duration_stats(jobs_of([1, 2]), by=by)._repr_html_()  # type: ignore[operator]
+    assert [name for name in ("jobs", "p50_ms", "p95_ms", "note") if f">{name}<" not in page] == []
+
+
 def test_intervals_worked_by_hand() -> None:
     stats = rf.duration_stats(jobs_of([10, 20, 30, 40, 50, 60]), quantiles=[0.5], confidence=0.95)
     assert stats[["p50_low_ms", "p50_ms", "p50_high_ms"]].iloc[0].tolist() == [10, 35, 60]
@@ -235,17 +242,18 @@ def test_intervals_worked_by_hand() -> None:
 def test_columns_and_their_types() -> None:
     stats = rf.duration_stats(jobs_of([1, 2]), by="run_id", quantiles=(0.5, 0.999))
     kinds = {name: dtype.pyarrow_dtype for name, dtype in stats.dtypes.items()}
-    counts = ["jobs", *COUNTS, "measured", "censored"]
-    doubles = ["total", "mean", "std", "min", "p50", "p50_low", "p50_high"]
-    doubles += ["p99.9", "p99.9_low", "p99.9_high", "max"]
+    counts = [*COUNTS[1:], "measured", "censored"]
+    doubles = ["p50", "p99.9", "mean", "min", "max", "std", "total"]
+    doubles += ["p50_low", "p50_high", "p99.9_low", "p99.9_high"]
     assert kinds == {
         "run_id": pa.string(),
-        **dict.fromkeys(counts, pa.int64()),
+        **dict.fromkeys(["jobs", "completed", *counts], pa.int64()),
         **{f"{name}_ms": pa.float64() for name in doubles},
         "outliers": pa.int64(),
         "note": pa.string(),
     }
-    order = ["run_id", *counts, *[f"{name}_ms" for name in doubles], "outliers", "note"]
+    order = ["run_id", "jobs", "completed", *[f"{name}_ms" for name in doubles], *counts]
+    order += ["outliers", "note"]
     assert list(stats.columns) == order
     ended = ("completed", "error", "cancelled", "skipped")
     assert tuple(COUNTS) == (*ended, "unfinished", "placeholders", "other")

@@ -64,13 +64,65 @@ def test_numbers_stand_to_the_right_and_null_is_a_dash() -> None:
     )
 
 
-def test_the_widest_text_is_cut_to_fit() -> None:
-    frame = pd.DataFrame({"name": ["n" * 100], "other": ["o" * 20]})
+def test_the_widest_name_is_cut_in_the_middle() -> None:
+    frame = pd.DataFrame({"name": [f"{'n' * 100}.pdf"], "other": ["o" * 20]})
 
     lines = render_terminal(frame, width=40).splitlines()
 
     assert max(map(len, lines)) == 40
-    assert lines[2] == f"{'n' * 18}…  {'o' * 18}…"
+    assert lines[2] == f"{'n' * 12}…nn.pdf  {'o' * 12}…{'o' * 6}"
+
+
+LONG = f"exprun_{'0123456789' * 3}abc"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_ids_are_whole_and_columns_that_do_not_fit_are_named(width: int) -> None:
+    frame = pd.DataFrame(
+        {
+            "run_id": [LONG],
+            "filename": [f"{'f' * 60}.pdf"],
+            **{name: [7] for name in ("jobs", "completed", "error", "cancelled", "skipped")},
+        }
+    )
+
+    text = render_terminal(frame, width=width, elsewhere="--csv has them")
+
+    lines = text.splitlines()
+    assert lines[2].startswith(f"{LONG}  fff")
+    if width == 80:
+        assert max(map(len, lines)) <= 80
+        assert lines[3:] == ["Too wide to show: error, cancelled, skipped; --csv has them"]
+        assert ".pdf  " in lines[2]
+    else:  # no room for others beside the id: nothing is left out
+        assert lines[0].split()[-1] == "skipped"
+        assert len(lines) == 3
+
+
+def test_messages_are_wrapped_and_bounded() -> None:
+    message = "the request was refused because it has " + "too " * 40 + "many tokens"
+    frame = pd.DataFrame({"run_id": ["r1"], "error_message": [message], "jobs": [1]})
+
+    lines = render_terminal(frame, width=50).splitlines()
+
+    assert lines[2:] == [
+        "r1      the request was refused because it       1",
+        "        has too too too too too too too too",
+        "        too too too too too too too too too",
+        "        too too too too too too too too too…",
+    ]
+    one_word = render_terminal(frame.assign(error_message="x" * 60), width=50).splitlines()
+    assert [line.count("x") for line in one_word[2:]] == [36, 24]
+
+
+def test_without_a_width_nothing_is_cut() -> None:
+    texts = {"name": "n" * 300, "error_message": "m " * 300, "run_id": "r" * 300}
+    frame = pd.DataFrame({name: [text] for name, text in texts.items()})
+
+    lines = render_terminal(frame, width=None).splitlines()
+
+    assert re.split("  +", lines[2].strip()) == [text.strip() for text in texts.values()]
+    assert len(lines) == 3
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
@@ -83,9 +135,9 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_wide_characters_take_two_columns() -> None:
     frame = pd.DataFrame({"name": ["請求書_2026_09.pdf", "e\u0301te\u0301.pdf"], "n": [1, 2]})
 
-    lines = render_terminal(frame, width=16).splitlines()
+    lines = render_terminal(frame, width=20).splitlines()
 
-    assert lines[2:] == ["請求書_2026_…  1", "e\u0301te\u0301.pdf        2"]
+    assert lines[2:] == ["請求書_2026…9.pdf  1", "e\u0301te\u0301.pdf            2"]
 
 
 def test_no_rows_are_told_with_the_columns() -> None:

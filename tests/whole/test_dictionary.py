@@ -32,6 +32,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
         runs = rf.load_runs(*EXPERIMENT, client=client)
         handles = rf.load_handle_inputs(*EXPERIMENT, client=client)
         contents = list(rf.iter_content(*EXPERIMENT, run_id=RUNS, client=client))
+        pulled = rf.SnapshotStore(folder / "pulled").pull(*EXPERIMENT, client=client)
     for content in contents:
         store.write(content)
     jobs = pd.concat([content.jobs for content in contents], ignore_index=True)
@@ -49,6 +50,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
         "experiments": [experiments],
         "issues": [contents[0].issues],
         "raw": [contents[0].raw],
+        "pull": [pulled],
         "snapshots": [store.list()],
         "duration_stats": [
             rf.duration_stats(jobs, "run_id"),
@@ -56,6 +58,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
             rf.duration_stats(jobs),
         ],
         "slowest": [rf.slowest(jobs), rf.slowest(jobs, measure="queue")],
+        "failed_jobs": [rf.failed_jobs(jobs)],
         "failures": [rf.failures(jobs, "run_id"), rf.failures(jobs)],
         "cumulative_incidence": [rf.cumulative_incidence(jobs, "run_id")],
         "timeline": [rf.timeline(jobs)],
@@ -75,7 +78,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pd.DataFr
     for name in NAMES:
         owner, _, attribute = name.partition(".")
         if name not in found:
-            found[name] = [getattr(one, attribute) for one in results[owner]]
+            found[name] = [getattr(one, attribute) for one in results.get(owner, ())]
     return found
 
 
