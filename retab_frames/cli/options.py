@@ -79,7 +79,8 @@ one_experiment_option = click.option(
     "--experiment",
     "experiment_id",
     metavar="EXPERIMENT_ID",
-    help="The experiment of the run, where several have such a run.",
+    help="The experiment, where a label or a word can be a run of several.  [default: the only "
+    "one]",
 )
 runs_option = click.option(
     "--run",

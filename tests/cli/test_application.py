@@ -38,7 +38,7 @@ def test_errors_are_one_line_with_a_next_step(arguments: list[str], message: str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "nope", "exprun_invoices_1"], "there is no snapshot of run nope"),
+        (["compare", "nope", "exprun_invoices_1"], "there is no run or label nope"),
         (["stats", "--experiment", "exp_x"], "there is no run of experiment exp_x"),
         (["stats", "--by", "statu"], "there is no column statu to group by (did you mean status"),
         (["stats", "--experiment", "exp_invoice"], "(did you mean exp_invoices?)"),
