@@ -13,8 +13,9 @@ from retab_frames.cli.exit_codes import EXIT_CODES
 from .shell import shell
 
 COMMANDS = [
-    *("clean", "compact", "compare", "demo", "failures", "ls", "plan", "prune", "publish", "pull"),
-    *("remove", "report", "sandbox", "slowest", "sql", "stats", "trend", "verify"),
+    *("clean", "compact", "compare", "demo", "failures", "label", "ls", "plan", "prune"),
+    *("publish", "pull", "remove", "report", "sandbox", "slowest", "sql", "stats", "trend"),
+    *("unlabel", "verify"),
 ]
 
 
@@ -37,7 +38,7 @@ def test_errors_are_one_line_with_a_next_step(arguments: list[str], message: str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "nope", "exprun_invoices_1"], "there is no snapshot of run nope"),
+        (["compare", "nope", "exprun_invoices_1"], "there is no run or label nope"),
         (["stats", "--experiment", "exp_x"], "there is no run of experiment exp_x"),
         (["stats", "--by", "statu"], "there is no column statu to group by (did you mean status"),
         (["stats", "--experiment", "exp_invoice"], "(did you mean exp_invoices?)"),
