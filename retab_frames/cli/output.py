@@ -57,9 +57,9 @@ def print_object(value: dict[str, Any]) -> None:
 
 def print_text(text: str) -> None:
     """Print sentences, each wrapped at the width of the terminal."""
-    width = _find_width()
+    width = shutil.get_terminal_size().columns
     for line in text.splitlines():
-        echo(line if width is None else click.wrap_text(line, width, subsequent_indent="  "))
+        echo(click.wrap_text(line, width=width, subsequent_indent="  "))
 
 
 def _find_width() -> int | None:

@@ -242,7 +242,7 @@ def failed_jobs(jobs: pd.DataFrame) -> pd.DataFrame:
         ...         where = (sandbox.workflow_id, "exp_invoices")
         ...         jobs = rf.load_jobs(*where, run_id="exprun_invoices_4", client=client)
         >>> rf.failed_jobs(jobs)["filename"].tolist()
-        ['Rechnung_45896.pdf', 'Invoice ACME Corp 92351.pdf', 'INV-91632.pdf']
+        ['Invoice ACME Corp 92351.pdf', 'INV-91632.pdf', 'Rechnung_45896.pdf']
     """
     needed = (*_OF_A_FAILED_JOB, "is_placeholder", "created_at")
     jobs = take_columns(jobs, needed, reader="failed_jobs")

@@ -13,9 +13,9 @@ from retab_frames.cli.exit_codes import EXIT_CODES
 from .shell import shell
 
 COMMANDS = [
-    *("clean", "compact", "compare", "demo", "experiments", "failures", "ls", "plan", "prune"),
-    *("publish", "pull", "remove", "report", "runs", "sandbox", "slowest", "sql", "stats"),
-    *("trend", "verify"),
+    *("clean", "compact", "compare", "demo", "experiments", "failures", "label", "ls", "plan"),
+    *("prune", "publish", "pull", "remove", "report", "runs", "sandbox", "slowest", "sql", "stats"),
+    *("trend", "unlabel", "verify"),
 ]
 
 

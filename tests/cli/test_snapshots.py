@@ -9,10 +9,10 @@ def test_ls_fits_80_columns(pulled: str) -> None:
     lines = shell("ls", "--store", pulled).output.splitlines()
 
     assert lines[0].split() == [
-        *("run_id", "revision", "complete", "jobs", "completed", "error", "created"),
+        *("run_id", "complete", "jobs", "completed", "error", "created", "revision"),
     ]
     assert lines[2].split() == [
-        *("exprun_invoices_1", "1", "yes", "12", "11", "1", "2026-09-01", "07:24"),
+        *("exprun_invoices_1", "yes", "12", "11", "1", "2026-09-01", "07:24", "1"),
     ]
     assert max(map(len, lines)) <= 80
 

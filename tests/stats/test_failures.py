@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from factories import arrow, jobs_of, texts
+from factories import arrow, jobs_of, seconds, texts
 from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -272,3 +272,34 @@ def test_counts_add_up_and_the_order_of_rows_changes_nothing(
 def test_a_frame_without_messages() -> None:
     with pytest.raises(ValueError, match="it lacks the column error_message"):
         rf.failures(jobs_of([1]).drop(columns="error_message"))
+
+
+def test_failed_jobs_of_the_newest_run_come_first() -> None:
+    runs = ["old", "new", None, "new", "old", "undated", "new"]
+    status = ["error", "error", "error", "completed", "cancelled", "error", "error"]
+    created = [1.0, 9.0, 5.0, 9.0, 2.0, None, 8.0]
+    jobs = jobs_of(
+        [None] * 7,
+        run_id=texts(*runs),
+        status=texts(*status),
+        created_at=seconds(*created),
+        error_message=texts("a", "b", "c", None, "e", "f", "g"),
+        error_details=texts(*['{"code": 1}'] * 7),
+    )
+
+    found = rf.failed_jobs(jobs)
+
+    assert found["error_message"].tolist() == ["b", "g", "c", "a", "f"]
+    assert list(found)[:4] == ["run_id", "document_id", "filename", "job_id"]
+    assert list(found)[4:] == ["status", "error_message", "error_details", "completed_at"]
+    assert found.dtypes.to_dict() == jobs[list(found)].dtypes.to_dict()
+    assert found["job_id"].tolist() == [f"expjob_{n}" for n in (2, 7, 3, 1, 6)]
+    turned = jobs.iloc[::-1].set_axis(range(5, 12))
+    assert_frame_equal(rf.failed_jobs(turned), found)
+    assert_frame_equal(turned.retab.failed_jobs(), found)
+    assert rf.failed_jobs(jobs[jobs["status"] == "completed"]).shape == (0, 8)
+
+
+def test_failed_jobs_need_a_frame_of_jobs() -> None:
+    with pytest.raises(ValueError, match="it lacks the column error_details"):
+        rf.failed_jobs(failed_jobs("a"))
