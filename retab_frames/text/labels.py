@@ -75,7 +75,7 @@ _HEADINGS = {
 
 _QUANTILE = re.compile(r"p(\d+(?:\.\d+)?)(_ms)?")
 _MEDIAN = 50
-_NAMES = re.compile(r"(_id|filename|template|_since|^(baseline|candidate|reason|field))$")
+_NAMES = re.compile(r"(_id|filename|template|_since|^(baseline|candidate|reason|field|path))$")
 _WORDS = frozenset(("change", "comparable", "interval", "problem", "action", "verdict"))
 
 
@@ -95,6 +95,11 @@ def _show_p(p_value: float) -> str:
     return format_p(p_value).removeprefix("p ").removeprefix("= ")
 
 
+def _show_delta(delta: float) -> str:
+    text = f"{delta:+.3f}"
+    return text[1:] if text in {"+0.000", "-0.000"} else text
+
+
 def _show_scatter(log_sd: float) -> str:
     return format_share(math.expm1(log_sd))
 
@@ -106,6 +111,8 @@ _FORMATS = (
     (re.compile(r"(^|_)p(_value|_adjusted)?$"), NumberFormat(_show_p, _show_p)),
     (re.compile(r"(^|_)(rate|share)$"), NumberFormat(format_share, format_share)),
     (re.compile(r"(^|_)ratio(_|$)|^composite$"), NumberFormat(format_factor, format_ratio)),
+    (re.compile(r"^score$"), NumberFormat("{:.3f}".format, "{:.3f}".format)),
+    (re.compile(r"^score_delta$"), NumberFormat(_show_delta, _show_delta)),
     (re.compile(r"^log_sd$"), NumberFormat(_show_scatter, _show_scatter)),
 )
 """What a name says of the numbers of its column."""

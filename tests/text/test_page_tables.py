@@ -44,6 +44,8 @@ def test_a_column_has_a_heading_in_words(name: str, heading: str) -> None:
         ("rate", [0.25, None], ["25 %", "-"]),
         ("total_ratio", [1.2, 0.9], ["x 1.20", "x 0.90"]),
         ("log_sd", [0.0953, 0.0], ["10 %", "0 %"]),
+        ("score", [0.887, None], ["0.887", "-"]),
+        ("score_delta", [-0.0017, 0.25, -0.0001], ["-0.002", "+0.250", "0.000"]),
         ("ratios", [1.2, 0.9], ["1.20", "0.90"]),
         ("runs", [1, 2], ["1", "2"]),
         ("change", ["still_failing", "broken"], ["still failing", "broken"]),
