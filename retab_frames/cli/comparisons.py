@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,7 +25,7 @@ from retab_frames.cli.options import (
     one_experiment_option,
     store_option,
 )
-from retab_frames.cli.output import print_object, print_table, print_text
+from retab_frames.cli.output import find_width, print_object, print_table, print_text
 from retab_frames.cli.snapshots import open_store
 from retab_frames.cli.streams import echo
 from retab_frames.errors import SnapshotNotFoundError
@@ -296,8 +295,7 @@ def _print_comparison(
     else:
         print_text(comparison.summary())
         echo()
-        width = shutil.get_terminal_size().columns
-        documents = condense_documents(comparison.documents, comparison.measure, width=width)
+        documents = condense_documents(comparison.documents, comparison.measure)
         print_table(documents.head(_MAX_DOCUMENTS), None)
         if len(documents) > _MAX_DOCUMENTS:
             echo(f"and {len(documents) - _MAX_DOCUMENTS} more: --csv and --json print all")
@@ -330,9 +328,7 @@ def _print_many(
         _end_without_comparison(comparison.runs.loc[is_missing, "run_id"].tolist())
 
 
-def condense_documents(
-    documents: pd.DataFrame, measure: str = "duration", *, width: int = 80
-) -> pd.DataFrame:
+def condense_documents(documents: pd.DataFrame, measure: str = "duration") -> pd.DataFrame:
     """Return the columns that fit into the terminal, what needs attention first."""
     from retab_frames.compare.documents import sort_by_change  # noqa: PLC0415 - as above
     from retab_frames.compare.summary import name_documents  # noqa: PLC0415
@@ -340,5 +336,6 @@ def condense_documents(
     found = sort_by_change(documents)
     names = {f"{side}_{measure}_ms": f"{side}_ms" for side in ("baseline", "candidate")}
     columns = ["document", "change", *names, "delta_ms", "ratio"]
-    label = name_documents(found, width=max(width - _OTHER_COLUMNS, 0))
+    width = find_width()
+    label = name_documents(found, width=None if width is None else max(width - _OTHER_COLUMNS, 0))
     return found.assign(document=label)[columns].rename(columns=names)

