@@ -24,7 +24,7 @@ from retab_frames.text.messages import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["main"]
+__all__ = ["SECTIONS", "main"]
 
 
 class _Helped(click.Command):
@@ -36,6 +36,16 @@ class _Helped(click.Command):
             return super().make_context(*args, **extra)
         except BrokenPipeError:
             raise click.exceptions.Exit(0) from None
+
+
+SECTIONS = {
+    "Try it": ("demo", "sandbox"),
+    "From the API": ("experiments", "runs", "pull"),
+    "Measure": ("stats", "slowest", "failures", "sql"),
+    "Compare": ("compare", "report", "plan", "trend"),
+    "Look after a store": ("ls", "label", "unlabel", "verify", "compact", "publish"),
+    "Delete from a store": ("remove", "prune", "clean"),
+}
 
 
 class _Command(_Helped):
@@ -84,6 +94,15 @@ class _Group(_Helped, click.Group):
         finally:
             finish_streams()
         sys.exit(code or 0)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands under headings, in the order in which one comes to need them."""
+        for heading, names in SECTIONS.items():
+            width = formatter.width - 6 - max(map(len, self.commands))
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(width)) for name in names]
+                )
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the arguments of the group itself."""

@@ -123,7 +123,9 @@ def compare(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Compare runs of a store with a baseline run, document by document.
+    """Compare runs of a store with a baseline run.
+
+    Each is compared document by document.
 
     A run is an id, a label, latest, latest_ended or previous. Without any, the latest ended run is
     compared with the one that has the label baseline, or else with the one before; so is a run that
@@ -176,7 +178,9 @@ def compare(
 def report(
     *, runs: tuple[str, ...], output: str, title: str | None, experiment_id: str | None, root: str
 ) -> None:
-    """Write a page about one run, or about runs compared with the first of them.
+    """Write a page about a run, or about runs compared.
+
+    Several runs are compared with the first of them.
 
     A run is an id, a label, latest, latest_ended or previous.
 

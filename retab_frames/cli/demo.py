@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     help="The folder to write the snapshots to.",
 )
 def demo(root: str) -> None:
-    """Load, store, measure and compare experiments of the built-in sandbox.
+    """Load, store, measure and compare runs of the sandbox.
 
     Example: retab-frames demo
     """

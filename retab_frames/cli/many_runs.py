@@ -61,7 +61,7 @@ def plan(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Show how many runs of how many documents a slowdown takes to show.
+    """Show how many documents and runs a slowdown takes.
 
     RUN are runs of one definition, two or more, better five; or all of --experiment. detectable is
     the smallest slowdown that shows with the documents at hand, limit that with any number of them;
@@ -101,7 +101,9 @@ def trend(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Show since which run documents take longer, and whether the newest stands out.
+    """Show since which run documents take longer.
+
+    And whether the newest run stands out.
 
     RUN are runs of the same documents, ten or more; or all of --experiment. ratio is the typical
     duration relative to the first run; low and high are the ends of its interval.

@@ -96,7 +96,9 @@ def slowest(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Show the slowest jobs; to_median is the ratio of each to the median of its run.
+    """Show the slowest jobs.
+
+    to_median is the ratio of each to the median of its run.
 
     Example: retab-frames slowest --run exprun_1 -n 5
     """
@@ -122,7 +124,9 @@ def failures(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """Show why jobs failed; messages that differ only in ids and numbers count as one.
+    """Show why jobs failed; with --jobs which ones.
+
+    Messages that differ only in ids and numbers count as one.
 
     Example: retab-frames failures --experiment exp_abc --jobs
     """

@@ -116,7 +116,7 @@ def pull(
     output_format: OutputFormat,
     **client: Any,
 ) -> None:
-    """Store a snapshot of each run that the store does not have complete.
+    """Store each run that the store does not have complete.
 
     Without EXPERIMENT_ID all experiments of the workflow. Where the output is no terminal, each run
     is a line as soon as it is done. Exit code 1: a run failed, the others are stored.
@@ -210,7 +210,9 @@ def runs(
     output_format: OutputFormat,
     **client: Any,
 ) -> None:
-    """List the runs of experiments, or of all experiments of a workflow, newest first.
+    """List the runs of experiments, or of a workflow.
+
+    The newest of each experiment comes first.
 
     Example: retab-frames runs wf_abc123 exp_abc
     """

@@ -36,7 +36,9 @@ from retab_frames.cli.streams import echo
     help="How many documents each experiment has.",
 )
 def sandbox(*, port: int, seed: int, documents: int) -> None:
-    """Serve a local Retab API with synthetic experiments, until Ctrl-C.
+    """Serve a local Retab API with synthetic experiments.
+
+    Ctrl-C ends it.
 
     Example: retab-frames sandbox --port 8788
     """

@@ -55,9 +55,10 @@ def list_snapshots(*, experiment_id: str | None, root: str, output_format: Outpu
 @one_experiment_option
 @store_option
 def label(*, run_id: str, label: str, experiment_id: str | None, root: str) -> None:
-    """Give a run of a store a name, which can stand wherever a command takes a run.
+    """Give a run of a store a name.
 
-    RUN is an id, another label, or latest, latest_ended (the newest complete run) or previous (the
+    The name can stand wherever a command takes a run. RUN is an id, another label, or latest,
+    latest_ended (the newest complete run) or previous (the
     one before that). If another run of the experiment has the label, RUN gets it instead.
 
     Example: retab-frames label exprun_1 baseline
@@ -94,9 +95,10 @@ def unlabel(*, label: str, experiment_id: str | None, root: str) -> None:
 @store_option
 @add_format_options
 def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFormat) -> None:
-    """Check a store for damage: exit 0 if there is none, 1 if there is.
+    """Check a store for damage.
 
-    Leftover files only take up space: they are listed, and do not change the exit code.
+    Exit code 1 if there is any. Leftover files only take up space: they are listed, and do not
+    change the exit code.
 
     Example: retab-frames verify --level full
     """
@@ -132,7 +134,9 @@ yes_option = click.option("--yes", is_flag=True, help="Do it.  [default: only li
 @store_option
 @add_format_options
 def clean(*, yes: bool, days: float, root: str, output_format: OutputFormat) -> None:
-    """List or remove the files that a crash or a failed write left behind.
+    """Delete what crashes left; without --yes list it.
+
+    These are temporary files, and data that no manifest names.
 
     Example: retab-frames clean --yes
     """
@@ -146,9 +150,10 @@ def clean(*, yes: bool, days: float, root: str, output_format: OutputFormat) -> 
 @store_option
 @add_format_options
 def remove(*, runs: tuple[str, ...], yes: bool, root: str, output_format: OutputFormat) -> None:
-    """List the files of runs, or remove them all: no byte of a run is left.
+    """Delete runs, to the last byte; without --yes list them.
 
-    Its labels go too. A run that the API still has comes back with the next pull.
+    All revisions and compacted rows of a run go, and its labels. A run that the API still has comes
+    back with the next pull.
 
     Example: retab-frames remove exprun_1 --yes
     """
@@ -192,9 +197,9 @@ def prune(
     root: str,
     output_format: OutputFormat,
 ) -> None:
-    """List or remove old revisions of runs; the newest revision of a run always stays.
+    """Delete old revisions of runs; without --yes list them.
 
-    To remove a run itself: retab-frames remove.
+    The newest revision of a run always stays. To delete a run itself: retab-frames remove.
 
     Example: retab-frames prune --keep-revisions 1 --yes
     """
@@ -215,7 +220,7 @@ def prune(
 @store_option
 @add_format_options
 def publish(*, root: str, output_format: OutputFormat) -> None:
-    """Write the files for other tools again that are missing or out of date.
+    """Write missing or outdated files for other tools.
 
     Example: retab-frames publish
     """
@@ -228,9 +233,10 @@ def publish(*, root: str, output_format: OutputFormat) -> None:
 @store_option
 @add_format_options
 def compact(*, experiment_id: str, root: str, output_format: OutputFormat) -> None:
-    """Write the runs of an experiment into a few files too, which are read many times faster.
+    """Write the runs of an experiment into a few files too.
 
-    The files of the runs stay as they are. Incomplete runs are left out.
+    These are read many times faster. The files of the runs stay as they are. Incomplete runs are
+    left out.
 
     Example: retab-frames compact exp_invoices
     """

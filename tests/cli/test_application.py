@@ -8,6 +8,7 @@ import click
 import pytest
 
 from retab_frames.cli import main
+from retab_frames.cli.application import SECTIONS
 from retab_frames.cli.exit_codes import EXIT_CODES
 
 from .shell import shell
@@ -121,3 +122,10 @@ def test_help_loads_neither_pandas_nor_httpx() -> None:
     )
 
     assert done.stdout.endswith("[]\n")
+
+
+def test_the_help_has_every_command_in_a_section_and_no_sentence_cut() -> None:
+    text = shell("--help").output
+
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(main.commands)
+    assert "..." not in text.partition("Try it:")[2]
