@@ -272,12 +272,13 @@ def test_what_was_saved_is_told_before_the_error(
 ) -> None:
     told: list[PulledRun] = []
     sandbox.misbehave(Hang(20), path=f"{NESTED}/exp_mailroom/content", times=None)
-    with rf.Client(sandbox.api_key, base_url=sandbox.url, timeout=3) as client:
+    with rf.Client(sandbox.api_key, base_url=sandbox.url, timeout=5) as client:
+        store.pull(WORKFLOW, EXPERIMENT, run_id=RUNS[4], client=client)  # all is imported now
         pulling = pull_runs(store, WORKFLOW, BOTH[::-1], run_id="latest_ended", client=client)
         with pytest.raises(rf.DeadlineError, match=MAILROOM[1]):
             told += pulling
     assert [(row.run_id, row.action) for row in told] == [(RUNS[1], "created")]
-    assert store.list()["run_id"].tolist() == RUNS[1:2]
+    assert store.list()["run_id"].tolist() == [RUNS[4], RUNS[1]]
 
 
 def test_an_experiment_that_cannot_be_listed_is_a_row_among_others(
