@@ -271,13 +271,14 @@ def test_what_was_saved_is_told_before_the_error(
     store: rf.SnapshotStore, sandbox: rf.Sandbox
 ) -> None:
     told: list[PulledRun] = []
-    with impatient(sandbox) as client:
-        ids = ["exprun_gone", *RUNS]
-        pulling = pull_runs(store, WORKFLOW, EXPERIMENT, run_id=ids, client=client)
-        with pytest.raises(rf.NotFoundError, match="exprun_gone"):
+    sandbox.misbehave(Hang(20), path=f"{NESTED}/exp_mailroom/content", times=None)
+    with rf.Client(sandbox.api_key, base_url=sandbox.url, timeout=5) as client:
+        store.pull(WORKFLOW, EXPERIMENT, run_id=RUNS[4], client=client)  # all is imported now
+        pulling = pull_runs(store, WORKFLOW, BOTH[::-1], run_id="latest_ended", client=client)
+        with pytest.raises(rf.DeadlineError, match=MAILROOM[1]):
             told += pulling
-    assert sorted(str(row.run_id) for row in told) == store.list()["run_id"].tolist()
-    assert {row.action for row in told} <= {"created"}
+    assert [(row.run_id, row.action) for row in told] == [(RUNS[1], "created")]
+    assert store.list()["run_id"].tolist() == [RUNS[4], RUNS[1]]
 
 
 def test_an_experiment_that_cannot_be_listed_is_a_row_among_others(
