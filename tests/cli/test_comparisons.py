@@ -25,8 +25,6 @@ def test_compare_says_it_in_words_first_and_then_what_broke(pulled: str) -> None
     assert "Changed in the definition: schema_version: 1 -> 2." in lines
     assert any(line.startswith("Why they broke: Model answered with <n> tokens") for line in lines)
     assert ["broken" in line for line in table[2:6]] == [True, True, True, False]
-    # in a pipe the table is as wide as it needs
-    assert max(map(len, lines[: lines.index("")])) <= 80
 
 
 def test_compare_takes_many_candidates(pulled: str) -> None:
@@ -38,7 +36,6 @@ def test_compare_takes_many_candidates(pulled: str) -> None:
     assert verdicts == ["slower", "inconclusive"]
     rows = [line.split()[0] for line in result.output.splitlines()[-2:]]
     assert rows == ["exprun_invoices_3", "exprun_invoices_4"]
-    assert max(map(len, result.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
