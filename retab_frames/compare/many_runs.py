@@ -36,7 +36,7 @@ from retab_frames.text.messages import printable
 from retab_frames.text.numbers import format_factor
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.raw_values import list_rows
-from retab_frames.text.tables import escape_markdown, format_count
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -299,8 +299,7 @@ class ManyComparison:
 
     def to_markdown(self) -> str:
         """Return the comparison as Markdown, for a pull request; the verdicts come first."""
-        first = f"**{_count_verdicts(self)}**: {escape_markdown(_describe_broken_runs(self))}"
-        return f"{first}\n\n{render_markdown(build_page(self))}"
+        return render_markdown(build_page(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain values, for JSON.
@@ -452,4 +451,5 @@ def build_page(comparison: ManyComparison) -> Page:
             "Documents that need attention", [documents.loc[needs_attention, names]], _ALL_DOCUMENTS
         ),
     ]
-    return Page(_make_title(comparison), _list_sentences(comparison), sections)
+    outcome = _count_verdicts(comparison), _describe_broken_runs(comparison)
+    return Page(_make_title(comparison), _list_sentences(comparison), sections, outcome)

@@ -52,7 +52,7 @@ from retab_frames.stats.estimates import check_confidence, is_number
 from retab_frames.text.completion import hide_names
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.raw_values import list_rows
-from retab_frames.text.tables import escape_markdown, format_count
+from retab_frames.text.tables import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -350,7 +350,7 @@ class RunComparison:
             checks: As `check_regression` returns them: the first line says whether they pass, fail
                 or are inconclusive, and why. None for the verdict on the speed instead.
         """
-        return f"{_make_first_line(self, checks)}\n\n{render_markdown(build_page(self))}"
+        return render_markdown(build_page(self, checks))
 
     def to_dict(self, *, checks: pd.DataFrame | None = None) -> dict[str, Any]:
         """Return the comparison as plain values, for JSON.
@@ -422,7 +422,7 @@ def _drop(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _make_first_line(comparison: RunComparison, checks: pd.DataFrame | None) -> str:
+def _find_outcome(comparison: RunComparison, checks: pd.DataFrame | None) -> tuple[str, str]:
     """Return what the checks come to, or without any the verdict, and why."""
     if checks is not None:
         word, why = decide_outcome(checks).capitalize(), describe_checks(checks)
@@ -434,7 +434,7 @@ def _make_first_line(comparison: RunComparison, checks: pd.DataFrame | None) -> 
         why = describe_changes(comparison.changes)
         if pd.notna(speed["ratio"]):
             why = f"a typical document takes {describe_ratio(speed)} as long; {why}"
-    return f"**{word}**: {escape_markdown(why)}"
+    return word, why
 
 
 def _make_title(comparison: RunComparison) -> str:
@@ -457,8 +457,13 @@ def _list_sentences(comparison: RunComparison) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def build_page(comparison: RunComparison) -> Page:
-    """Return the comparison as a page of sentences and tables; `rf.report` adds the plots."""
+def build_page(comparison: RunComparison, checks: pd.DataFrame | None = None) -> Page:
+    """Return the comparison as a page of sentences and tables; `rf.report` adds the plots.
+
+    Args:
+        comparison: The comparison.
+        checks: Those of a gate, with whose outcome the page begins; None for the verdict.
+    """
     # in parts, because a page is too narrow for all columns
     speed = comparison.speed
     typical = ["verdict", "pairs", "ratio", "ratio_low", "ratio_high", "p_value", "interval"]
@@ -482,4 +487,5 @@ def build_page(comparison: RunComparison) -> Page:
         Section("Documents that slowed down most", [slowest]),
         Section("Comparability", [comparison.comparability]),
     ]
-    return Page(_make_title(comparison), _list_sentences(comparison), sections)
+    outcome = _find_outcome(comparison, checks)
+    return Page(_make_title(comparison), _list_sentences(comparison), sections, outcome)

@@ -75,11 +75,13 @@ class Page:
         title: The heading of the page.
         sentences: The main findings in words.
         sections: The details; frames without rows and sections with nothing to show are left out.
+        outcome: What it comes to in a word, and why: the first line; None where there is none.
     """
 
     title: str
     sentences: Sequence[str]
     sections: Sequence[Section]
+    outcome: tuple[str, str] | None = None
 
     def with_plot(self, title: str, plot: Plot) -> Page:
         """Return the page with a plot at the end of the section of this title, or in a new one."""
@@ -111,7 +113,7 @@ def render_html(page: Page) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_CONTENT_POLICY}\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{title}</h1>\n<ul>{sentences}</ul>\n{''.join(sections)}"
+        f"<h1>{title}</h1>\n{_render_html_outcome(page)}<ul>{sentences}</ul>\n{''.join(sections)}"
         "</main>\n</body>\n</html>\n"
     )
 
@@ -125,7 +127,15 @@ def render_fragment(page: Page) -> str:
         for section in _select_sections(page, plots=False)
     ]
     title = tables.escape_html(page.title)
-    return f"<div><b>{title}</b><ul>{sentences}</ul>\n{''.join(sections)}</div>"
+    outcome = _render_html_outcome(page)
+    return f"<div><b>{title}</b>{outcome}<ul>{sentences}</ul>\n{''.join(sections)}</div>"
+
+
+def _render_html_outcome(page: Page) -> str:
+    if page.outcome is None:
+        return ""
+    word, why = map(tables.escape_html, page.outcome)
+    return f"<p><b>{word}</b>: {why}</p>\n"
 
 
 def _render_html_parts(section: Section, max_rows: int) -> str:
@@ -148,6 +158,9 @@ def render_markdown(page: Page) -> str:
     """Return the page as Markdown for a pull request: without plots, tables of at most 20 rows."""
     sentences = (f"- {_escape_paragraph(line)}" for line in page.sentences)
     paragraphs = [f"## {tables.escape_markdown(page.title)}", "\n".join(sentences)]
+    if page.outcome is not None:
+        word, why = map(tables.escape_markdown, page.outcome)
+        paragraphs.insert(0, f"**{word}**: {why}")
     for section in _select_sections(page, plots=False):
         paragraphs.append(f"### {tables.escape_markdown(section.title)}")
         for part in section.parts:
