@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import warnings
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retab_frames.errors import RetabFramesWarning
 from retab_frames.schemas.vocabulary import TERMINAL, TERMINAL_RUN
 from retab_frames.text.messages import printable
 from retab_frames.text.next_steps import LIST_ISSUES, TAKE_ENDED
+from retab_frames.text.user_warnings import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +29,6 @@ __all__ = [
     "warn_of_running_runs",
 ]
 
-_PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _MAX_NAMED = 5
 
 
@@ -130,13 +125,13 @@ def _warn_of_runs(
 ) -> None:
     if len(problems) == 1:
         [(run_id, problem)] = problems.items()
-        _warn(f"run {printable(run_id)} is {state}: {problem}", next_step)
+        warn_user(f"run {printable(run_id)} is {state}: {problem}", next_step)
     elif problems:
         named = islice(problems.items(), _MAX_NAMED)
         runs = "; ".join(f"{printable(run_id)}: {problem}" for run_id, problem in named)
         more = len(problems) - _MAX_NAMED
         rest = f"; and {more} more" if more > 0 else ""
-        _warn(f"{len(problems)} runs are {state}: {runs}{rest}", next_step)
+        warn_user(f"{len(problems)} runs are {state}: {runs}{rest}", next_step)
 
 
 def warn_of_missing_runs(experiment_ids: Sequence[str], problem: str) -> None:
@@ -147,12 +142,12 @@ def warn_of_missing_runs(experiment_ids: Sequence[str], problem: str) -> None:
         problem: What there is not, e.g. "has no run that has ended".
     """
     if len(experiment_ids) == 1:
-        _warn(f"experiment {printable(experiment_ids[0])} {problem}")
+        warn_user(f"experiment {printable(experiment_ids[0])} {problem}")
     elif experiment_ids:
         named = ", ".join(map(printable, experiment_ids[:_MAX_NAMED]))
         more = len(experiment_ids) - _MAX_NAMED
         rest = f" and {more} more" if more > 0 else ""
-        _warn(f"{len(experiment_ids)} experiments: each {problem}: {named}{rest}")
+        warn_user(f"{len(experiment_ids)} experiments: each {problem}: {named}{rest}")
 
 
 def warn_of_changed_values(actions: Iterable[str | None]) -> None:
@@ -164,15 +159,4 @@ def warn_of_changed_values(actions: Iterable[str | None]) -> None:
     changed = sum(not (action or "").startswith("kept") for action in actions)
     if changed:
         text = f"{changed} values did not fit their columns and were changed or left out"
-        _warn(text, LIST_ISSUES)
-
-
-def _warn(text: str, next_step: NextStep | None = None) -> None:
-    """Give a warning that points at the line outside this library that started the load."""
-    warning = RetabFramesWarning(text)
-    if next_step is not None:
-        warning.advise(next_step)
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(warning, stacklevel=level + 1)
+        warn_user(text, LIST_ISSUES)

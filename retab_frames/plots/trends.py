@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
+    from retab_frames.stats.grouped_values import Ints
+
 __all__ = ["trend"]
+
+_EXPERIMENT = "experiment_id"
 
 
 def trend(
@@ -37,7 +41,8 @@ def trend(
 
     Args:
         jobs: A frame with the columns of JobsSchema, whose runs are put in the order in which they
-            began, with the day below them if it is known; or a result of `duration_stats`, for
+            began, with the day below them if it is known, those of one experiment together, and
+            no line from one experiment to the next; or a result of `duration_stats`, for
             other groups or measures: one point per row, in the order of the rows, named by the
             first column.
         quantiles: At most six, between 0 and 1; a result of `duration_stats` must have them.
@@ -55,7 +60,11 @@ def trend(
     if len(names) > len(LINE_STYLES):
         raise ValueError(f"at most {len(LINE_STYLES)} quantiles can be drawn, not {len(names)}")
     is_stats = isinstance(jobs, pd.DataFrame) and "measured" in jobs.columns
-    stats, began = (jobs, [None] * len(jobs)) if is_stats else _compute_stats(jobs, quantiles)
+    began: Sequence[Any]
+    if is_stats:
+        stats, began, starts = jobs, [None] * len(jobs), np.empty(0, dtype=np.int64)
+    else:
+        stats, began, starts = _compute_stats(jobs, quantiles)
     missing = [name for name in names if f"{name}_high_ms" not in stats.columns]
     if missing:
         raise ValueError(
@@ -68,7 +77,9 @@ def trend(
     if not len(known):
         return show_message(ax)
     set_log_duration_axis(ax, "y", known, "duration")
-    entries = [_draw_quantile(ax, stats, name, n, len(names)) for n, name in enumerate(names)]
+    entries = [
+        _draw_quantile(ax, stats, name, n, len(names), starts) for n, name in enumerate(names)
+    ]
     if has_unfinished(stats).any():
         entries.append(hollow_entry(LINE_STYLES[0].marker, LINE_STYLES[0].colour))
     label_rows(ax.xaxis, format_runs(stats.iloc[:, 0].tolist(), began), slanted=True)
@@ -81,22 +92,35 @@ def trend(
 
 def _compute_stats(
     jobs: pd.DataFrame, quantiles: Sequence[float]
-) -> tuple[pd.DataFrame, Sequence[Any]]:
-    """Return the statistics of each run, and when it began, in the order of time."""
+) -> tuple[pd.DataFrame, Sequence[Any], Ints]:
+    """Return the statistics of each run, when it began, and which begin another experiment."""
     needed = ("run_id", "status", "is_placeholder", *list_columns("duration"))
-    jobs = sort_by_run(take_columns(jobs, needed, reader="a plot of trends", optional=TIMES))
+    optional = (*TIMES, _EXPERIMENT)
+    jobs = sort_by_run(take_columns(jobs, needed, reader="a plot of trends", optional=optional))
+    starts = np.empty(0, dtype=np.int64)
+    if _EXPERIMENT in jobs.columns:
+        number, _ = pd.factorize(jobs[_EXPERIMENT], use_na_sentinel=False)
+        jobs = jobs.iloc[np.argsort(number, kind="stable")]
+        first = ~jobs.duplicated("run_id").to_numpy()
+        starts = np.flatnonzero(np.diff(np.sort(number)[first])) + 1
     # the statistics are in the order of first appearance of the runs, as these times
-    return duration_stats(jobs, by="run_id", quantiles=quantiles), find_began(jobs)
+    return duration_stats(jobs, by="run_id", quantiles=quantiles), find_began(jobs), starts
 
 
 def _draw_quantile(
-    ax: Axes, stats: pd.DataFrame, name: str, n: int, count: int
+    ax: Axes, stats: pd.DataFrame, name: str, n: int, count: int, starts: Ints
 ) -> tuple[Artist, str]:
-    """Draw the nth of some quantiles for every run, shifted so that they do not overlap."""
+    """Draw the nth of some quantiles for every run, shifted so that they do not overlap.
+
+    No line leads to the runs at `starts`.
+    """
     line = LINE_STYLES[n]
     at = np.arange(len(stats), dtype=np.float64) + 0.16 * (n - (count - 1) / 2)
     values = stats[f"{name}_ms"].to_numpy(np.float64, na_value=np.nan)
-    (drawn,) = ax.plot(at, values, color=line.colour, linestyle=line.dashes, marker=line.marker)
+    line_at, line_values = (np.insert(numbers, starts, np.nan) for numbers in (at, values))
+    (drawn,) = ax.plot(
+        line_at, line_values, color=line.colour, linestyle=line.dashes, marker=line.marker
+    )
     drawn.set(linewidth=1.2, label=f"{name} line")
     draw_intervals(ax, stats, name, at, marker=line.marker, colour=line.colour, horizontal=False)
     return drawn, find_heading(name)

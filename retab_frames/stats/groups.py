@@ -12,6 +12,8 @@ from retab_frames.schemas.intake import take_columns
 from retab_frames.schemas.vocabulary import COUNTED_STATUSES
 from retab_frames.stats.samples import find_kinds
 from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.tables import format_count
+from retab_frames.text.user_warnings import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,8 @@ __all__ = [
 
 Grouping = str | Sequence[str] | pd.Series | None
 
+_IDENTITY = ("experiment_id", "run_id", "job_id")
+"""What tells a job from all others; a placeholder has no run."""
 COUNTS = (*COUNTED_STATUSES, "placeholders", "other")
 """The counts of `count_statuses`, which add up to the jobs of a group."""
 
@@ -49,9 +53,14 @@ def group_jobs(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
         TypeError: If `by` is none of these.
         ValueError: If a column is missing, stands twice or does not fit its type, or a Series does
             not fit the jobs.
+
+    Warns:
+        RetabFramesWarning: If a job has several rows in a group: each counts.
     """
     if by is None:
-        return pd.DataFrame(index=pd.RangeIndex(1)), np.zeros(len(jobs), dtype=np.int64)
+        number = np.zeros(len(jobs), dtype=np.int64)
+        _warn_of_repeated(jobs, number)
+        return pd.DataFrame(index=pd.RangeIndex(1)), number
     if isinstance(by, pd.Series):
         name = by.name if by.name is not None else "group"
         keys = _align_series(by, jobs).reset_index(drop=True).to_frame(name)
@@ -62,6 +71,7 @@ def group_jobs(jobs: pd.DataFrame, by: Grouping) -> tuple[pd.DataFrame, Ints]:
     # any job of a group has its keys
     example = np.zeros(number.max(initial=-1) + 1, dtype=np.int64)
     example[number] = np.arange(len(number))
+    _warn_of_repeated(jobs, number)
     return keys.iloc[example].reset_index(drop=True), number
 
 
@@ -96,6 +106,22 @@ def with_group_keys(keys: pd.DataFrame, columns: dict[str, pd.Series[Any]]) -> p
     if taken:
         raise ValueError(f"{taken[0]!r} names a column of the result: rename the group column")
     return pd.DataFrame(keys.to_dict("series") | columns)
+
+
+def _warn_of_repeated(jobs: pd.DataFrame, group: Ints) -> None:
+    """Warn of jobs that have several rows in a group, as after a join with rows that repeat."""
+    # a name that stands twice is refused where it is read
+    names = [name for name in _IDENTITY if list(jobs.columns).count(name) == 1]
+    if "job_id" not in names or not jobs["job_id"].duplicated().any():
+        return
+    keys = jobs[names].reset_index(drop=True).assign(retab_frames_group=group)
+    repeats = keys[keys.duplicated() & keys["job_id"].notna()]
+    if len(repeats):
+        rows = format_count(len(repeats), "row")
+        warn_user(
+            f"{rows} of {len(jobs)} {'repeats' if len(repeats) == 1 else 'repeat'} a job, which "
+            f"counts several times (after a join, say): {printable(repeats['job_id'].iloc[0])}"
+        )
 
 
 def _select_columns(jobs: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:

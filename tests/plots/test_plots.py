@@ -508,6 +508,20 @@ def test_a_trend_goes_by_when_the_runs_began() -> None:
     assert "hollow: has not ended" not in legend_of(ax)
 
 
+def test_a_trend_has_no_line_from_one_experiment_to_the_next() -> None:
+    jobs = jobs_of(
+        [1000, 2000, 3000, 4000],
+        experiment_id=texts("exp_b", "exp_a", "exp_b", "exp_a"),
+        run_id=texts("b1", "a1", "b2", "a2"),
+        created_at=seconds(100_000, 200_000, 300_000, 400_000),
+    )
+    ax = plots.trend(jobs, quantiles=(0.5,))
+    assert [label.split()[0] for label in tick_labels(ax.xaxis)] == ["b1", "b2", "a1", "a2"]
+    [(at, values)] = lines(ax, "p50 line")
+    assert [None if np.isnan(x) else x for x in at] == [0, 1, None, 2, 3]
+    assert [None if np.isnan(ms) else ms for ms in values] == [1000, 3000, None, 2000, 4000]
+
+
 def test_runs_of_one_day_are_told_apart_by_the_hour() -> None:
     jobs = jobs_of(
         [1000, 2000],

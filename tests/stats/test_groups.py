@@ -8,6 +8,7 @@ import pytest
 from factories import jobs_of, texts
 from pandas.testing import assert_frame_equal
 
+from retab_frames.errors import RetabFramesWarning
 from retab_frames.stats.groups import group_jobs
 
 HANDLE = "handle_inputs.input-json-context.data"
@@ -113,13 +114,39 @@ def test_neither_names_nor_a_series(by: Any) -> None:
 
 
 def test_jobs_whose_index_repeats_are_not_aligned() -> None:
-    jobs = pd.concat([jobs_of([1, 2]), jobs_of([3, 4])])
+    jobs = pd.concat([jobs_of([1, 2]), jobs_of([3, 4], run_id=texts("exprun_2", "exprun_2"))])
     with pytest.raises(ValueError, match="2 values for 4 jobs, and the index of the jobs repeats"):
         group_jobs(jobs, pd.Series(["a", "b"]))
     assert keys_and_numbers(jobs, pd.Series(["a", "b", "a", "c"])) == (
         ["a", "b", "c"],
         [0, 1, 0, 2],
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "by", "told"),
+    [
+        ([0, 1, 1, 1], None, "2 rows of 4 repeat a job, which counts several times"),
+        ([0, 1, 1], "run_id", "1 row of 3 repeats a job, .*: expjob_2$"),
+        ([0, 0], pd.Series(["a", "a"]), "1 row of 2 repeats a job"),
+    ],
+)
+def test_a_job_that_counts_several_times_is_told(rows: list[int], by: Any, told: str) -> None:
+    with pytest.warns(RetabFramesWarning, match=told):
+        group_jobs(jobs_of([1, 2]).iloc[rows].reset_index(drop=True), by)
+
+
+@pytest.mark.parametrize(
+    ("columns", "by"),
+    [
+        ({"tag": texts("a", "b")}, "tag"),
+        ({"run_id": texts("exprun_1", "exprun_2")}, None),
+        ({"experiment_id": texts("exp_1", "exp_2"), "run_id": texts(None, None)}, None),
+        ({"job_id": texts(None, None)}, None),
+    ],
+)
+def test_a_job_of_several_groups_or_runs_is_not_told(columns: Any, by: Any) -> None:
+    group_jobs(jobs_of([1, 2], **({"job_id": texts("expjob_1", "expjob_1")} | columns)), by)
 
 
 def test_a_level_of_the_index_is_no_column() -> None:
