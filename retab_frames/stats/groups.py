@@ -112,7 +112,7 @@ def _warn_of_repeated(jobs: pd.DataFrame, group: Ints) -> None:
     """Warn of jobs that have several rows in a group, as after a join with rows that repeat."""
     # a name that stands twice is refused where it is read
     names = [name for name in _IDENTITY if list(jobs.columns).count(name) == 1]
-    if "job_id" not in names or not jobs["job_id"].duplicated().any():
+    if "job_id" not in names or jobs["job_id"].is_unique:
         return
     keys = jobs[names].reset_index(drop=True).assign(retab_frames_group=group)
     repeats = keys[keys.duplicated() & keys["job_id"].notna()]

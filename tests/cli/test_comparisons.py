@@ -176,9 +176,10 @@ def test_many_runs_as_json_are_one_object(pulled: str) -> None:
 def test_documents_of_equal_names_are_told_apart_in_the_table(pulled: str) -> None:
     result = shell("compare", "exprun_invoices_2", "exprun_invoices_4", "--store", pulled)
 
-    same = [line.split("  ")[0] for line in result.output.splitlines() if "92" in line[:22]]
-    names = sorted(name for name in same if name.startswith("Invoice ACME"))
-    assert names == [f"Invoice ACME Corp 923… (…{end})" for end in ("Hiyr", "L40G", "g40I")]
+    lines = (line.split("  ")[0] for line in result.output.splitlines())
+    names = sorted(name for name in lines if name.startswith("Invoice ACME Corp 92"))
+    ends = ("14L6AwNpz8j9g40I", "_D_T590sSZMfL40G", "yVGEyXF-NU0pHiyr")
+    assert names == [f"Invoice ACME Corp 92351.pdf (expdoc_{end})" for end in ends]
 
 
 @pytest.fixture
@@ -266,6 +267,6 @@ def test_the_help_lists_the_exit_codes() -> None:
     told = " ".join(shell("compare", "--help").output.split())
 
     assert (
-        "Exit codes: 0 success, 1 a regression, or a problem found, 2 could not run, 3 "
+        "Exit codes: 0 success, 1 a regression or a problem found, 2 could not run, 3 "
         "inconclusive with --strict, or what was asked for is missing." in told
     )

@@ -15,7 +15,7 @@ def test_demo_shows_the_main_job(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert result.output.count("created") == 10
-    assert "exprun_invoices_2    12    12  4.06 s  13.1 s     2.35 s     9.42 s  14.1 s" in (
+    assert "exprun_invoices_2    12    12  4.06 s  13.1 s   2.35 s    9.42 s  14.1 s" in (
         result.output
     )
     assert "12 documents: 3 broken, 9 unchanged." in result.output
