@@ -101,13 +101,11 @@ def report(
     """
     target = Path(path)
     if target.suffix.lower() not in _FORMATS:
-        raise ValueError(f"a report ends in .html or .md, not {printable(target.name)}")
+        raise ValueError(f"a report ends in .html or .md, not {printable(str(target))}")
     page = _make_page(subject)
     if title is not None:
         page = replace(page, title=title)
     text = _FORMATS[target.suffix.lower()](page)
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} in")
     write_file(target, text)
     return target
 

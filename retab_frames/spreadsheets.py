@@ -88,14 +88,12 @@ def to_excel(
     """
     target = Path(path)
     if target.suffix.lower() != ".xlsx":
-        raise ValueError(f"an Excel file ends in .xlsx, not {printable(target.name)}")
+        raise ValueError(f"an Excel file ends in .xlsx, not {printable(str(target))}")
     sheets = _list_sheets(subject)
     summary: list[str] = []
     if isinstance(subject, RunComparison | ManyComparison | RunPlan | RunTrend):
         summary = subject.summary().splitlines()
     rendered = render_excel(sheets, summary)
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} in")
     write_file(target, rendered.data)
     if rendered.changed:
         text = (

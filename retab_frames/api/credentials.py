@@ -72,6 +72,10 @@ _GIVE_NO_KEY_IN_URL = NextStep(
 )
 
 
+_SPOKEN = {"api_key": "API key"}
+"""What a message calls a secret that can also come from the environment."""
+
+
 def check_secret(secret: Secret, *, name: str = "api_key") -> Secret:
     """Return the secret if it can be sent in a header.
 
@@ -82,11 +86,11 @@ def check_secret(secret: Secret, *, name: str = "api_key") -> Secret:
     """
     if not secret:
         if name == "api_key":
-            raise ConfigError("no api_key").advise(_GIVE_KEY)
+            raise ConfigError("there is no API key").advise(_GIVE_KEY)
         raise ConfigError(f"no {name}: give Client({name}=...)")
     if not all("!" <= character <= "~" for character in secret.reveal()):
         problem = "contains spaces, control characters or non-ASCII letters"
-        raise ConfigError(f"the {name} {problem}: copy it again")
+        raise ConfigError(f"the {_SPOKEN.get(name, name)} {problem}: copy it again")
     return secret
 
 

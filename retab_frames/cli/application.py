@@ -22,7 +22,7 @@ from retab_frames.errors import Advised, RetabFramesError
 from retab_frames.text.messages import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["SECTIONS", "main"]
 
@@ -49,24 +49,60 @@ SECTIONS = {
 
 
 class _Command(_Helped):
-    """Takes an option once: of two values click would take the last, and say nothing."""
+    """Refuses what click takes in silence, and says what the command takes."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments.
 
         Raises:
-            click.UsageError: If an option that takes one value is given twice.
+            click.UsageError: If there are too many arguments, a value is empty or the name of an
+                option, or an option of one value is given twice or with another that excludes it.
         """
-        _, _, given = self.make_parser(ctx).parse_args(list(args))
-        single = [
-            one
-            for one in given
-            if isinstance(one, click.Option) and not (one.multiple or one.is_flag)
-        ]
+        if not ctx.resilient_parsing:
+            values, extra, given = self.make_parser(ctx).parse_args(list(args))
+            if not any(one.is_eager for one in given):  # --help
+                self._check_order(ctx, given)
+                self._check_values(ctx, values)
+                self._check_extra(ctx, extra)
+        return super().parse_args(ctx, args)
+
+    @staticmethod
+    def _check_order(ctx: click.Context, given: list[click.Parameter]) -> None:
+        """Refuse a second value: of two click would take the last, and say nothing."""
+        single = [one for one in given if isinstance(one, click.Option) and not one.multiple]
         for n, option in enumerate(single):
             if option in single[:n]:
-                raise click.UsageError(f"{option.opts[0]} is given twice.", ctx)
-        return super().parse_args(ctx, args)
+                names = "/".join([*option.opts, *option.secondary_opts])
+                raise click.UsageError(f"{names} is given twice.", ctx)
+            for other in single[:n]:
+                if other.name == option.name:
+                    both = f"{other.opts[0]} and {option.opts[0]}"
+                    raise click.UsageError(f"{both} exclude each other: give one.", ctx)
+
+    def _check_values(self, ctx: click.Context, values: Mapping[str, Any]) -> None:
+        """Refuse an empty text, and an option in the place of the value of another."""
+        options = [one for one in self.params if isinstance(one, click.Option)]
+        names = {name for one in options for name in (*one.opts, *one.secondary_opts)}
+        for param in self.params:
+            value = values.get(param.name or "")
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if one == "":
+                    raise click.BadParameter("it is empty, as an unset variable is.", ctx, param)
+                if one in names and param in options:
+                    name = param.opts[0]
+                    raise click.BadOptionUsage(name, f"{name} needs a value before {one}.", ctx)
+
+    def _check_extra(self, ctx: click.Context, extra: list[str]) -> None:
+        if not extra:
+            return
+        arguments = [one for one in self.params if isinstance(one, click.Argument)]
+        takes = " ".join(one.human_readable_name for one in arguments)
+        hint = f"takes {takes}; quote what has spaces" if takes else "takes options alone"
+        if any("--run" in one.opts for one in self.params):
+            hint += "; --run takes a run"
+        raise click.UsageError(
+            f"Got unexpected extra argument ({' '.join(extra)}): {ctx.info_name} {hint}.", ctx
+        )
 
 
 class _Group(_Helped, click.Group):

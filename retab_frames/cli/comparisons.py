@@ -16,6 +16,7 @@ from retab_frames.cli.exit_codes import (
     describe_exit_codes,
 )
 from retab_frames.cli.options import (
+    Count,
     OutputFormat,
     add_format_options,
     check_once,
@@ -47,7 +48,7 @@ _OTHER_COLUMNS = 50
 """How many characters the columns beside the name of a document take."""
 _BASELINE = "baseline"
 """The label of the run that others are compared with where none is named."""
-_COUNT = click.IntRange(0, 1_000_000_000)
+_COUNT = Count(0, 1_000_000_000)
 
 
 class MaxBroken(click.ParamType):  # type: ignore[type-arg]  # generic for type checkers alone
@@ -252,6 +253,8 @@ def _parse_limits(
     unknown = [word for word in words if word not in known]
     if unknown:
         raise click.UsageError(f"--fail-on takes broken, slower or both, not {unknown[0]!r}")
+    if len(set(words)) < len(words):
+        raise click.UsageError(f"--fail-on has {words[0]} twice")
     # without its condition an option of the gate would do nothing, and the gate seem to pass
     if strict and not words:
         raise click.UsageError("--strict needs --fail-on")

@@ -8,6 +8,7 @@ import click
 
 from retab_frames.cli.application import main
 from retab_frames.cli.options import (
+    Count,
     OutputFormat,
     add_format_options,
     check_once,
@@ -80,7 +81,7 @@ def stats(
 @click.option(
     "-n",
     "count",
-    type=click.IntRange(1, 1_000_000),
+    type=Count(1, 1_000_000),
     metavar="JOBS",
     default=10,
     show_default=True,

@@ -14,10 +14,10 @@ __all__ = [
     "DAYS",
     "FRACTION",
     "MARGIN",
+    "Count",
     "OutputFormat",
     "add_client_options",
     "add_format_options",
-    "check_ids",
     "check_once",
     "confidence_option",
     "experiment_option",
@@ -34,8 +34,16 @@ OutputFormat = Literal["json", "csv"] | None
 _MOST_DAYS = 36_500
 
 
+class Count(click.IntRange):
+    """A whole number in a range."""
+
+    name = "whole number"  # what click's messages call it
+
+
 class _Number(click.FloatRange):
     """A number in a range; click takes nan for a number in every range."""
+
+    name = "number"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Return the number.
@@ -60,13 +68,6 @@ def check_once(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     if twice is not None:
         raise click.BadParameter(f"{printable(twice)} is given twice.", ctx, param)
     return values
-
-
-def check_ids(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Any:
-    """Refuse an id that is empty, such as an unset variable of a script, or given twice."""
-    if "" in values:
-        raise click.BadParameter("an id is empty.", ctx, param)
-    return check_once(ctx, param, values)
 
 
 experiment_option = click.option(
@@ -139,7 +140,7 @@ def add_client_options(command: Any) -> Any:
         click.option(
             "--connections",
             "max_connections",
-            type=click.IntRange(1, 1_000),
+            type=Count(1, 1_000),
             metavar="NUMBER",
             default=16,
             show_default=True,
@@ -147,7 +148,7 @@ def add_client_options(command: Any) -> Any:
         ),
         click.option(
             "--retries",
-            type=click.IntRange(0, 100),
+            type=Count(0, 100),
             metavar="NUMBER",
             default=3,
             show_default=True,

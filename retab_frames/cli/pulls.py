@@ -15,7 +15,6 @@ from retab_frames.cli.options import (
     OutputFormat,
     add_client_options,
     add_format_options,
-    check_ids,
     check_once,
     store_option,
 )
@@ -41,7 +40,7 @@ def _check_runs(ctx: click.Context, param: click.Parameter, values: tuple[str, .
     words = [one for one in values if one in RUN_WORDS]
     if words and len(values) > 1:
         raise click.BadParameter(f"{words[0]} stands alone, without other runs.", ctx, param)
-    return words[0] if words else list(check_ids(ctx, param, values)) or ALL
+    return words[0] if words else list(check_once(ctx, param, values)) or ALL
 
 
 def _check_since(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
@@ -55,14 +54,9 @@ def _check_since(ctx: click.Context, param: click.Parameter, value: str | None) 
         raise click.BadParameter(f"{error}.", ctx, param) from None
 
 
-def _check_workflow(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    check_ids(ctx, param, (value,))
-    return value
-
-
-workflow_argument = click.argument("workflow_id", callback=_check_workflow)
+workflow_argument = click.argument("workflow_id")
 experiments_argument = click.argument(
-    "experiment_ids", nargs=-1, metavar="[EXPERIMENT_ID]...", callback=check_ids
+    "experiment_ids", nargs=-1, metavar="[EXPERIMENT_ID]...", callback=check_once
 )
 
 
@@ -130,13 +124,15 @@ def pull(
     in_lines = output_format is None and not _is_terminal()
     rows: list[PulledRun] = []
 
-    def finish() -> None:
+    def finish(*, ended: bool) -> None:
         if output_format is not None:
             print_table(tabulate_pulled(rows), output_format)
             return
         if not in_lines:
             print_pulled(tabulate_pulled(rows))
         _print_counts(rows)
+        if ended and all(row.action is None for row in rows):
+            print_text("No run to pull.")
 
     with Client(**client) as api:
         pulled = pull_runs(
@@ -159,9 +155,9 @@ def pull(
         except BaseException:
             # what was written is shown before the error
             if rows:
-                finish()
+                finish(ended=False)
             raise
-    finish()
+    finish(ended=True)
     if any(row.action == _FAILED for row in rows):
         raise click.exceptions.Exit(EXIT_FOUND)
 
@@ -272,8 +268,6 @@ def _print_counts(rows: Sequence[PulledRun]) -> None:
     if parts:
         done = sum(counts[one] for one in (*_WRITTEN, _FAILED))
         print_text(f"{format_count(done, 'run')}: {', '.join(parts)}.")
-    elif not kept:
-        print_text("No run to pull.")
     if kept:
         one = kept == 1
         print_text(

@@ -8,13 +8,14 @@ import click
 
 from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import CommandError
+from retab_frames.cli.options import Count
 from retab_frames.cli.streams import echo
 
 
 @main.command()
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=Count(0, 65_535),
     metavar="PORT",
     default=8788,
     show_default=True,
@@ -29,7 +30,7 @@ from retab_frames.cli.streams import echo
 )
 @click.option(
     "--documents",
-    type=click.IntRange(1, 10_000),
+    type=Count(1, 10_000),
     metavar="NUMBER",
     default=12,
     show_default=True,

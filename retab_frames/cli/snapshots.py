@@ -11,6 +11,7 @@ from retab_frames.cli.application import main
 from retab_frames.cli.exit_codes import EXIT_FOUND, CommandError
 from retab_frames.cli.options import (
     DAYS,
+    Count,
     OutputFormat,
     add_format_options,
     check_once,
@@ -20,8 +21,7 @@ from retab_frames.cli.options import (
 )
 from retab_frames.cli.output import print_table
 from retab_frames.cli.streams import echo
-from retab_frames.text.messages import did_you_mean, printable
-from retab_frames.text.next_steps import LIST_STORED, PULL
+from retab_frames.text.next_steps import PULL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,9 +92,17 @@ def unlabel(*, label: str, experiment_id: str | None, root: str) -> None:
     "and rebuild every frame.",
 )
 @click.option("--run", "run_id", metavar="RUN", help="Only this run.  [default: all runs]")
+@one_experiment_option
 @store_option
 @add_format_options
-def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFormat) -> None:
+def verify(
+    *,
+    level: Any,
+    run_id: str | None,
+    experiment_id: str | None,
+    root: str,
+    output_format: OutputFormat,
+) -> None:
     """Check a store for damage.
 
     Exit code 1 if there is any. Leftover files only take up space: they are listed, and do not
@@ -102,8 +110,12 @@ def verify(*, level: Any, run_id: str | None, root: str, output_format: OutputFo
 
     Example: retab-frames verify --level full
     """
+    if experiment_id is not None and run_id is None:
+        raise click.UsageError("--experiment needs --run")
     store = open_store(root)
-    found = store.verify(level, run_id=None if run_id is None else store.resolve(run_id))
+    if run_id is not None:
+        run_id = store.resolve(run_id, experiment_id=experiment_id)
+    found = store.verify(level, run_id=run_id)
     if output_format is None and found.empty:
         echo(f"No problems found in {root} (level: {level}).")
         return
@@ -169,7 +181,7 @@ def remove(*, runs: tuple[str, ...], yes: bool, root: str, output_format: Output
 @main.command()
 @click.option(
     "--keep-revisions",
-    type=click.IntRange(1, 1_000_000),
+    type=Count(1, 1_000_000),
     metavar="N",
     help="Keep the N newest revisions of each run.  [default: all]",
 )
@@ -292,11 +304,9 @@ def list_runs(store: SnapshotStore, experiment_id: str | None) -> pd.DataFrame:
         return stored
     runs = stored[stored["experiment_id"] == experiment_id]
     if runs.empty:
-        hint = did_you_mean(experiment_id, stored["experiment_id"].unique())
-        raise CommandError(
-            f"there is no run of experiment {printable(experiment_id)} in {store.root}{hint}; "
-            f"{LIST_STORED.shell}"
-        )
+        from retab_frames.store.catalog import unknown_experiment  # noqa: PLC0415 - as above
+
+        raise unknown_experiment(store.root, experiment_id, stored["experiment_id"].unique())
     return runs
 
 

@@ -91,8 +91,8 @@ def plan(
     check_margin(margin)
     if not (is_number(detect) and margin < detect < math.inf):
         raise ValueError(
-            f"detect must be above the margin of {margin!r}, such as {2 * margin or 0.1:g}, "
-            f"not {detect!r}: a smaller slowdown does not matter"
+            f"the slowdown to detect must be above the margin of {margin!r}, such as "
+            f"{2 * margin or 0.1:g}, not {detect!r}: a smaller slowdown does not matter"
         )
     check_confidence(confidence)
     measured = measure_runs(runs, measure=measure, reader="plan")

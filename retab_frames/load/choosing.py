@@ -235,5 +235,5 @@ def _build_missing_error(
         path=locate_runs("results", workflow_id, "").path,
         status_code=404,
     ).advise(LIST_EXISTING)
-    add_near_miss(error, run_id, known)
+    add_near_miss(error, run_id, [*known, *RUN_WORDS])
     return error

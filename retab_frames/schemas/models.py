@@ -293,14 +293,14 @@ class PulledSchema(Declared):
     run_id: String = _cell("the run; null for an experiment that has none, or cannot be listed")
     action: String = _cell(
         "created, revised, repaired or unchanged (fetched and written), kept (complete in the "
-        "store, not fetched), failed; null where there is no run"
+        "store, not fetched), failed; null where there is no run to fetch"
     )
     complete: Bool = _key("true where every job has ended and nothing is missing")
     jobs: Int64 = _measure("how many jobs it has; null where it is not loaded", "jobs")
     revision: Int64 = _measure(
         "its newest revision in the store; null where it failed", "revisions"
     )
-    note: String = _cell("why it failed, is not complete, or there is no run")
+    note: String = _cell("why it failed, is not complete, or there is no run to fetch")
 
     key = ("experiment_id", "run_id")
 

@@ -136,7 +136,10 @@ def _select_columns(jobs: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame
             hint = "; it is a level of the index: give jobs.reset_index()"
         elif not isinstance(by, str) and len(by) == len(jobs):
             hint += "; for values give a Series, pd.Series(values, index=jobs.index)"
-        raise ValueError(f"there is no column {names_of} to group by{hint}")
+        known = printable(", ".join(map(str, jobs.columns)), 300)
+        raise ValueError(
+            f"there is no column {names_of} to group by{hint or f'; there are {known}'}"
+        )
     return take_columns(jobs, names, reader="`by`")[names].reset_index(drop=True)
 
 

@@ -8,7 +8,12 @@ import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from retab_frames.errors import RetabFramesWarning, SnapshotCorruptError, SnapshotError
+from retab_frames.errors import (
+    RetabFramesWarning,
+    SnapshotCorruptError,
+    SnapshotError,
+    SnapshotNotFoundError,
+)
 from retab_frames.store.manifest import (
     FOLDER,
     MOST_BYTES,
@@ -17,19 +22,43 @@ from retab_frames.store.manifest import (
     is_cut,
     manifest_name,
 )
-from retab_frames.text.messages import printable
+from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.next_steps import LIST_STORED
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
     from retab_frames.store.files.storage import Storage
 
-__all__ = ["MARKER", "MARKER_TEXT", "Catalog", "CutManifestError", "OldFormatError"]
+__all__ = [
+    "MARKER",
+    "MARKER_TEXT",
+    "Catalog",
+    "CutManifestError",
+    "OldFormatError",
+    "unknown_experiment",
+]
 
 MARKER = "retab-frames.json"
 MARKER_TEXT = b'{"format":"retab-frames-store","version":2}\n'
 _VERSION = 2
 _MOST_MARKER_BYTES = 4096
+
+
+def unknown_experiment(
+    store: object, experiment_id: str, known: Iterable[str]
+) -> SnapshotNotFoundError:
+    """Return the error about an experiment of which a store has no run.
+
+    Args:
+        store: The store, or its files, as text of a message.
+        experiment_id: The experiment.
+        known: The experiments that the store has.
+    """
+    return SnapshotNotFoundError(
+        f"there is no run of experiment {printable(experiment_id)} in {printable(str(store))}"
+        f"{did_you_mean(experiment_id, known)}"
+    ).advise(LIST_STORED)
 
 
 class Catalog:

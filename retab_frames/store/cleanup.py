@@ -23,7 +23,7 @@ from retab_frames.store.removal import finish_removal, mark_removed, own_files, 
 from retab_frames.store.table_versions import TABLES
 from retab_frames.store.views import VIEW, find_orphans, find_stale, write_view
 from retab_frames.text.messages import printable
-from retab_frames.text.next_steps import LIST_STORED
+from retab_frames.text.next_steps import LIST_STORED, PULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -305,7 +305,7 @@ def _open(files: Storage) -> Catalog:
     catalog = Catalog(files)
     catalog.check_marker()
     if not catalog.exists():
-        raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}")
+        raise SnapshotNotFoundError(f"there is no store in {printable(str(files))}").advise(PULL)
     return catalog
 
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from retab_frames.errors import SnapshotCorruptError, SnapshotNotFoundError
 from retab_frames.load.parallel import map_in_order, show_progress
 from retab_frames.schemas.frames import STRING
-from retab_frames.store.catalog import Catalog
+from retab_frames.store.catalog import Catalog, unknown_experiment
 from retab_frames.store.compacted import (
     COMPACTED,
     RUN_ID,
@@ -49,8 +49,6 @@ from retab_frames.store.manifest import (
 from retab_frames.store.parquet import encode
 from retab_frames.store.table_versions import TABLES, VERSIONS
 from retab_frames.store.tables import has_content, read_table
-from retab_frames.text.messages import printable
-from retab_frames.text.next_steps import LIST_STORED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -167,11 +165,10 @@ def _runs(files: Storage, experiment_id: str) -> list[Manifest]:
     Raises:
         SnapshotNotFoundError: If there are none.
     """
-    runs = [one for one in Catalog(files).all() if one.experiment_id == experiment_id]
+    stored = list(Catalog(files).all())
+    runs = [one for one in stored if one.experiment_id == experiment_id]
     if not runs:
-        raise SnapshotNotFoundError(
-            f"there is no run of experiment {printable(experiment_id)} in {printable(str(files))}"
-        ).advise(LIST_STORED)
+        raise unknown_experiment(files, experiment_id, {one.experiment_id for one in stored})
     return sorted(runs, key=run_order)
 
 

@@ -27,7 +27,7 @@ from retab_frames.text.messages import did_you_mean, printable
 from retab_frames.text.next_steps import GIVE_EXPERIMENT, LIST_STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from retab_frames.store.catalog import Catalog
     from retab_frames.store.files.storage import Storage
@@ -44,6 +44,7 @@ __all__ = [
     "labels_by_run",
     "parse_label",
     "set_label",
+    "suggest_label",
 ]
 
 LABELS = "labels"
@@ -134,9 +135,9 @@ def delete_label(files: Storage, label: str, experiment_id: str | None) -> None:
     """
     found = find_labels(files, label, experiment_id)
     if not found:
-        near = did_you_mean(label, {one.label for one in _read_all(files)})
         raise SnapshotNotFoundError(
-            f"there is no label {printable(label)} in {printable(str(files))}{near}"
+            f"there is no label {printable(label)} in {printable(str(files))}"
+            f"{suggest_label(files, label)}"
         ).advise(LIST_STORED)
     if len(found) > 1:
         names = ", ".join(printable(one.experiment_id) for one in found)
@@ -145,6 +146,21 @@ def delete_label(files: Storage, label: str, experiment_id: str | None) -> None:
         ).advise(GIVE_EXPERIMENT)
     files.delete(found[0].file)
     files.flush_folder(found[0].file.rpartition("/")[0])
+
+
+def suggest_label(files: Storage, label: str, words: Iterable[str] = ()) -> str:
+    """Return which experiments have a label, or else " (did you mean X?)" with the nearest one.
+
+    Args:
+        files: The files of the store.
+        label: The label that the experiment, or the store, does not have.
+        words: What can be meant besides labels.
+    """
+    stored = list(_read_all(files))
+    owners = sorted({one.experiment_id for one in stored if one.label == label})
+    if owners:
+        return f" for this experiment, only for {printable(', '.join(owners))}"
+    return did_you_mean(label, [*words, *{one.label for one in stored}])
 
 
 def find_labels(files: Storage, label: str, experiment_id: str | None) -> list[Label]:

@@ -61,6 +61,7 @@ _NOTHING = Incomplete({}, {})
 _REASON = 300
 """How long the reason in a row may be."""
 _NEVER_RUN, _NONE_ENDED = "never run", "no run has ended"
+_LEFT_OUT = "not of the status or the time that is asked for"
 
 
 class Written(Protocol):
@@ -192,10 +193,12 @@ def _pull(
                 yield from kept.values()
                 return
         listings, failed = _list_runs(api, workflow_id, names, collect=collect)
-        missing = [] if isinstance(runs, list) else _find_missing(listings, runs)
-        wanted = _choose(workflow_id, runs, listings)
-        if filters:
-            wanted = _filter(wanted, workflow_id, listings, filters)
+        asked = _choose(workflow_id, runs, listings)
+        wanted = _filter(asked, workflow_id, listings, filters)
+        if isinstance(runs, list):
+            missing = _find_left_out(asked, wanted)
+        else:
+            missing = _find_missing(listings, runs)
         kept = {} if refresh else _find_kept(store, wanted)
         new = [one for one in wanted if one.run_id not in kept]
         writer = _Writer(target)
@@ -272,6 +275,15 @@ def _find_missing(listings: Mapping[str, Listing], runs: str) -> list[PulledRun]
     return rows
 
 
+def _find_left_out(asked: Sequence[Wanted], wanted: Sequence[Wanted]) -> list[PulledRun]:
+    """Return a row for each run that was named, and does not pass the filters."""
+    return [
+        PulledRun(one.experiment_id, one.run_id, note=_LEFT_OUT)
+        for one in asked
+        if one not in wanted
+    ]
+
+
 def _choose(workflow_id: str, runs: RunsAsked, listings: Mapping[str, Listing]) -> list[Wanted]:
     """Return the runs that are asked for, the latest ones by their ids."""
     if runs != LATEST:
@@ -288,6 +300,8 @@ def _filter(
     Raises:
         ValueError: If a status is neither known nor that of any record.
     """
+    if not filters:
+        return wanted
     table, _ = tabulate_listings(workflow_id, listings)
     names = ("run_id", "status", "created_at")
     records = list(zip(*(table.column(name).to_pylist() for name in names), strict=True))

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from retab_frames.errors import SnapshotError, SnapshotNotFoundError
 from retab_frames.schemas.vocabulary import ALL, LATEST, LATEST_ENDED, PREVIOUS
-from retab_frames.store.labels import find_labels, labels_by_run
+from retab_frames.store.catalog import unknown_experiment
+from retab_frames.store.labels import find_labels, suggest_label
 from retab_frames.store.listing import list_runs
-from retab_frames.text.messages import did_you_mean, printable
+from retab_frames.text.messages import printable
 from retab_frames.text.next_steps import GIVE_EXPERIMENT, LIST_STORED
 from retab_frames.text.tables import format_count
 
@@ -121,10 +122,7 @@ def _find_by_word(files: Storage, catalog: Catalog, word: str, experiment_id: st
     experiments = list(dict.fromkeys(run["experiment_id"] for run in runs))
     if experiment_id is not None:
         if experiment_id not in experiments:
-            raise SnapshotNotFoundError(
-                f"there is no run of experiment {printable(experiment_id)} in "
-                f"{printable(str(files))}{did_you_mean(experiment_id, experiments)}"
-            ).advise(LIST_STORED)
+            raise unknown_experiment(files, experiment_id, experiments)
         runs = [run for run in runs if run["experiment_id"] == experiment_id]
         experiments = [experiment_id]
     if len(experiments) > 1:
@@ -146,8 +144,7 @@ def _find_by_label(files: Storage, catalog: Catalog, name: str, experiment_id: s
         _refuse_several(files, name, [one.experiment_id for one in found])
     if found:
         return found[0].run_id
-    labels = {label for several in labels_by_run(files).values() for label in several}
-    hint = did_you_mean(name, [*_WORDS, *labels]) or catalog.suggest(name)
+    hint = suggest_label(files, name, _WORDS) or catalog.suggest(name)
     raise SnapshotNotFoundError(
         f"there is no run or label {printable(name)} in {printable(str(files))}{hint}"
     ).advise(LIST_STORED)

@@ -185,6 +185,8 @@ def write_file(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: If it cannot be written; what was there before is untouched.
     """
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -192,6 +194,9 @@ def write_file(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # its own text has the name of the temporary file
+        raise type(error)(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         # it is gone unless writing failed, and then that error must be the one to be raised
         with suppress(OSError):

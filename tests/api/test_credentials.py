@@ -42,7 +42,7 @@ def test_an_empty_key_does_not_fall_back_to_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RETAB_API_KEY", CANARY)
-    with pytest.raises(ConfigError, match="no api_key"):
+    with pytest.raises(ConfigError, match="there is no API key"):
         Client("")
 
 
@@ -70,7 +70,7 @@ def test_blanks_around_a_key_are_taken_off(around: str) -> None:
 
 @pytest.mark.parametrize("odd", ["{}\nX-Evil: 1", "a {}", "{}é", "{}\0", "{}\x7f", "{}\u200b"])  # noqa: RUF001, RUF100
 def test_a_key_that_cannot_stand_in_a_header_is_refused_unseen(odd: str) -> None:
-    with pytest.raises(ConfigError, match="the api_key contains spaces, control") as caught:
+    with pytest.raises(ConfigError, match="the API key contains spaces, control") as caught:
         Client(odd.format(CANARY))
     assert CANARY not in str(caught.value)
 

@@ -25,7 +25,10 @@ COMMANDS = [
     [
         (["ls", "--store", "nowhere"], "Error: there is no store in nowhere; `retab-frames pull`"),
         (["compare", "a", "b", "--store", "nowhere"], "Error: there is no store in nowhere"),
-        (["pull", "wf", "exp"], "Error: no api_key; set the environment variable RETAB_API_KEY"),
+        (
+            ["pull", "wf", "exp"],
+            "Error: there is no API key; set the environment variable RETAB_API_KEY",
+        ),
     ],
 )
 def test_errors_are_one_line_with_a_next_step(arguments: list[str], message: str) -> None:

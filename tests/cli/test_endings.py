@@ -71,7 +71,11 @@ def run(command: str, store: str, redirected: str = "", **more: str) -> Any:
             for command in ("clean", "prune")
             for days in ("-1", "nan", "inf", "1e300", "36501")
         ),
-        (["clean", "--older-than", ""], "'--older-than': '' is not a valid float range."),
+        (["clean", "--older-than", "1d"], "'--older-than': '1d' is not a valid number."),
+        (["compare", A, B, "--margin", "5%"], "'--margin': '5%' is not a valid number."),
+        (["slowest", "-n", "1.5"], "'-n': '1.5' is not a valid whole number."),
+        (["pull", "wf", "--retries", "1.5"], "'--retries': '1.5' is not a valid whole number."),
+        (["sandbox", "--port", "http"], "'--port': 'http' is not a valid whole number."),
         (["prune", "--keep-revisions", "0"], "'--keep-revisions': 0 is not in the range 1<=x"),
         (["prune"], "give --keep-revisions, --older-than, --incomplete or --complete"),
         *(
@@ -91,13 +95,26 @@ def run(command: str, store: str, redirected: str = "", **more: str) -> Any:
         (["pull", "wf", "exp", "--run", A, "--run", A], f"'--run': {A} is given twice."),
         (["pull", "wf", "--run", "all", "--run", A], "'--run': all stands alone, without other"),
         (["pull", "wf", "--run", "latest", "--run", "latest"], "'--run': latest stands alone"),
-        (["pull", "wf", "--run", ""], "'--run': an id is empty."),
-        (["pull", ""], "'WORKFLOW_ID': an id is empty."),
-        (["pull", "wf", "exp", ""], "'[EXPERIMENT_ID]...': an id is empty."),
+        *(
+            (arguments, f"Invalid value for '{name}': it is empty, as an unset variable is.")
+            for arguments, name in (
+                (["pull", "wf", "--run", ""], "--run"),
+                (["pull", ""], "WORKFLOW_ID"),
+                (["pull", "wf", "exp", ""], "[EXPERIMENT_ID]..."),
+                (["pull", "wf", "--since", ""], "--since"),
+                (["experiments", "wf", "--base-url", ""], "--base-url"),
+                (["ls", "--experiment", ""], "--experiment"),
+                (["stats", "--by", ""], "--by"),
+                (["clean", "--older-than", ""], "--older-than"),
+                (["compare", "", B], "[[BASELINE] CANDIDATE...]"),
+                (["label", A, ""], "LABEL"),
+                (["report", A, "-o", ""], "-o' / '--output"),
+                (["sql", ""], "QUERY"),
+            )
+        ),
         (["pull", "wf", "exp", "exp"], "'[EXPERIMENT_ID]...': exp is given twice."),
         (["pull", "wf", "--since", "garbage"], "'--since': the time is not a valid time: garbage"),
         (["pull", "wf", "--since", "2026-09-01"], "'--since': the time needs a time zone, 2026-"),
-        (["pull", "wf", "--since", ""], "'--since': the time is not a valid time: ; give ISO"),
         (["pull", "wf", "--status", "error", "--status", "error"], "'--status': error is given tw"),
         (["pull", "wf", "--timeout", "0"], "'--timeout': 0.0 is not in the range x>0."),
         (["pull", "wf", "--timeout", "-1"], "'--timeout': -1.0 is not in the range x>0."),
@@ -111,17 +128,71 @@ def run(command: str, store: str, redirected: str = "", **more: str) -> Any:
         (["report", A, B, A, "-o", "x.md"], f"'RUN...': {A} is given twice."),
         (["verify", "--run", A, "--run", B], "--run is given twice."),
         (["ls", "--store", "a"], "--store is given twice."),
+        (["report", A, "-o", "a.md", "--output", "b.md"], "-o/--output is given twice."),
+        (["prune", "--incomplete", "--complete"], "--incomplete/--complete is given twice."),
+        (["stats", "--json", "--csv"], "--json and --csv exclude each other: give one."),
+        (["runs", "wf", "--csv", "--json"], "--csv and --json exclude each other: give one."),
+        (["compare", A, B, "--json", "--markdown"], "--markdown and --json are two formats: give"),
+        (["compare", A, B, "--fail-on", "broken,broken"], "--fail-on has broken twice"),
+        (["compare", A, B, "--fail-on", "slow"], "--fail-on takes broken, slower or both, not 'sl"),
+        (["verify", "--experiment", "exp_invoices"], "--experiment needs --run"),
+        (["stats", "--run"], "--run needs a value before --store."),
+        (["report", A, "-o", "a.md", "--title"], "--title needs a value before --store."),
+        (["stats", A], f"argument ({A}): stats takes options alone; --run takes a run."),
+        (["ls", "a", "b"], "argument (a b): ls takes options alone."),
+        (["sql", "from", "jobs"], "argument (jobs): sql takes QUERY; quote what has spaces."),
+        (["label", A, "the", "base"], "(base): label takes RUN LABEL; quote what has spaces."),
     ],
 )
 def test_wrong_arguments_are_told_with_their_option(
     arguments: list[str], message: str, pulled: str
 ) -> None:
-    needed = [] if arguments[0] == "sandbox" else ["--store", pulled]
+    without = ("sandbox", "experiments", "runs")
+    needed = [] if arguments[0] in without else ["--store", pulled]
     result = shell(*arguments, *needed)
 
     assert result.exit_code == exit_codes.EXIT_ERROR
     assert message in result.output
     assert result.output.splitlines()[-1].startswith("Error: ")
+
+
+def test_help_comes_before_what_is_wrong() -> None:
+    result = shell("ls", "--store", "", "--json", "--csv", "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ls", "--store", "FILE"], "a store is a folder, and FILE is a file"),
+        (["pull", "wf", "--store", "FILE"], "a store is a folder, and FILE is a file"),
+        (["demo", "--store", "FILE"], "a store is a folder, and FILE is a file"),
+        (["report", A, "-o", "HERE/x.pdf"], "a report ends in .html or .md, not HERE/x.pdf"),
+        (["report", A, "-o", "."], "a report ends in .html or .md, not ."),
+        (["report", A, "-o", "HERE/no/x.md"], "there is no folder HERE/no to write x.md in"),
+        (["report", A, "-o", "HERE/a.md"], "cannot write HERE/a.md: Is a directory"),
+        (
+            ["report", A, "-o", f"HERE/{'x' * 260}.md"],
+            f"cannot write HERE/{'x' * 260}.md: File nam",
+        ),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named(
+    arguments: list[str], message: str, pulled: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").mkdir()
+    file = tmp_path / "file"
+    file.write_text("text")
+
+    def fill(text: str) -> str:
+        return text.replace("FILE", str(file)).replace("HERE", str(tmp_path))
+
+    needed = [] if "--store" in arguments else ["--store", pulled]
+    result = shell(*map(fill, arguments), *needed, RETAB_API_KEY="key")
+    assert (result.exit_code, result.stdout) == (exit_codes.EXIT_ERROR, "")
+    assert result.stderr.startswith(f"Error: {fill(message)}")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_run_of_another_experiment_is_told(pulled: str) -> None:

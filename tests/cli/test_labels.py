@@ -39,6 +39,23 @@ def test_a_label_stands_for_a_run(store: str) -> None:
         (["label", "exprun_invoices_1", "exprun_invoices_2"], "is the id of a run in this store"),
         (["label", "latest"], "Missing argument 'LABEL'"),
         (["label", "latest", "a", "b"], "unexpected extra argument (b)"),
+        (
+            ["compact", "exp_invoice"],
+            "no run of experiment exp_invoice in STORE (did you mean exp_invoices?); `retab-",
+        ),
+        (
+            ["unlabel", "base", "--experiment", "exp_invoice"],
+            "no label base in STORE for this experiment, only for exp_invoices; `retab-frames ls`",
+        ),
+        (
+            ["label", "base", "x", "--experiment", "exp_invoice"],
+            "no run or label base in STORE for this experiment, only for exp_invoices; `retab-fra",
+        ),
+        (
+            ["verify", "--run", "base", "--experiment", "exp_invoice"],
+            "no run or label base in STORE for this experiment, only for exp_invoices; `retab-fra",
+        ),
+        (["unlabel", "bas"], "there is no label bas in STORE (did you mean base?); `retab-frames"),
         (["unlabel", "prod"], "there is no label prod in STORE; `retab-frames ls` shows the runs"),
         (
             ["label", "latest", "prod", "--experiment", "exp_invoice"],
@@ -53,6 +70,7 @@ def test_a_label_stands_for_a_run(store: str) -> None:
 def test_mistakes_are_one_line_with_a_next_step(
     store: str, arguments: list[str], message: str
 ) -> None:
+    assert shell("label", "exprun_invoices_1", "base", "--store", store).exit_code == 0
     result = shell(*arguments, "--store", store)
     last = result.output.splitlines()[-1].replace(store, "STORE")
     assert result.exit_code == 2

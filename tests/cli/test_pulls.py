@@ -279,3 +279,53 @@ def test_an_interrupt_shows_what_was_written(sandbox: rf.Sandbox, root: str) -> 
     store = rf.SnapshotStore(root)
     assert store.list()["run_id"].tolist() == sorted(RUNS)
     assert len(store.verify("full")) == 0
+
+
+@pytest.mark.parametrize("options", [["--status", "running"], ["--since", "2026-09-29T08:30:00Z"]])
+def test_a_named_run_that_is_left_out_is_told(
+    sandbox: rf.Sandbox, root: str, options: list[str]
+) -> None:
+    why = "not of the status or the time that is asked for"
+    result = pull(sandbox, root, EXPERIMENT, "--run", RUNS[4], *options)
+    assert result.exit_code == 0
+    assert re.fullmatch(
+        rf"{TIME} skipped {RUNS[4]} of {EXPERIMENT}: {why}\nNo run to pull\.\n", result.stdout
+    )
+    (row,) = json.loads(pull(sandbox, root, "--json", "--run", RUNS[4], *options).stdout)
+    assert (row["run_id"], row["action"], row["note"]) == (RUNS[4], None, why)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--run", "lastest"],
+            (
+                "run lastest is in none of 4 experiments of workflow wf_sandbox "
+                "(did you mean latest?); `retab-frames experiments` and "
+            ),
+        ),
+        ([EXPERIMENT, "--run", "lastest"], "(did you mean latest?); `retab-frames experiments` "),
+        (["exp_invoice"], "no experiment exp_invoice of workflow wf_sandbox (did you mean exp_inv"),
+        (["--status", "runing"], "no run has the status 'runing' (did you mean running?); known"),
+    ],
+)
+def test_mistyped_words_have_the_nearest(
+    sandbox: rf.Sandbox, root: str, arguments: list[str], message: str
+) -> None:
+    result = pull(sandbox, root, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_error_is_not_preceded_by_that_there_was_nothing_to_do(
+    sandbox: rf.Sandbox, tmp_path: Path
+) -> None:
+    parent = tmp_path / "file"
+    parent.write_text("text")
+    result = pull(sandbox, str(parent / "store"))
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[0].endswith("skipped exp_contracts: never run")
+    assert "No run to pull" not in result.stdout
+    assert result.stderr.startswith(f"Error: cannot write retab-frames.json in {parent}/store: ")

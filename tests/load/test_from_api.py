@@ -723,7 +723,12 @@ def from_a_page_of_html(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("load", "error", "subject", "step"),
     [
-        (without_key, ConfigError, "no api_key", "set the environment variable RETAB_API_KEY"),
+        (
+            without_key,
+            ConfigError,
+            "there is no API key",
+            "set the environment variable RETAB_API_KEY",
+        ),
         (with_a_wrong_key, AuthError, f"GET {CONTENT}: 401", "check the key in RETAB_API_KEY"),
         (with_a_key_that_may_not, AuthError, f"GET {CONTENT}: 403", "check the key in RETAB_API"),
         (of_an_unknown_workflow, NotFoundError, "wf_gone", "check its id"),

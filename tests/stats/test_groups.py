@@ -94,6 +94,7 @@ def test_a_series_goes_by_its_index_or_by_position(
         (pd.Categorical(["a", "b"]), r"no column a, b to group by.*; for values give a Series"),
         ("status", "several of its columns are named status"),
         ("run", r"there is no column run to group by \(did you mean run_id\?\)"),
+        ("handle", r"no column handle to group by; there are run_id, job_id, document_id"),
         (["run_id", "no\x1b[2J"], r"no column no\\x1b\[2J to group by"),
         ("input-json-context.data", r"did you mean handle_inputs.input-json-context.data\?"),
     ],

@@ -184,7 +184,7 @@ def test_no_runs_give_no_rows(store: rf.SnapshotStore, client: rf.Client) -> Non
         ({"status": ["running", "error"]}, RUNS[:2]),
         ({"status": "ended"}, RUNS[1:]),
         ({"status": "queued"}, []),
-        ({"status": "completed", "run_id": RUNS[1:3]}, RUNS[2:3]),
+        ({"status": "completed", "run_id": RUNS[1:3]}, RUNS[1:3]),
         ({"status": "completed", "run_id": "latest"}, []),
         ({"since": "2030-01-01T00:00:00+02:00"}, []),
     ],
@@ -308,8 +308,10 @@ def test_a_run_of_no_experiment_is_a_row_with_the_nearest(
 
 
 def test_a_store_that_cannot_be_written_stops_the_pull(client: rf.Client, tmp_path: Path) -> None:
-    (tmp_path / "snapshots").write_text("a file")
-    store = rf.SnapshotStore(tmp_path / "snapshots")
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(ValueError, match=r"a store is a folder, and .*file is a file"):
+        rf.SnapshotStore(tmp_path / "file")
+    store = rf.SnapshotStore(tmp_path / "file" / "snapshots")
     with pytest.raises(rf.SnapshotError):
         store.pull(WORKFLOW, EXPERIMENT, errors="collect", client=client)
 

@@ -152,7 +152,8 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
             meant for experiments and tests.
 
     Raises:
-        ValueError: If the URL is of another scheme, or holds more than a bucket and a prefix.
+        ValueError: If it is a file, or the URL is of another scheme, or holds more than a bucket
+            and a prefix.
         MissingExtraError: If it is the URL of a bucket and the extra `cloud` is not installed.
     """
     text = os.fspath(root)
@@ -160,18 +161,26 @@ def open_storage(root: str | os.PathLike[str]) -> Storage:
     if not is_url:
         if not isinstance(root, str) and text.partition(":/")[0] in _SCHEMES:
             raise ValueError(f"a path loses slashes of a URL, give it as text: {printable(text)}")
-        return LocalStorage(root)
+        return _open_folder(root)
     if scheme == "file":
         parts = urlsplit(text)
         if parts.netloc not in {"", "localhost"} or parts.query or parts.fragment:
             raise ValueError("a file:// URL of a store has only a path: file:///folder")
-        return LocalStorage(url2pathname(parts.path))
+        return _open_folder(url2pathname(parts.path))
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in ("file", *_SCHEMES))
         raise ValueError(f"a store is a folder or one of {known}; not {printable(scheme)}://")
     from retab_frames.store.files.buckets import BucketStorage  # noqa: PLC0415  (loads obstore)
 
     return BucketStorage(text)
+
+
+def _open_folder(root: str | os.PathLike[str]) -> LocalStorage:
+    found = LocalStorage(root)
+    # of a file all reads would say that there is nothing yet
+    if os.path.exists(found.root) and not os.path.isdir(found.root):  # noqa: PTH110, PTH112 - raise nothing
+        raise ValueError(f"a store is a folder, and {printable(str(found.root))} is a file")
+    return found
 
 
 _SCHEMES = ("s3", "gs", "az", "memory")

@@ -8,14 +8,14 @@ from retab_frames.errors import SnapshotNotFoundError
 from retab_frames.schemas.frames import check_backend, convert_backend, frame_of
 from retab_frames.schemas.run_columns import join_runs
 from retab_frames.schemas.validation import to_frame
-from retab_frames.store.catalog import Catalog
+from retab_frames.store.catalog import Catalog, unknown_experiment
 from retab_frames.store.listing import list_runs
 from retab_frames.store.run_names import find_runs
 from retab_frames.store.scan.datasets import SelectedFiles
 from retab_frames.store.scan.selection import check_ids, newest_revisions, select
 from retab_frames.store.table_versions import TABLES
-from retab_frames.text.messages import did_you_mean, printable
-from retab_frames.text.next_steps import LIST_STORED, PULL
+from retab_frames.text.messages import printable
+from retab_frames.text.next_steps import PULL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,4 @@ def _check_experiments(
         raise SnapshotNotFoundError(f"there is no store in {printable(str(storage))}").advise(PULL)
     for one in missing:
         if one not in stored:
-            raise SnapshotNotFoundError(
-                f"there is no run of experiment {printable(one)} in {printable(str(storage))}"
-                f"{did_you_mean(one, stored)}"
-            ).advise(LIST_STORED)
+            raise unknown_experiment(storage, one, stored)
