@@ -75,7 +75,8 @@ def test_the_other_results(runs: list[rf.RunContent], tmp_path: Path) -> None:
     plan = read(rf.to_excel(rf.plan(runs[:3]), tmp_path / "plan.xlsx"))
     trend = read(rf.to_excel(rf.trend(runs), tmp_path / "trend.xlsx"))
 
-    assert list(many)[:5] == ["summary", "runs", "documents", "cells", "matrix"]
+    assert list(many)[:4] == ["summary", "runs", "run failures", "broken messages"]
+    assert list(many)[4:7] == ["documents", "cells", "matrix"]
     assert many["matrix"][0] == ("document_id", "filename", *RUNS)
     assert list(plan)[:3] == ["summary", "noise", "needed"]
     assert [row[0] for row in trend["runs"][1:]] == RUNS

@@ -62,9 +62,9 @@ def test_runs_that_agree_in_all_are_comparable() -> None:
     found = checks(run(FULL, FULL, **RECORD), run(FULL, FULL, run_id="s", **RECORD))
 
     assert found.astype(object).to_numpy().tolist() == [
+        ["experiment", "exp", "exp", "yes", pd.NA],
         ["documents", "2", "2", "yes", pd.NA],
         ["block kind", "extract", "extract", "yes", pd.NA],
-        ["experiment", "exp", "exp", "yes", pd.NA],
         ["definition", "d1", "d1", "yes", pd.NA],
         ["block version", "b1", "b1", "yes", pd.NA],
         ["workflow version", "w1", "w1", "yes", pd.NA],

@@ -39,6 +39,7 @@ from retab_frames import (
 )
 from retab_frames.sandbox.faults import Hang, Html, Status
 from retab_frames.sandbox.records import FileInput, Job
+from retab_frames.schemas import models
 from retab_frames.schemas.models import arrow_schema
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def assert_records(frame: pd.DataFrame, expected: list[dict[str, Any]]) -> None:
 def assert_fits(frame: pd.DataFrame, schema: Any) -> None:
     pd.testing.assert_index_equal(frame.index, pd.RangeIndex(len(frame)), exact=True)
     kinds = {name: dtype.pyarrow_dtype for name, dtype in frame.dtypes.items()}
-    contract = arrow_schema(schema)
+    contract = arrow_schema(getattr(models, schema.__name__))
     assert {name: kinds.pop(name) for name in contract.names} == dict(
         zip(contract.names, contract.types, strict=True)
     )

@@ -290,7 +290,7 @@ def test_failed_jobs_of_the_newest_run_come_first() -> None:
     found = rf.failed_jobs(jobs)
 
     assert found["error_message"].tolist() == ["b", "g", "c", "a", "f"]
-    assert list(found)[:4] == ["run_id", "document_id", "filename", "job_id"]
+    assert list(found)[:4] == ["run_id", "document_id", "job_id", "filename"]
     assert list(found)[4:] == ["status", "error_message", "error_details", "completed_at"]
     assert found.dtypes.to_dict() == jobs[list(found)].dtypes.to_dict()
     assert found["job_id"].tolist() == [f"expjob_{n}" for n in (2, 7, 3, 1, 6)]

@@ -91,6 +91,8 @@ def store(root: Path) -> rf.SnapshotStore:
 
 def arrow(found: Any) -> pa.Table:
     """Return what any engine found as an Arrow table."""
+    if isinstance(found, pd.DataFrame):
+        return pa.Table.from_pandas(found, preserve_index=False)
     if isinstance(found, pl.LazyFrame):
         return found.collect().to_arrow()
     if hasattr(found, "compute"):
