@@ -328,4 +328,5 @@ def test_an_error_is_not_preceded_by_that_there_was_nothing_to_do(
     assert result.exit_code == 2
     assert result.stdout.splitlines()[0].endswith("skipped exp_contracts: never run")
     assert "No run to pull" not in result.stdout
-    assert result.stderr.startswith(f"Error: cannot write retab-frames.json in {parent}/store: ")
+    # a long path is cut in the middle of the message
+    assert result.stderr.startswith(f"Error: cannot write retab-frames.json in {str(parent)[:40]}")
