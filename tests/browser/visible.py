@@ -33,7 +33,8 @@ def assert_table(cell: Locator) -> None:
 def assert_progress(cell: Locator) -> None:
     """Check that the bar is at 100 %, and drawn as wide as its frame."""
     output = cell.locator(".jp-OutputArea-output")
-    assert_visible(output.get_by_text(re.compile(r"(Loading|Pulling)\s+runs:\s+100%")), "label of progress")
+    label = re.compile(r"(Loading|Pulling)\s+runs:\s+100%")
+    assert_visible(output.get_by_text(label), "label of progress")
     bar = output.locator(".progress-bar")
     assert_visible(bar, "progress bar")
     drawn, whole = bar.bounding_box(), bar.locator("..").bounding_box()
