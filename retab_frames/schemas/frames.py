@@ -77,7 +77,7 @@ def convert_backend(frame: pd.DataFrame, dtype_backend: DtypeBackend) -> pd.Data
 
 
 _NULLABLE: dict[pa.DataType, Any] = {
-    STRING: pd.StringDtype(na_value=pd.NA),
+    STRING: pd.StringDtype(),
     INT64: pd.Int64Dtype(),
     FLOAT64: pd.Float64Dtype(),
     BOOL: pd.BooleanDtype(),
