@@ -56,7 +56,6 @@ def detect_generation(
     what = f"experiment {printable(experiment_id)} of workflow {printable(workflow_id)}"
     if has_experiment:
         what = f"run {printable(run_id)} in {what}"
-        raise build_not_found_error(what, missing)
     raise build_not_found_error(what, missing)
 
 
