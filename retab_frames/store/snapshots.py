@@ -434,9 +434,7 @@ class SnapshotStore:
     def _read_frame(self, table: str, choice: _Choice, *, with_runs: bool = False) -> pd.DataFrame:
         from retab_frames.store.scan.frames import read_frame  # noqa: PLC0415 - loads datasets
 
-        defaults: _Choice = {"experiment_id": None, "run_id": ALL, "since": None, "until": None}
-        defaults["dtype_backend"] = "pyarrow"
-        return read_frame(self._files, table, with_runs=with_runs, **(defaults | choice))
+        return read_frame(self._files, table, with_runs=with_runs, **choice)
 
     def verify(
         self, level: Level = "hash", *, run_id: str | None = None, progress: bool | None = None

@@ -8,6 +8,7 @@ from retab_frames.errors import SnapshotNotFoundError
 from retab_frames.schemas.frames import check_backend, convert_backend, frame_of
 from retab_frames.schemas.run_columns import join_runs
 from retab_frames.schemas.validation import to_frame
+from retab_frames.schemas.vocabulary import ALL
 from retab_frames.store.catalog import Catalog, unknown_experiment
 from retab_frames.store.listing import list_runs
 from retab_frames.store.run_names import find_runs
@@ -31,12 +32,12 @@ def read_frame(
     storage: Storage,
     table: str,
     *,
-    experiment_id: Ids,
-    run_id: Ids,
-    since: Moment,
-    until: Moment,
+    experiment_id: Ids = None,
+    run_id: Ids = ALL,
+    since: Moment = None,
+    until: Moment = None,
     with_runs: bool = False,
-    dtype_backend: DtypeBackend,
+    dtype_backend: DtypeBackend = "pyarrow",
 ) -> pd.DataFrame:
     """Return a table of the newest revision of many runs; see `SnapshotStore.jobs`."""
     check_backend(dtype_backend)
