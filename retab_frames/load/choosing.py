@@ -35,6 +35,7 @@ __all__ = [
     "find_latest_ended",
     "list_experiment_ids",
     "list_runs",
+    "list_texts",
     "raise_first",
     "select_runs",
 ]
@@ -82,7 +83,7 @@ def check_run_ids(run_id: RunIds) -> RunsAsked:
     """
     if run_id is None or (isinstance(run_id, str) and run_id in RUN_WORDS):
         return run_id or LATEST
-    ids = _list_ids(run_id, "run")
+    ids = list_texts(run_id, "run_id", "ids", "run ids")
     if "" in ids:
         raise ValueError("a run id is empty; None asks for the latest run")
     if found := [one for one in ids if one in RUN_WORDS]:
@@ -101,25 +102,37 @@ def check_experiment_ids(experiment_id: ExperimentIds) -> list[str] | None:
     """
     if experiment_id is None:
         return None
-    ids = _list_ids(experiment_id, "experiment")
+    ids = list_texts(experiment_id, "experiment_id", "ids", "experiment ids")
     if "" in ids:
         raise ValueError("an experiment id is empty; None asks for all of the workflow")
     return list(dict.fromkeys(ids))
 
 
-def _list_ids(value: object, kind: str) -> list[str]:
-    name = f"{kind}_id"
+def list_texts(value: object, name: str, noun: str, held: str) -> list[str]:
+    """Return one text, or several, as a list.
+
+    Args:
+        value: The argument of a call.
+        name: Its name, for the messages.
+        noun: What it takes.
+        held: What a sequence must hold.
+
+    Raises:
+        TypeError: If it is neither text nor holds texts alone.
+    """
     if isinstance(value, str):
         return [value]
     if hasattr(value, "columns"):
-        raise TypeError(f"{name} takes ids: give a column of the frame, as in {name}=runs.{name}")
+        raise TypeError(
+            f"{name} takes {noun}: give a column of the frame, as in {name}=runs.{name}"
+        )
     if not isinstance(value, Iterable):
-        raise TypeError(f"{name} takes ids as text, not {type(value).__name__}")
-    ids = list(value)
-    wrong = [one for one in ids if not isinstance(one, str)]
+        raise TypeError(f"{name} takes {noun} as text, not {type(value).__name__}")
+    texts = list(value)
+    wrong = [one for one in texts if not isinstance(one, str)]
     if wrong:
-        raise TypeError(f"{name} must hold {kind} ids as text, found {wrong[0]!r}")
-    return ids
+        raise TypeError(f"{name} must hold {held} as text, found {wrong[0]!r}")
+    return texts
 
 
 def list_experiment_ids(

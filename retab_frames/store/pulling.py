@@ -16,6 +16,7 @@ from retab_frames.load.choosing import (
     find_latest_ended,
     list_experiment_ids,
     list_runs,
+    list_texts,
     select_runs,
 )
 from retab_frames.load.content import MARKED_INCOMPLETE
@@ -145,7 +146,8 @@ def pull_runs(
     if errors not in ("raise", "collect"):
         raise ValueError(f"errors must be 'raise' or 'collect', not {errors!r}")
     names, runs = check_experiment_ids(experiment_id), check_run_ids(run_id)
-    filters = _Filters(parse_moment(since, "since"), _check_statuses(status))
+    statuses = None if status is None else list_texts(status, "status", "statuses", "statuses")
+    filters = _Filters(parse_moment(since, "since"), statuses)
     return _pull(
         target,
         workflow_id,
@@ -157,17 +159,6 @@ def pull_runs(
         collect=errors == "collect",
         progress=progress,
     )
-
-
-def _check_statuses(status: Statuses) -> list[str] | None:
-    if status is None:
-        return None
-    if not isinstance(status, Iterable):
-        raise TypeError(f"status takes statuses as text, not {type(status).__name__}")
-    statuses = [status] if isinstance(status, str) else list(status)
-    if wrong := [one for one in statuses if not isinstance(one, str)]:
-        raise TypeError(f"status must hold statuses as text, found {wrong[0]!r}")
-    return statuses
 
 
 def _pull(
