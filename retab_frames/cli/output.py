@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from retab_frames.cli.streams import echo, write
+from retab_frames.cli.streams import echo, is_terminal, write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,5 +63,4 @@ def print_text(text: str) -> None:
 
 def find_width() -> int | None:
     """Return the width of the terminal; None where the output goes to a file or a pipe."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return shutil.get_terminal_size().columns if is_terminal else None
+    return shutil.get_terminal_size().columns if is_terminal() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from retab_frames.cli.options import (
     store_option,
 )
 from retab_frames.cli.output import fits, print_table, print_text
-from retab_frames.cli.streams import echo
+from retab_frames.cli.streams import echo, is_terminal
 from retab_frames.schemas.vocabulary import ALL, ENDED, LATEST, LATEST_ENDED, RUN_WORDS
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def pull(
     from retab_frames.store.pulling import pull_runs, tabulate_pulled  # noqa: PLC0415
     from retab_frames.store.snapshots import SnapshotStore  # noqa: PLC0415
 
-    in_lines = output_format is None and not _is_terminal()
+    in_lines = output_format is None and not is_terminal()
     rows: list[PulledRun] = []
 
     def finish(*, ended: bool) -> None:
@@ -302,7 +301,3 @@ def _print_found(
     while optional and not fits(table):
         table, optional = table.drop(columns=optional[0]), optional[1:]
     print_table(found, output_format, table)
-
-
-def _is_terminal() -> bool:
-    return sys.stdout is not None and sys.stdout.isatty()

@@ -14,7 +14,7 @@ from retab_frames.errors import escape_line
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["echo", "finish_streams", "prepare_streams", "write"]
+__all__ = ["echo", "finish_streams", "is_terminal", "prepare_streams", "write"]
 
 _STAND_INS = {"…": "~", "∞": "inf"}
 """What is printed for characters of our own that an encoding lacks; others are escaped."""
@@ -58,6 +58,11 @@ def _send_nowhere(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def is_terminal() -> bool:
+    """Return whether a person reads the output, and not a file or a pipe."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines, with an escape for each character that a terminal would obey.
 
@@ -72,7 +77,7 @@ def echo(text: str = "", *, err: bool = False) -> None:
 
 def write(text: str) -> None:
     """Print text as it is, for another program; on a terminal as `echo` does."""
-    if sys.stdout is not None and sys.stdout.isatty():
+    if is_terminal():
         echo(text.removesuffix("\n"))
     else:
         _print(text)

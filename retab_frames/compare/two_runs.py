@@ -370,8 +370,11 @@ class RunComparison:
             a row of each, those that need attention first.
         """
         speed = list_rows(self.speed)[0]
-        rates = [_drop(row, "side", "p_value") for row in list_rows(self.failure_rates)]
-        runs = [_drop(row, "side", "score_delta") for row in list_rows(self.runs)]
+        rates, runs = list_rows(self.failure_rates), list_rows(self.runs)
+        # of the candidate, but not of one side alone
+        p_value, score_delta = rates[1]["p_value"], runs[1]["score_delta"]
+        rates = [_drop(row, "side", "p_value") for row in rates]
+        runs = [_drop(row, "side", "score_delta") for row in runs]
         sides = ("baseline", "candidate")
         return {
             "verdict": self.verdict,
@@ -384,12 +387,12 @@ class RunComparison:
             },
             "failures": {
                 **dict(zip(sides, rates, strict=True)),
-                "p_value": list_rows(self.failure_rates)[1]["p_value"],
+                "p_value": p_value,
                 "messages": list_rows(self.broken_messages),
             },
             "score": {
                 **{side: run["score"] for side, run in zip(sides, runs, strict=True)},
-                "delta": list_rows(self.runs)[1]["score_delta"],
+                "delta": score_delta,
             },
             "comparability": {
                 "comparable": self.comparable,
