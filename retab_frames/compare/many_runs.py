@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -102,8 +102,7 @@ def compare_many(
         raise ValueError(f"flaky_rate must be a share from 0 to below 1, not {flaky_rate!r}")
     levels = {"margin": margin, "confidence": confidence}
     if is_distributed(runs):
-        found = _compare_on_dask(runs, baseline, measure, **levels)
-        return replace(found, flaky_rate=flaky_rate)
+        return _compare_on_dask(runs, baseline, measure, flaky_rate=flaky_rate, **levels)
     parts = split_runs(runs, measure, reader="compare_many")
     sides = [make_side(run, f"run {n}", measure) for n, run in enumerate(parts)]
     position = _find_baseline([side.run_id for side in sides], baseline)
@@ -139,7 +138,13 @@ def _find_baseline(ids: list[str | None], baseline: int | str) -> int:
 
 
 def _compare_on_dask(
-    jobs: Any, baseline: int | str, measure: Measure, *, margin: float, confidence: float
+    jobs: Any,
+    baseline: int | str,
+    measure: Measure,
+    *,
+    margin: float,
+    confidence: float,
+    flaky_rate: float,
 ) -> ManyComparison:
     """Compare on the workers: the baseline is sent to them, and one row per run comes back."""
     check_columns(pd.DataFrame(columns=list(jobs.columns)), ["run_id"], reader="compare_many")
@@ -158,7 +163,7 @@ def _compare_on_dask(
         confidence=confidence,
         measure=measure,
         run_ids=tuple(ids),
-        flaky_rate=FLAKY_RATE,
+        flaky_rate=flaky_rate,
     )
 
 
