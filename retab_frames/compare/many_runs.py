@@ -33,7 +33,7 @@ from retab_frames.stats.estimates import is_number
 from retab_frames.stats.measures import check_measure
 from retab_frames.stats.on_dask import apply_by_group, is_distributed, take_partitions
 from retab_frames.text.messages import printable
-from retab_frames.text.numbers import format_factor
+from retab_frames.text.numbers import format_factor, format_share
 from retab_frames.text.pages import Page, Section, render_fragment, render_markdown
 from retab_frames.text.raw_values import list_rows
 from retab_frames.text.tables import format_count
@@ -396,7 +396,7 @@ def _name_documents(comparison: ManyComparison) -> dict[str, list[str]]:
     labels = name_documents(documents)
     flaky = documents["flaky"]
     names["Flaky"] = [
-        f"{label} (failed in {100 * row['failure_rate']:.0f} % of {row['rate_runs']} runs)"
+        f"{label} (failed in {format_share(row['failure_rate'])} of {row['rate_runs']} runs)"
         for label, row in zip(labels[flaky], documents[flaky].to_dict("records"), strict=True)
     ]
     failing = comparison.run_failures[comparison.run_failures["left_out"]]

@@ -53,7 +53,8 @@ def describe_scores(runs: pd.DataFrame) -> str:
     told = f"Score: {format_score(before)} -> {format_score(after)}"
     delta = runs["score_delta"].iloc[1]
     if pd.notna(delta):
-        return f"{told} ({delta:+.4f}".rstrip("0").rstrip(".") + ")."
+        # a negative difference that rounds to none has no sign of its own
+        return f"{told} ({round(delta, 4) + 0.0:+.4f}".rstrip("0").rstrip(".") + ")."
     if pd.isna(before) or pd.isna(after):
         return f"{told}."
     if len(set(runs["n_consensus"].astype(object))) > 1:

@@ -71,6 +71,7 @@ def test_jobs_with_the_columns_of_their_run_say_what_the_record_says() -> None:
         ({"score": 0.93}, {"score": 0.9}, "CC", -0.03, "Score: 0.93 -> 0.90 (-0.03)."),
         ({"score": 0.5}, {"score": 0.5001}, "CC", 0.0001, "Score: 0.50 -> 0.5001 (+0.0001)."),
         ({"score": 1}, {"score": 1.0}, "CC", 0, "Score: 1.00 -> 1.00 (+0)."),
+        ({"score": 0.50001}, {"score": 0.5}, "CC", -1e-5, "Score: 0.50 -> 0.50 (+0)."),
         (
             {"score": 0.93},
             {"score": 0.9},
